@@ -1,0 +1,40 @@
+# Two commands are all a newcomer needs: `make lab` opens the course, `make test` checks it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb notebooks/solutions/*.ipynb))
+
+.PHONY: lab test notebooks bench sample models clean
+
+lab: $(VENV)/ready
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
+test: $(VENV)/ready
+	$(BIN)/python -m pytest tests
+	OCRKIT_PROFILE=tiny $(BIN)/python -m pytest --nbval-lax $(NOTEBOOKS)
+
+# Runs every notebook with the laptop settings and keeps the outputs.
+notebooks: $(VENV)/ready
+	OCRKIT_PROFILE=laptop $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
+	    --ClearMetadataPreprocessor.enabled=True --ClearMetadataPreprocessor.preserve_cell_metadata_mask=tags $(NOTEBOOKS)
+
+bench: $(VENV)/ready
+	$(BIN)/python -m tests.benchmarks
+
+# Needs Chinese fonts: apt-get install fonts-noto-cjk fonts-wqy-zenhei fonts-wqy-microhei
+sample: $(VENV)/ready
+	$(BIN)/python -m ocrkit.synth
+
+# PLATES is a folder of labeled plate images; without it the model is trained on rendered plates alone.
+models: $(VENV)/ready
+	$(BIN)/python -m ocrkit train plates $(if $(PLATES),samples=$(PLATES)) --out runs/plates
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed; run make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[notebooks,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs
