@@ -1,0 +1,55 @@
+"""ocrkit: the small module under the course.
+
+One road: images and labels come in as a table (`load_samples`), a `Recognizer` reads them, the
+readings go back into the same table, and `score` measures it.
+
+The names below are imported when they are first used, so `import ocrkit` costs nothing and
+works where an optional package is missing.
+"""
+
+import os
+from importlib import import_module
+
+# Threads of torch that wait for work spin by default, and take the processor from whatever else runs: with one
+# more busy program on a 2-core laptop, training slows down tenfold. Read once, when torch is first imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Tokenizer": "text",
+    "align": "edits",
+    "edit_distance": "edits",
+    "accuracy": "metrics",
+    "by_position": "metrics",
+    "cer": "metrics",
+    "score": "metrics",
+    "score_by": "metrics",
+    "assign_splits": "samples",
+    "load_samples": "samples",
+    "lint": "linting",
+    "read_image": "images",
+    "render_plate": "synth",
+    "render_plates": "synth",
+    "pack": "batches",
+    "CRNN": "models",
+    "receptive_field": "models",
+    "summary": "models",
+    "greedy_decode": "ctc",
+    "Recipe": "recipes",
+    "fit": "training",
+    "lr_find": "training",
+    "overfit_one_batch": "training",
+    "Recognizer": "recognizer",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_HOME])

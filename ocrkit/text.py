@@ -1,0 +1,204 @@
+"""Text: Unicode normal form, named alphabets, plate patterns and the `Tokenizer`.
+
+Taught in notebook 02.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+DIGITS = "0123456789"
+# GA 36 never uses I or O after the province character, because they look like 1 and 0.
+PLATE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+#: The character that opens a plate -> the province in English, for figures: matplotlib has no Chinese glyphs.
+PROVINCE_NAMES = {
+    "京": "Beijing", "津": "Tianjin", "沪": "Shanghai", "渝": "Chongqing", "冀": "Hebei", "豫": "Henan",
+    "云": "Yunnan", "辽": "Liaoning", "黑": "Heilongjiang", "湘": "Hunan", "皖": "Anhui", "鲁": "Shandong",
+    "新": "Xinjiang", "苏": "Jiangsu", "浙": "Zhejiang", "赣": "Jiangxi", "鄂": "Hubei", "桂": "Guangxi",
+    "甘": "Gansu", "晋": "Shanxi", "蒙": "Inner Mongolia", "陕": "Shaanxi", "吉": "Jilin", "闽": "Fujian",
+    "贵": "Guizhou", "粤": "Guangdong", "青": "Qinghai", "藏": "Tibet", "川": "Sichuan", "宁": "Ningxia",
+    "琼": "Hainan",
+}  # fmt: skip
+PROVINCES = "".join(PROVINCE_NAMES)
+# Marks that stand on police, trainer, Hong Kong, Macau, embassy, consulate and trailer plates.
+PLATE_MARKS = "警学港澳使领挂"
+
+
+def _sorted(characters: str) -> str:
+    return "".join(sorted(set(characters)))
+
+
+#: Named alphabets. `plates-resnet` and `plates-vgg` are those of the two plate systems that the
+#: course rebuilds: the first has O and no marks, the second has 警 and 学 and no O.
+ALPHABETS = {
+    "digits": DIGITS,
+    "plates": _sorted(DIGITS + PLATE_LETTERS + "O" + PROVINCES + PLATE_MARKS),
+    "plates-resnet": _sorted(DIGITS + PLATE_LETTERS + "O" + PROVINCES),
+    "plates-vgg": _sorted(DIGITS + PLATE_LETTERS + PROVINCES + "警学"),
+}
+
+_LETTER, _DIGIT, _EITHER = f"[{PLATE_LETTERS}]", f"[{DIGITS}]", f"[{PLATE_LETTERS}{DIGITS}]"
+#: Kind of plate -> what its text must look like.
+PLATE_PATTERNS = {
+    kind: re.compile(pattern)
+    for kind, pattern in {
+        "standard": f"[{PROVINCES}][{PLATE_LETTERS}O]{_EITHER}{{5}}",
+        "new energy": f"[{PROVINCES}]{_LETTER}(?:{_LETTER}{_EITHER}{_DIGIT}{{4}}|{_DIGIT}{{5}}{_LETTER})",
+        "marked": f"[{PROVINCES}]{_LETTER}{_EITHER}{{4}}[警学港澳领挂]",
+        "embassy": f"使{_DIGIT}{{6}}",
+    }.items()
+}
+
+
+def normalize(text: str) -> str:
+    """Return `text` in Unicode NFC, the only form that `ocrkit` stores.
+
+    `é` can be one code point or two (`e` and a combining accent). NFC always picks the one.
+    """
+    return unicodedata.normalize("NFC", text)
+
+
+def plate_kind(text: str) -> str | None:
+    """Return the key of `PLATE_PATTERNS` that the whole of `text` fits, or None."""
+    return next((kind for kind, p in PLATE_PATTERNS.items() if p.fullmatch(text)), None)
+
+
+def quote(characters: Iterable[str]) -> str:
+    """Characters as a person can read them in a message: `'·' (U+00B7)`."""
+    return ", ".join(f"{c!r} (U+{ord(c):04X})" for c in characters)
+
+
+class Tokenizer:
+    """Turns text into class numbers and back.
+
+    Class 0 is the CTC blank, 1 stands for any character out of the vocabulary (OOV), 2 fills short
+    labels (PAD), and the characters follow from 3 on, in the order of the alphabet. The model
+    needs `tokenizer.num_classes` outputs.
+
+    Args:
+        alphabet: the characters, each once. `Tokenizer.from_name` and `Tokenizer.from_texts`
+            build it for you.
+        unknown: what `encode` does with a character outside the alphabet: `"error"` raises
+            `ValueError` and names it, `"drop"` leaves it out, `"oov"` encodes it as class 1.
+
+    Raises:
+        ValueError: the alphabet is empty, repeats a character or is not in NFC, or `unknown` is
+            not one of the three words.
+
+    Taught in notebook 02.
+    """
+
+    BLANK, OOV, PAD = 0, 1, 2
+    SPECIAL = 3
+
+    def __init__(self, alphabet: str, unknown: str = "error"):
+        if not alphabet:
+            raise ValueError("the alphabet is empty: give the characters that the model shall read")
+        repeated = sorted({c for c in alphabet if alphabet.count(c) > 1})
+        if repeated:
+            raise ValueError(f"the alphabet has {quote(repeated)} more than once; each may stand once")
+        # One by one: as a whole, a combining accent would join the character that happens to stand before it.
+        composed = [c for c in alphabet if normalize(c) != c]
+        if composed:
+            raise ValueError(
+                f"the alphabet has {quote(composed)}, which is not in NFC: use ocrkit.text.normalize first"
+            )
+        if unknown not in ("error", "drop", "oov"):
+            raise ValueError(f'unknown={unknown!r}: it must be "error", "drop" or "oov"')
+        self.alphabet = alphabet
+        self.unknown = unknown
+        self._index = {c: i for i, c in enumerate(alphabet, start=self.SPECIAL)}
+
+    @classmethod
+    def from_name(cls, name: str, unknown: str = "error") -> Tokenizer:
+        """Build from a key of `ALPHABETS`, such as `"plates"`."""
+        if name not in ALPHABETS:
+            raise ValueError(f"no alphabet is named {name!r}; there are: {', '.join(ALPHABETS)}")
+        return cls(ALPHABETS[name], unknown)
+
+    @classmethod
+    def from_texts(cls, texts: Iterable[str], unknown: str = "error") -> Tokenizer:
+        """Build from the characters that occur in `texts`, sorted by code point."""
+        return cls(_sorted("".join(normalize(t) for t in texts)), unknown)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes: the characters plus blank, OOV and PAD."""
+        return len(self.alphabet) + self.SPECIAL
+
+    def missing(self, text: str) -> list[str]:
+        """Characters of `text` (after NFC) that the alphabet lacks, each once, in order."""
+        return [c for c in dict.fromkeys(normalize(text)) if c not in self._index]
+
+    def encode(self, text: str) -> list[int]:
+        """Return the class numbers of `text`, one a character.
+
+        Raises:
+            ValueError: `unknown="error"` and a character is not in the alphabet.
+        """
+        if self.unknown == "error" and (missing := self.missing(text)):
+            raise ValueError(
+                f"label {text!r} has {quote(missing)}, which is not in the alphabet; "
+                'add it to the alphabet, or pass unknown="drop" or unknown="oov"'
+            )
+        codes = (self._index.get(c, self.OOV) for c in normalize(text))
+        return [c for c in codes if c != self.OOV or self.unknown != "drop"]
+
+    def encode_batch(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
+        """Encode many texts to one rectangle.
+
+        Returns:
+            `(rows, lengths)`: N rows, all as long as the longest text, filled with PAD; and the
+            N true lengths. `torch.tensor` takes both as they are.
+        """
+        rows = [self.encode(t) for t in texts]
+        lengths = [len(r) for r in rows]
+        longest = max(lengths, default=0)
+        return [r + [self.PAD] * (longest - len(r)) for r in rows], lengths
+
+    def decode(self, codes: Iterable[int], collapse: bool = False) -> str:
+        """Return the text of class numbers; blank, OOV and PAD give nothing.
+
+        Args:
+            codes: class numbers, for instance the best class of each time step.
+            collapse: apply the CTC rule: first merge equal neighbours, then remove blanks. Leave
+                it off for codes that came from `encode`.
+
+        Raises:
+            ValueError: a number is not a class of this tokenizer.
+        """
+        codes = [int(c) for c in codes]
+        wrong = next((c for c in codes if not 0 <= c < self.num_classes), None)
+        if wrong is not None:
+            raise ValueError(f"class {wrong} is not in 0..{self.num_classes - 1}: the codes come from another alphabet")
+        if collapse:
+            codes = [c for i, c in enumerate(codes) if i == 0 or c != codes[i - 1]]
+        return "".join(self.alphabet[c - self.SPECIAL] for c in codes if c >= self.SPECIAL)
+
+    def decode_batch(self, rows: Iterable[Iterable[int]], collapse: bool = False) -> list[str]:
+        """`decode` for each row."""
+        return [self.decode(row, collapse) for row in rows]
+
+    def to_dict(self) -> dict:
+        """What `from_dict` needs, as plain JSON values."""
+        return {"alphabet": self.alphabet, "unknown": self.unknown}
+
+    @classmethod
+    def from_dict(cls, saved: dict) -> Tokenizer:
+        """Undo `to_dict`."""
+        return cls(saved["alphabet"], saved.get("unknown", "error"))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tokenizer) and self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash((self.alphabet, self.unknown))
+
+    def __repr__(self) -> str:
+        shown = self.alphabet if len(self.alphabet) <= 40 else self.alphabet[:37] + "..."
+        return (
+            f"Tokenizer({shown!r}, {len(self.alphabet)} characters, num_classes={self.num_classes}, "
+            f"unknown={self.unknown!r})"
+        )
