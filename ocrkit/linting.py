@@ -1,0 +1,258 @@
+"""Linting: what is wrong with a data set, found before it costs a training run.
+
+`lint` looks at every label and opens every image. What it finds never stops anything: the image is named,
+counted and left where it is.
+
+Taught in notebook 01.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from ocrkit.images import ImageError, read_image, read_sample, resize
+from ocrkit.text import Tokenizer, quote
+
+#: Check -> level, in the order of the printed table. An error spoils training or scores; a warning may.
+CHECKS = {
+    "unusable file": "error",
+    "missing image": "error",
+    "unreadable image": "error",
+    "truncated image": "error",
+    "tiny image": "warning",
+    "corners outside the image": "warning",
+    "corners in wrong order": "error",
+    "empty label": "error",
+    "label not NFC": "warning",
+    "label with outer spaces": "warning",
+    "not in the alphabet": "error",
+    "label too long": "error",
+    "no plate pattern": "warning",
+    "no split": "warning",
+    "listed twice": "warning",
+    "one image, two labels": "error",
+    "duplicate image": "warning",
+    "same image in two splits": "error",
+    "nearly same image in two splits": "warning",
+    "same text in two splits": "warning",
+}
+COLUMNS = ["check", "level", "image", "text", "split", "detail"]
+MIN_SIDE = 8  # px; a character that is lower cannot be told from another
+#: Correlation of two 16 x 48 grey thumbnails from which on they count as one picture. Re-saved as JPEG q40
+#: pictures keep 0.98, shrunk by a third 0.956; different plates of one camera stay under 0.89.
+NEARLY = 0.95
+_THUMB = (16, 48)
+
+
+class _Look(NamedTuple):
+    """What one image shows: its faults as (check, detail), the hash of its bytes, a thumbnail."""
+
+    faults: list[tuple[str, str]]
+    digest: str | None = None
+    thumb: np.ndarray | None = None
+
+
+def lint(samples: pd.DataFrame, tokenizer: Tokenizer | None = None, time_steps: int | None = None) -> pd.DataFrame:
+    """Check a samples table, print a line a check, and return a row a finding.
+
+    Args:
+        samples: a table with `image` and `text`, better with `split` too.
+        tokenizer: with it, labels are checked against its alphabet.
+        time_steps: T of the model; with it, labels are checked to fit: CTC needs a step for each character
+            and one more between two equal neighbours.
+
+    Returns:
+        A table with `check` and `level` (see `CHECKS`), `image`, `text`, `split`, `detail`. Of a pair of
+        images, the row stands for the second, and `detail` names the first.
+
+    Taught in notebook 01.
+    """
+    if missing := [c for c in ("image", "text") if c not in samples]:
+        raise ValueError(f"lint needs a samples table; this one has no column {', '.join(missing)}")
+    if not all(isinstance(image, (str, os.PathLike)) for image in samples["image"]):
+        raise ValueError("lint reads image files: the column image must hold paths, not images in memory")
+    samples = samples.reset_index(drop=True)
+    if "split" not in samples:
+        samples = samples.assign(split="")
+    rows = list(samples.itertuples(index=False))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        looks = list(tqdm(pool.map(_look, rows), total=len(rows), desc="lint", disable=len(rows) < 2000))
+    found = [
+        (check, i, detail)
+        for i, (row, look) in enumerate(zip(rows, looks, strict=True))
+        for check, detail in [*_label_faults(row, tokenizer, time_steps), *look.faults]
+    ]
+    if samples["split"].any():
+        found += [("no split", i, "other images have one") for i, row in enumerate(rows) if not row.split]
+    found += _same_text(samples)
+    found += _same_image(samples, [look.digest for look in looks])
+    found += _nearly_same_image(samples, looks)
+    order = list(CHECKS)
+    found.sort(key=lambda finding: (order.index(finding[0]), finding[1]))
+    findings = pd.DataFrame(
+        [(c, CHECKS[c], rows[i].image, rows[i].text, rows[i].split, detail) for c, i, detail in found],
+        columns=COLUMNS,
+    )
+    _print(findings, len(samples))
+    return findings
+
+
+def _look(row) -> _Look:
+    """Open one image and take down its faults, hash and thumbnail. Never raises."""
+    if getattr(row, "problem", ""):
+        return _Look([("unusable file", row.problem)])
+    try:
+        whole = read_image(row.image, "L")
+        crop = read_sample(row, "L") if hasattr(row, "corners") or hasattr(row, "box") else whole
+        digest = hashlib.sha1(Path(row.image).read_bytes()).hexdigest()
+    except (ImageError, OSError) as error:
+        return _Look([_image_fault(row.image, error)])
+    faults = []
+    if min(crop.shape) < MIN_SIDE:
+        faults.append(("tiny image", f"{crop.shape[1]} x {crop.shape[0]} px"))
+    corners = getattr(row, "corners", None)
+    if np.ndim(corners) == 2:
+        x, y = np.asarray(corners, dtype=float).T
+        if x.min() < 0 or y.min() < 0 or x.max() > whole.shape[1] or y.max() > whole.shape[0]:
+            size = f"{whole.shape[1]} x {whole.shape[0]} px"
+            faults.append(("corners outside the image", f"{corners} in {size}"))
+        if np.dot(x, np.roll(y, -1)) < np.dot(y, np.roll(x, -1)):
+            faults.append(("corners in wrong order", f"{corners} do not run clockwise from top left"))
+    thumb = resize(crop, _THUMB).astype(np.float32).ravel()
+    thumb -= thumb.mean()
+    norm = np.linalg.norm(thumb)
+    # 16-bit floats: half the memory, and 200,000 thumbnails fit in 0.3 GB.
+    return _Look(faults, digest, (thumb / norm).astype(np.float16) if norm > 1 else None)
+
+
+def _image_fault(path: str, error: Exception) -> tuple[str, str]:
+    reason = getattr(error, "reason", str(error))
+    if not Path(path).exists():
+        return "missing image", reason
+    return ("truncated image" if "truncated" in reason else "unreadable image"), reason
+
+
+def _label_faults(row, tokenizer: Tokenizer | None, time_steps: int | None) -> Iterator[tuple[str, str]]:
+    text = row.text
+    if getattr(row, "problem", ""):
+        return
+    if not text.strip():
+        yield "empty label", "the label is empty"
+        return
+    if getattr(row, "label_raw", ""):
+        yield "label not NFC", f"{quote(row.label_raw)} is stored as {quote(text)}"
+    if text != text.strip():
+        yield "label with outer spaces", repr(text)
+    if tokenizer is not None and (missing := tokenizer.missing(text)):
+        yield "not in the alphabet", quote(missing)
+    if time_steps is not None:
+        needed = len(text) + sum(a == b for a, b in pairwise(text))
+        if needed > time_steps:
+            yield "label too long", f"needs {needed} time steps, the model has {time_steps}"
+    if getattr(row, "kind", None) == "":
+        yield "no plate pattern", f"{text!r} is no number that a Chinese plate can have"
+
+
+def _same_text(samples: pd.DataFrame) -> Iterator[tuple[str, int, str]]:
+    """The first sample of a text in each split but the first."""
+    labelled = samples[(samples["text"] != "") & (samples["split"] != "")]
+    counts = labelled.groupby(["text", "split"], sort=False).size()
+    first = labelled.drop_duplicates(["text", "split"])
+    for i in first.index[first.duplicated("text")]:
+        shares = ", ".join(f"{n} in {name}" for name, n in counts[samples.at[i, "text"]].items())
+        yield "same text in two splits", i, shares
+
+
+def _same_image(samples: pd.DataFrame, digests: list[str | None]) -> Iterator[tuple[str, int, str]]:
+    """Images that are byte for byte the same as an earlier one."""
+    first: dict[str, int] = {}
+    for i, digest in enumerate(digests):
+        if digest is None or first.setdefault(digest, i) == i:
+            continue
+        old, new = samples.loc[first[digest]], samples.loc[i]
+        detail = f"same bytes as {_name(old, new)}"
+        if old["text"] != new["text"]:
+            yield "one image, two labels", i, detail
+        if old["split"] != new["split"]:
+            yield "same image in two splits", i, detail
+        else:
+            yield ("listed twice" if old["image"] == new["image"] else "duplicate image"), i, detail
+
+
+def _nearly_same_image(samples: pd.DataFrame, looks: list[_Look]) -> Iterator[tuple[str, int, str]]:
+    """Each image whose thumbnail is close to that of an image of another split, with the closest one."""
+    seen = [i for i, look in enumerate(looks) if look.thumb is not None and samples.at[i, "split"]]
+    if not seen:
+        return
+    thumbs = np.stack([looks[i].thumb for i in seen])
+    splits = samples["split"].to_numpy()[seen]
+    names = list(dict.fromkeys(splits))
+    best: dict[int, tuple[float, int]] = {}
+    for k, name in enumerate(names):
+        for other in names[k + 1 :]:
+            here, there = np.flatnonzero(splits == name), np.flatnonzero(splits == other)
+            for a, b, correlation in near_pairs(thumbs[here], thumbs[there], NEARLY):
+                old, new = seen[here[a]], seen[there[b]]
+                if looks[old].digest != looks[new].digest:
+                    best[new] = max(best.get(new, (0.0, old)), (correlation, old))
+    for i, (correlation, old) in best.items():
+        detail = f"correlation {correlation:.3f} with {_name(samples.loc[old], samples.loc[i])}"
+        yield "nearly same image in two splits", i, detail
+
+
+def near_pairs(a: np.ndarray, b: np.ndarray, threshold: float, block: int = 2048) -> Iterator[tuple[int, int, float]]:
+    """Pairs (i, j, correlation) of rows of `a` (N, D) and `b` (M, D) that correlate above `threshold`.
+
+    Rows are thumbnails with mean 0 and length 1, so their squared distance is 2 - 2 x correlation. Averaging
+    4 x 4 pixels (times 4) projects them to a sixteenth of the numbers and never makes a distance longer:
+    pairs that are too far apart there need no closer look. Almost all are, so 200,000 images take minutes.
+    """
+    small_a, small_b = _averaged(a), _averaged(b)
+    length_b = (small_b**2).sum(1)
+    for start in range(0, len(a), block):
+        part = small_a[start : start + block]
+        length_a = (part**2).sum(1)[:, None]
+        for start_b in range(0, len(b), block):
+            part_b = slice(start_b, start_b + block)
+            distance = length_a + length_b[part_b] - 2 * part @ small_b[part_b].T
+            rows, columns = np.nonzero(distance < 2 - 2 * threshold + 1e-3)  # 1e-3: 16-bit floats
+            rows, columns = rows + start, columns + start_b
+            exact = np.einsum("nd,nd->n", a[rows].astype(np.float32), b[columns].astype(np.float32))
+            for i in np.flatnonzero(exact > threshold):
+                yield int(rows[i]), int(columns[i]), float(exact[i])
+
+
+def _averaged(thumbs: np.ndarray) -> np.ndarray:
+    height, width = _THUMB
+    blocks = thumbs.reshape(-1, height // 4, 4, width // 4, 4).astype(np.float32)
+    return blocks.sum(axis=(2, 4)).reshape(len(thumbs), -1) / 4
+
+
+def _name(old: pd.Series, new: pd.Series) -> str:
+    """How a finding about `new` names `old`: file, split, and the label where it differs."""
+    notes = [old["split"]] if old["split"] else []
+    notes += [f"label {old['text']!r}, not {new['text']!r}"] if old["text"] != new["text"] else []
+    return f"{Path(old['image']).name} ({', '.join(notes)})" if notes else Path(old["image"]).name
+
+
+def _print(findings: pd.DataFrame, n: int) -> None:
+    if findings.empty:
+        print(f"lint: {n:,} samples, nothing found")
+        return
+    errors = int((findings["level"] == "error").sum())
+    print(f"lint: {n:,} samples, {errors} errors, {len(findings) - errors} warnings")
+    width = findings["check"].str.len().max()
+    for check, group in findings.groupby("check", sort=False):
+        first = group.iloc[0]
+        example = f"{Path(first['image']).name}: {first['detail']}"
+        print(f"  {first['level']:<7}  {check:<{width}}  {len(group):>6}  {example[:140]}")

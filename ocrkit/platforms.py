@@ -1,0 +1,118 @@
+"""Platforms: where this Python runs (a laptop, Colab, Kaggle) and what it lacks.
+
+Only the standard library is imported at the top, so that the first cell of a notebook works where nothing
+is installed yet.
+
+Taught in notebook 00.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from importlib import invalidate_caches, metadata, util
+from pathlib import Path
+
+from ocrkit import __version__
+
+#: The folder that holds the package, the notebooks and `data/`.
+COURSE = Path(__file__).resolve().parents[1]
+#: Where `/kaggle` and `/content` hang; tests put a temporary folder here.
+ROOT = Path("/")
+
+#: Import name -> (name for pip, what will not work without it).
+PACKAGES = {
+    "pandas": ("pandas", "every table of the course"),
+    "PIL": ("pillow", "reading and drawing images"),
+    "matplotlib": ("matplotlib", "all figures"),
+    "safetensors": ("safetensors", "saving and loading models"),
+    "tqdm": ("tqdm", "training and reading (they show progress bars)"),
+    "ipywidgets": ("ipywidgets", "live training curves and the error browser"),
+    "jiwer": ("jiwer", "the comparison with jiwer in notebook 04"),
+    "nltk": ("nltk", "the comparison with nltk in notebook 04"),
+    "evaluate": ("evaluate", "the Hugging Face metrics in notebook 04"),
+    **({"tomli": ("tomli", "training recipes")} if sys.version_info < (3, 11) else {}),
+}
+#: Never installed or replaced from a notebook: their builds fit the machine's graphics driver.
+UNTOUCHED = ("torch", "torchvision", "numpy")
+
+
+def platform() -> str:
+    """Return `"kaggle"`, `"colab"` or `"local"`, by environment variables first and folders second.
+
+    Kaggle is asked first, because its image shares parts with Colab's.
+    """
+    if "KAGGLE_KERNEL_RUN_TYPE" in os.environ or (ROOT / "kaggle" / "working").is_dir():
+        return "kaggle"
+    if "COLAB_RELEASE_TAG" in os.environ or (ROOT / "content" / "sample_data").is_dir():
+        return "colab"
+    return "local"
+
+
+def missing_packages() -> list[str]:
+    """Import names of `PACKAGES` that cannot be imported here."""
+    return [name for name in PACKAGES if util.find_spec(name) is None]
+
+
+def install(names: list[str]) -> list[str]:
+    """Install packages of `PACKAGES` with pip, and return the import names that are still missing.
+
+    A constraint file holds torch, torchvision, numpy, pandas and pillow at the versions that are installed,
+    so pip finds packages that fit them, or fails; it never replaces them.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        constraint = Path(folder, "keep.txt")
+        pins = {p: _version(p) for p in (*UNTOUCHED, "pandas", "pillow")}
+        constraint.write_text("".join(f"{p}=={v}\n" for p, v in pins.items() if v), encoding="utf-8")
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        # Without internet, the first cell must not hang for minutes.
+        pip += ["--retries", "1", "--timeout", "10", "--constraint", str(constraint)]
+        wanted = [PACKAGES[name][0] for name in names]
+        done = subprocess.run([*pip, *wanted], capture_output=True, text=True, check=False)
+        if done.returncode and len(wanted) > 1 and "connection" not in done.stderr.lower():
+            for package in wanted:  # one package that cannot be had must not keep out the others
+                subprocess.run([*pip, package], capture_output=True, text=True, check=False)
+    invalidate_caches()
+    return [name for name in names if util.find_spec(name) is None]
+
+
+def summary_line() -> str:
+    """One line: `ocrkit 0.1.0 · local · Python 3.11 · torch 2.8 · cpu (2 threads) · profile laptop`."""
+    try:
+        import torch
+
+        parts = [f"torch {'.'.join(torch.__version__.split('.')[:2])}"]
+        if torch.cuda.is_available():
+            parts.append(torch.cuda.get_device_name())
+        else:
+            parts.append(f"cpu ({torch.get_num_threads()} threads)")
+    except ImportError:
+        parts = ["no torch"]
+    python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+    profile = f"profile {os.environ.get('OCRKIT_PROFILE', 'laptop')}"
+    return " · ".join([f"ocrkit {__version__}", platform(), python, *parts, profile])
+
+
+def prepare_notebook() -> None:
+    """Make this Python ready for a notebook: install what is missing, and print one line that sums it up.
+
+    torch, torchvision and numpy are never installed or changed. Where pip fails (no internet), one line a
+    package says what will not work, and the notebook goes on.
+    """
+    missing = missing_packages()
+    for name in install(missing) if missing else []:
+        package, loss = PACKAGES[name]
+        print(f"{package} is missing and could not be installed; without it this does not work: {loss}")
+    for package in UNTOUCHED:
+        if _version(package) is None:
+            print(f"{package} is missing: install it as README.md says, then restart the notebook")
+    print(summary_line())
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
