@@ -1,0 +1,27 @@
+"""Rendered training images with true labels: Chinese number plates. Taught in notebook 01."""
+
+from __future__ import annotations
+
+from .degrade import DEGRADATIONS
+from .plates import (
+    PLATE_COLORS,
+    Box,
+    plate_layout,
+    plate_size,
+    random_plate_text,
+    render_plate,
+    render_plates,
+    write_plates,
+)
+
+__all__ = [
+    "DEGRADATIONS",
+    "PLATE_COLORS",
+    "Box",
+    "plate_layout",
+    "plate_size",
+    "random_plate_text",
+    "render_plate",
+    "render_plates",
+    "write_plates",
+]

@@ -1,0 +1,238 @@
+"""What a street camera does to a plate: the view, the light, the lens, the sensor, the file.
+
+Each function in `DEGRADATIONS` takes and returns uint8 (H, W, 3) and draws its own strength from `rng`.
+The same generator state gives the same pixels. Taught in notebook 01.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from functools import cache
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+Degradation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+BILINEAR, BICUBIC = Image.Resampling.BILINEAR, Image.Resampling.BICUBIC
+
+
+MARGIN = 24  # car body around the plate in the drawing, in pixels of 2 mm
+
+
+@cache
+def _silhouette(size: tuple[int, int], radius: float) -> Image.Image:
+    """Mask of a sheet of metal with round corners."""
+    mask = Image.new("L", (size[0] * 4, size[1] * 4))
+    ImageDraw.Draw(mask).rounded_rectangle((0, 0, mask.width - 1, mask.height - 1), radius * 4, fill=255)
+    return mask.reduce(4)
+
+
+def mount(plate: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Screw a plate, drawn at 2 mm a pixel, on a car body `MARGIN` pixels larger; at times in a holder."""
+    w, h = plate.size
+    bands = rng.uniform(0, 1, (4, 1, 1)) ** 2 * 240 + rng.normal(0, 12, (4, 1, 3))  # paint, bumper, shade
+    low = float(rng.uniform(0, 2))  # which part of the bands is in sight, so that their edges move
+    full = w + 2 * MARGIN, h + 2 * MARGIN
+    canvas = Image.fromarray(_uint8(bands)).resize(full, BILINEAR, box=(0, low, 1, low + 2))
+    if rng.random() < 0.4:  # a holder of black or chromed plastic
+        edge = int(rng.integers(2, 7))
+        tone = (25, 25, 27) if rng.random() < 0.7 else (190, 190, 190)
+        canvas.paste(tone, (MARGIN - edge, MARGIN - edge), _silhouette((w + 2 * edge, h + 2 * edge), 7))
+    canvas.paste(plate, (MARGIN, MARGIN), _silhouette((w, h), 5))
+    draw = ImageDraw.Draw(canvas)
+    for x in (w / 2 - 52, w / 2 + 52):  # the holes are 210 mm apart
+        for y in (6, h - 6):
+            if rng.random() < 0.7:
+                r, tone = rng.uniform(1.5, 4.5), int(rng.integers(15, 215))
+                x0, y0 = rng.normal((MARGIN + x, MARGIN + y), 1.5)
+                draw.ellipse((x0 - r, y0 - r, x0 + r, y0 + r), fill=(tone, tone, tone))
+    return canvas
+
+
+def photograph(plate: Image.Image, rng: np.random.Generator) -> np.ndarray:
+    """Look at a mounted plate from off its axis and crop it as a detector would, too tight or too loose.
+
+    Args:
+        plate: the clean plate at 2 mm a pixel.
+
+    Returns:
+        uint8 (h, w, 3): a crop of 18 to 42 pixels in height, which is what cameras over roads get.
+    """
+    w, h = plate.size
+    left, top, right, bottom = MARGIN, MARGIN, MARGIN + w, MARGIN + h
+    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], float)
+    center, span = corners.mean(axis=0), np.array([right - left, bottom - top], float)
+    steep = rng.random() < 0.4  # a camera held by hand, against one that looks along the lane
+    x, y = ((corners - center) / span).T
+    rise = rng.normal(0, 0.25 if steep else 0.06)  # of the baseline, in plate heights
+    slant = rng.normal(0, 0.09 if steep else 0.02)  # of the uprights, in plate widths
+    far_x, far_y = rng.normal(0, 0.06, 2)
+    depth = 1 + far_x * x + far_y * y
+    quad = np.stack([(x + slant * y) / depth, (y + rise * x) / depth], axis=1)
+    low, high = quad.min(axis=0), quad.max(axis=0)
+    # Margins in plate widths and heights: negative ones cut into the plate.
+    mean, spread = ((0.005, 0.01), (0.015, 0.05)) if steep else ((0.0, -0.02), (0.035, 0.09))
+    low = low - rng.normal(mean, spread)
+    high = high + rng.normal(mean, spread)
+    height = int(rng.integers(18, 36) if steep else rng.integers(24, 43))
+    width = round(height * rng.uniform(3.2, 4.4))
+    # Half as many pixels again as the camera has: less would let thin strokes fall between two samples.
+    fine = round(1.5 * width), round(1.5 * height)
+    numbers = _perspective((quad - low) / (high - low) * fine, corners)
+    view = mount(plate, rng).transform(fine, Image.Transform.PERSPECTIVE, numbers, BILINEAR)
+    return np.asarray(view.resize((width, height), Image.Resampling.HAMMING))
+
+
+def _perspective(source: np.ndarray, target: np.ndarray) -> list[float]:
+    """The 8 numbers of the projection that takes four points `source` (4, 2) to `target` (4, 2)."""
+    (x, y), (u, v), one, zero = source.T, target.T, np.ones(4), np.zeros(4)
+    rows_u = np.stack([x, y, one, zero, zero, zero, -u * x, -u * y], axis=1)
+    rows_v = np.stack([zero, zero, zero, x, y, one, -v * x, -v * y], axis=1)
+    return np.linalg.solve(np.concatenate([rows_u, rows_v]), np.concatenate([u, v])).tolist()
+
+
+def _uint8(image: np.ndarray) -> np.ndarray:
+    return np.minimum(np.maximum(image, 0), 255).astype(np.uint8)
+
+
+def _grain(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    return rng.standard_normal(image.shape, np.float32) * np.float32(strength)
+
+
+def _gauss(image: np.ndarray, radius: float) -> np.ndarray:
+    return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(radius)))
+
+
+def _cloud(shape: tuple[int, ...], rng: np.random.Generator, cells: int) -> np.ndarray:
+    """Smooth random field (H, W) in about 0..1, with `cells` bumps along the width."""
+    coarse = rng.random((max(2, cells // 3), cells), dtype=np.float32)
+    return np.asarray(Image.fromarray(coarse).resize(shape[1::-1], BICUBIC))
+
+
+def shadow(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The edge of a shadow falls across the plate."""
+    h, w = image.shape[:2]
+    slope, offset, soft = rng.normal(0, 1), rng.uniform(-0.5, 0.5), rng.uniform(0.02, 0.3)
+    y, x = np.ogrid[-0.5 : 0.5 : h * 1j, -0.5 : 0.5 : w * 1j]
+    inside = (y + slope * x - offset) * (1 if rng.random() < 0.5 else -1)
+    return _uint8(image * (1 - rng.uniform(0.3, 0.7) * np.clip(inside / soft, 0, 1))[..., None])
+
+
+def dirt(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Mud and dust in patches."""
+    cover = np.clip(_cloud(image.shape, rng, int(rng.integers(6, 24))) - rng.uniform(0.55, 0.8), 0, 1) * 2.2
+    mud = rng.uniform(50, 150) * np.array([1.05, 1.0, 0.9])
+    return _uint8(image + (mud - image) * np.minimum(cover, 0.75)[..., None])
+
+
+def glare(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A lamp or the sun is mirrored in the plate."""
+    h, w = image.shape[:2]
+    cy, cx, r = rng.uniform(0, h), rng.uniform(0, w), rng.uniform(0.3, 1.2) * h
+    y, x = np.ogrid[:h, :w]
+    spot = np.exp(-((y - cy) ** 2 + (x - cx) ** 2 / 3) / (2 * r * r))
+    return _uint8(image + rng.uniform(50, 190) * spot[..., None])
+
+
+def night(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Little light: dark, grainy, tinted by the lamps."""
+    tint = rng.uniform(0.4, 0.75) * np.exp(rng.normal(0, 0.1, 3))
+    return _uint8(image * tint.astype(np.float32) + _grain(image, rng, rng.uniform(1, 4)))
+
+
+def overexposure(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Too much light: colors run up to white."""
+    return _uint8(image * np.float32(rng.uniform(1.15, 1.7)) + np.float32(rng.uniform(0, 25)))
+
+
+def low_contrast(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Haze or a worn plate: everything moves toward one grey."""
+    keep = rng.uniform(0.4, 0.85)
+    return _uint8(image * np.float32(keep) + np.float32((1 - keep) * rng.uniform(50, 130)))
+
+
+def color_cast(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A wrong white balance, and more or less color."""
+    vivid, gains = rng.uniform(0.3, 1.25), np.exp(rng.normal((-0.07, -0.02, 0.06), (0.1, 0.07, 0.11)))
+    # One 3 x 3 matrix: mix each channel with grey, then scale it.
+    mix = (np.eye(3) * vivid + (1 - vivid) / 3) * gains
+    return _uint8(image @ mix.astype(np.float32))
+
+
+def blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The lens is out of focus."""
+    return _gauss(image, rng.uniform(0.012, 0.036) * image.shape[0])
+
+
+def motion_blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The car moves while the shutter is open."""
+    h, w = image.shape[:2]
+    length, angle = rng.uniform(0.06, 0.16) * h, rng.uniform(0, np.pi)
+    steps = np.linspace(-0.5, 0.5, 2 * int(length / 2) + 3) * length
+    total = np.zeros(image.shape, np.float32)
+    for dx, dy in np.round(np.stack([steps * np.cos(angle), steps * np.sin(angle)], 1)).astype(int):
+        total += np.roll(image, (dy, dx), (0, 1))
+    return _uint8(total / len(steps))
+
+
+def low_resolution(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The plate was far away: made smaller and larger again."""
+    h, w = image.shape[:2]
+    part, small = rng.uniform(0.4, 0.8), Image.fromarray(image)
+    small = small.resize((max(8, round(w * part)), max(8, round(h * part))), BILINEAR)
+    return np.asarray(small.resize((w, h), BICUBIC))
+
+
+def sharpen(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Cameras sharpen by themselves, which leaves dark seams around bright strokes."""
+    amount = np.float32(rng.uniform(0.4, 2.0))
+    return _uint8(image * (1 + amount) - _gauss(image, 1.0) * amount)
+
+
+def noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Grain of the sensor."""
+    return _uint8(image + _grain(image, rng, rng.uniform(1, 9)))
+
+
+def jpeg(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The blocks and rings of a small file."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=int(rng.integers(35, 90)))
+    return np.asarray(Image.open(file))
+
+
+#: name -> (how often it happens, function), in the order of the real world: scene, light, lens, sensor, file.
+DEGRADATIONS: dict[str, tuple[float, Degradation]] = {
+    "dirt": (0.15, dirt),
+    "shadow": (0.15, shadow),
+    "glare": (0.08, glare),
+    "low_contrast": (0.35, low_contrast),
+    "color_cast": (0.7, color_cast),
+    "night": (0.12, night),
+    "overexposure": (0.2, overexposure),
+    "blur": (0.4, blur),
+    "motion_blur": (0.15, motion_blur),
+    "low_resolution": (0.2, low_resolution),
+    "sharpen": (0.6, sharpen),
+    "noise": (0.5, noise),
+    "jpeg": (0.7, jpeg),
+}
+
+
+def degrade(image: np.ndarray, rng: np.random.Generator, names: Iterable[str] | None = None) -> np.ndarray:
+    """Spoil `image`, uint8 (H, W, 3), by chance, or by exactly the degradations in `names`.
+
+    Raises:
+        ValueError: a name is not a key of `DEGRADATIONS`.
+
+    Taught in notebook 01.
+    """
+    wanted = None if names is None else set(names)
+    if wanted and (unknown := wanted - set(DEGRADATIONS)):
+        known = ", ".join(DEGRADATIONS)
+        raise ValueError(f"no degradation is named {', '.join(sorted(unknown))}; there are: {known}")
+    for name, (chance, function) in DEGRADATIONS.items():
+        if name in wanted if wanted is not None else rng.random() < chance:
+            image = function(image, rng)
+    return image

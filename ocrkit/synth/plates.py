@@ -1,0 +1,305 @@
+"""Draws Chinese number plates as GA 36 prescribes them, with their labels.
+
+Only numpy, Pillow, pandas and the glyph atlas are needed. Taught in notebook 01.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageDraw
+
+from ..text import DIGITS, PLATE_LETTERS, PROVINCES, normalize, plate_kind, quote
+from .atlas import load_atlas
+from .degrade import degrade as spoil
+from .degrade import photograph
+
+RGB = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class PlateColor:
+    """One color of GA 36: its paints, what share of random plates has it, and which texts it may carry."""
+
+    ground: RGB
+    ink: RGB
+    share: float
+    kinds: tuple[str, ...]  # keys of ocrkit.text.PLATE_PATTERNS
+    marks: str = ""  # last characters that a "marked" plate of this color may have
+    red: str = ""  # characters painted red
+
+
+WHITE, BLACK, RED = (240, 242, 245), (22, 22, 24), (200, 30, 35)
+PLATE_COLORS = {
+    "blue": PlateColor((22, 62, 168), WHITE, 0.60, ("standard",)),
+    "yellow": PlateColor((186, 140, 40), BLACK, 0.16, ("standard", "marked"), "挂学"),
+    "green": PlateColor((96, 190, 120), BLACK, 0.14, ("new energy",)),
+    "white": PlateColor(WHITE, BLACK, 0.05, ("marked",), "警", red="警"),
+    "black": PlateColor(BLACK, WHITE, 0.05, ("marked", "embassy"), "港澳领", red="使领"),
+}
+
+
+class Box(NamedTuple):
+    """A character and its box in mm, from the top left corner of the plate."""
+
+    text: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+def plate_size(text: str) -> tuple[int, int]:
+    """Height and width in mm of the plate that carries `text`: eight characters need 480 mm, not 440."""
+    return 140, 480 if len(text) == 8 else 440
+
+
+def plate_layout(text: str) -> list[Box]:
+    """Return the box in mm of each character of `text` (Box, one a character).
+
+    Characters are 45 x 90 mm and 12 mm apart, with 34 mm after the second for the dot; on new energy
+    plates all but the first are 43 mm wide and 9 mm apart, with 49 mm after the second. Source: GA 36.
+    """
+    width, gap, wide_gap = (43, 9, 49) if len(text) == 8 else (45, 12, 34)
+    boxes, x = [], 15.5
+    for k, c in enumerate(text):
+        right = x + (45 if k == 0 else width)
+        boxes.append(Box(c, x, 25, right, 115))
+        x = right + (wide_gap if k == _dot_after(text) else gap)
+    return boxes
+
+
+def _dot_after(text: str) -> int:
+    """Index of the character before the dot: embassy plates have it after the country's three digits."""
+    return 3 if text.startswith("使") else 1
+
+
+def random_plate_text(
+    rng: np.random.Generator, color: str | None = None, province: str | None = None
+) -> tuple[str, str]:
+    """Return `(text, color)` of a made-up plate, all provinces equally likely.
+
+    Embassy plates have no province, and Hong Kong and Macau cars always are 粤Z, as in life.
+
+    Args:
+        color: a key of `PLATE_COLORS`; by default drawn by its `share`.
+        province: one of `ocrkit.text.PROVINCES`; by default drawn.
+
+    Raises:
+        ValueError: `color` is not known.
+
+    Taught in notebook 01.
+    """
+    if color is None:
+        edges = np.cumsum([c.share for c in PLATE_COLORS.values()])[:-1]
+        color = list(PLATE_COLORS)[np.searchsorted(edges, rng.random(), side="right")]
+    _color(color)
+    head = (province or _one(rng, PROVINCES)) + _one(rng, PLATE_LETTERS)
+    roll = rng.random()
+    if color == "blue":
+        # O in second place stands on old official cars only.
+        return (head[0] + "O" if roll < 0.02 else head) + _serial(rng, 5), color
+    if color == "yellow":
+        if roll < 0.7:
+            return head + _serial(rng, 5), color
+        return head + _serial(rng, 4) + ("挂" if roll < 0.85 else "学"), color
+    if color == "white":
+        return head + _serial(rng, 4) + "警", color
+    if color == "green":
+        numbers = [_one(rng, DIGITS) for _ in range(5)]
+        if roll < 0.2:  # buses and lorries
+            return head + "".join(numbers) + _one(rng, "DF"), color
+        second = _one(rng, PLATE_LETTERS) if rng.random() < 0.3 else numbers[0]
+        return head + _one(rng, "DDDDFFABCEGHJK") + second + "".join(numbers[1:]), color
+    if roll < 0.4:
+        return "使" + "".join(_one(rng, DIGITS) for _ in range(6)), color
+    if roll < 0.6:
+        return head + _serial(rng, 4) + "领", color
+    return "粤Z" + _serial(rng, 4) + ("港" if roll < 0.8 else "澳"), color
+
+
+def _one(rng: np.random.Generator, characters: str) -> str:
+    return characters[rng.integers(len(characters))]
+
+
+def _serial(rng: np.random.Generator, n: int) -> str:
+    """Return `n` digits of which up to two are letters, about as often as on the road."""
+    out = [_one(rng, DIGITS) for _ in range(n)]
+    letters = int(np.searchsorted((0.1, 0.5), rng.random(), side="right"))
+    for k in rng.permutation(n)[:letters]:
+        out[k] = _one(rng, PLATE_LETTERS)
+    return "".join(out)
+
+
+def render_plate(
+    text: str,
+    color: str = "blue",
+    rng: np.random.Generator | int | None = None,
+    degrade: bool = True,
+    size: tuple[int, int] | None = None,
+) -> np.ndarray:
+    """Draw one plate and return it as uint8 (H, W, 3).
+
+    Args:
+        text: the plate's characters without the dot, such as `皖A25V59`.
+        color: a key of `PLATE_COLORS`; `text` must be of a kind that this color carries.
+        rng: source of all chance, a numpy Generator or a seed. The same state gives the same pixels.
+        degrade: False draws the plate flat and clean, as it left the factory.
+        size: height and width of the result. By default 1 pixel a mm when clean, and when degraded the
+            few pixels with which an imagined camera saw it.
+
+    Raises:
+        ValueError: the color is not known, a character is not in the atlas, or the text does not fit
+            the color.
+
+    Taught in notebook 01.
+    """
+    text = normalize(text)
+    _check(text, color)
+    rng = np.random.default_rng(rng)
+    if degrade:
+        image = spoil(photograph(_flat(text, color, rng, 2), rng), rng)
+    else:
+        image = np.asarray(_flat(text, color, None, 1))
+    if size is not None and image.shape[:2] != tuple(size):
+        image = np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
+    return image
+
+
+def render_plates(
+    n: int, seed: int = 0, size: tuple[int, int] = (32, 128), workers: int = 0
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Draw `n` random plates, the fast way to a training set that never touches the disk.
+
+    Plate i depends on `seed` and i alone, so neither `n` nor `workers` changes its pixels.
+
+    Args:
+        size: height and width of all images.
+        workers: processes that share the work; 0 or 1 does it here.
+
+    Returns:
+        `(images, table)`: images uint8 (n, H, W, 3), and a table with the columns `text`, `color` and
+        `split` ("train"), one row an image.
+
+    Taught in notebook 01.
+    """
+    job = partial(_numbered, seed=seed, size=tuple(size))
+    if workers > 1:
+        with multiprocessing.Pool(workers) as pool:
+            rows = pool.map(job, range(n), chunksize=64)
+    else:
+        rows = [job(i) for i in range(n)]
+    images = np.stack([r[2] for r in rows]) if rows else np.zeros((0, *size, 3), np.uint8)
+    table = pd.DataFrame([r[:2] for r in rows], columns=["text", "color"])
+    return images, table.assign(split="train")
+
+
+def write_plates(folder: str | Path, n: int, seed: int, split: str, exclude: Collection[str] = ()) -> pd.DataFrame:
+    """Write `n` random plates as `folder/split/00001-皖A25V59.jpg`, sizes as the camera saw them.
+
+    All provinces come in turn and no text comes twice.
+
+    Args:
+        exclude: texts that must not be used, for instance those of another part.
+
+    Returns:
+        A samples table: `image` (absolute path), `text`, `split`, `color`.
+    """
+    target = Path(folder).resolve() / split
+    target.mkdir(parents=True, exist_ok=True)
+    used, rows, i = set(exclude), [], 0
+    while len(rows) < n:
+        text, color, image = _numbered(i, seed, None)
+        i += 1
+        if text in used:
+            continue
+        used.add(text)
+        file = target / f"{len(rows) + 1:05d}-{text}.jpg"
+        Image.fromarray(image).save(file, quality=85)
+        rows.append((str(file), text, split, color))
+    return pd.DataFrame(rows, columns=["image", "text", "split", "color"])
+
+
+def _numbered(i: int, seed: int, size: tuple[int, int] | None) -> tuple[str, str, np.ndarray]:
+    """Plate number `i` of `seed`. Its province is fixed by i, so that any 31 in a row have all of them."""
+    rng = np.random.default_rng([seed, i])
+    text, color = random_plate_text(rng, province=PROVINCES[i % len(PROVINCES)])
+    return text, color, render_plate(text, color, rng, size=size)
+
+
+def _color(color: str) -> PlateColor:
+    if color not in PLATE_COLORS:
+        raise ValueError(f"no plate has the color {color!r}; there are: {', '.join(PLATE_COLORS)}")
+    return PLATE_COLORS[color]
+
+
+def _check(text: str, color: str) -> None:
+    paint, glyphs = _color(color), load_atlas()[0]
+    if lacking := [c for c in dict.fromkeys(text) if c not in glyphs]:
+        raise ValueError(f"label {text!r} has {quote(lacking)}, which the atlas lacks; leave it out")
+    kind = plate_kind(text)
+    if kind not in paint.kinds or (kind == "marked" and text[-1] not in paint.marks):
+        wanted = " or ".join(paint.kinds) + (f" with {'/'.join(paint.marks)}" if paint.marks else "")
+        raise ValueError(
+            f"label {text!r} does not fit a {color} plate, which carries a text of the kind {wanted} "
+            f"(ocrkit.text.PLATE_PATTERNS); this one is {kind or 'of no known kind'}"
+        )
+
+
+def _flat(text: str, color: str, rng: np.random.Generator | None, shrink: int) -> Image.Image:
+    """Draw the plate alone, straight from the front, `shrink` mm a pixel; with `rng`, paints vary."""
+    paint, (glyphs, latin_rows, chinese_rows) = PLATE_COLORS[color], load_atlas()
+    height, width = plate_size(text)
+    latin, chinese = (1, 1) if rng is None else (rng.integers(latin_rows), rng.integers(chinese_rows))
+    ink = _line_and_dot(height, width, plate_layout(text)[_dot_after(text)].right).copy()
+    red = np.zeros_like(ink) if any(c in paint.red for c in text) else None
+    for box in plate_layout(text):
+        glyph = glyphs[box.text][latin if box.text.isascii() else chinese]
+        left, top, inset = int(box.left), int(box.top), (45 - int(box.right - box.left)) // 2
+        layer = red if box.text in paint.red else ink
+        layer[top : top + 90, left : left + 45 - 2 * inset] = glyph[:, inset : 45 - inset]
+    image = _ground(color, color == "green" and text[-1] not in DIGITS, width, shrink).copy()
+    if rng is not None and color == "blue":  # sun and cheap sensors turn the blue toward cyan
+        image.paste(_vary((22, 62 + int(60 * rng.random() ** 2), 168), rng), (0, 0, *image.size))
+    image.paste(_vary(paint.ink, rng), None, Image.fromarray(ink).reduce(shrink))
+    if red is not None:
+        image.paste(_vary(RED, rng), None, Image.fromarray(red).reduce(shrink))
+    return image
+
+
+@cache
+def _line_and_dot(height: int, width: int, before_dot: float) -> np.ndarray:
+    """The frame line and the dot, as ink (height, width)."""
+    image = Image.new("L", (width, height))
+    draw = ImageDraw.Draw(image)
+    draw.rounded_rectangle((4, 4, width - 5, height - 5), radius=9, outline=255, width=3)
+    gap = 49 if width == 480 else 34
+    x, y = before_dot + gap / 2, height / 2
+    draw.ellipse((x - 5, y - 5, x + 5, y + 5), fill=255)
+    return np.asarray(image)
+
+
+@cache
+def _ground(color: str, large: bool, width: int, shrink: int) -> Image.Image:
+    """The painted ground, 140 mm high. Green fades in from white; large vehicles have a yellow third."""
+    paint = np.array(PLATE_COLORS[color].ground, float)
+    ground = np.tile(paint, (140, width, 1))
+    if color == "green":
+        down = np.linspace(0, 1, 140)[:, None, None] ** 1.3
+        ground = np.array([225, 238, 228.0]) * (1 - down) + ground * down if not large else ground
+        if large:
+            ground[:, :148] = PLATE_COLORS["yellow"].ground
+    return Image.fromarray(np.round(ground).astype(np.uint8)).reduce(shrink)
+
+
+def _vary(paint: RGB, rng: np.random.Generator | None) -> RGB:
+    if rng is None:
+        return paint
+    return tuple(int(v) for v in np.clip(np.array(paint) + rng.normal(0, 6, 3), 0, 255))
