@@ -1,0 +1,198 @@
+"""The command line: `python -m ocrkit doctor | lint | train | evaluate | read`.
+
+Each verb calls the same functions as the notebooks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb; returns the exit status: 0 fine, 1 something was found or failed, 2 wrong usage."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        return options.verb(options)
+    except (ValueError, OSError, FloatingPointError) as error:
+        # These are the errors that ocrkit words for people; a traceback would only hide them.
+        print(f"{parser.prog} {options.name}: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ocrkit", description="Train, measure and use a text recognizer.")
+    verbs = parser.add_subparsers(dest="name", required=True, metavar="VERB")
+
+    def verb(name, function, about):
+        sub = verbs.add_parser(name, help=about, description=about)
+        sub.set_defaults(verb=function)
+        return sub
+
+    verb("doctor", doctor, "check versions, device, data and models; a line each")
+
+    lint = verb("lint", lint_samples, "what is wrong with a data set")
+    lint.add_argument("samples", metavar="SAMPLES", help="a shipped or registered name, a folder, or a CSV file")
+    lint.add_argument("--alphabet", help="check labels against this named alphabet, for instance plates")
+    lint.add_argument("--out", type=Path, help="write all findings to this CSV file")
+
+    train = verb("train", train_recipe, "train a recognizer by a recipe")
+    train.add_argument("recipe", metavar="RECIPE", help="a .toml file, or a shipped name such as plates")
+    train.add_argument("changes", nargs="*", metavar="key=value", help="settings that win over the recipe's")
+    train.add_argument("--out", type=Path, help="folder of the run (default: runs/RECIPE)")
+    train.add_argument("--resume", action="store_true", help="go on after the last whole epoch of that folder")
+
+    evaluate = verb("evaluate", evaluate_model, "measure a model on labeled images")
+    evaluate.add_argument("model", metavar="MODEL", help="a model folder, or a shipped name such as plates")
+    evaluate.add_argument("samples", metavar="SAMPLES", help="a shipped or registered name, a folder, or a CSV file")
+    evaluate.add_argument("--split", help="only this split: train, valid or test (default: all images)")
+    evaluate.add_argument("--json", action="store_true", help="print one JSON object")
+    evaluate.add_argument("--out", type=Path, help="write the results table to this CSV file")
+
+    read = verb("read", read_images, "read images")
+    read.add_argument("model", metavar="MODEL", help="a model folder, or a shipped name such as plates")
+    read.add_argument("images", nargs="+", metavar="IMAGE")
+    read.add_argument("--json", action="store_true", help="print one JSON object an image")
+    return parser
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Print a line a check: [OK], [FAIL] (the course does not work) or [NOTE] (an extra that is not there)."""
+    from importlib import metadata
+
+    from ocrkit import platforms, sources
+    from ocrkit.recognizer import MODELS, Recognizer, pick_device
+
+    failed = 0
+
+    def line(mark: str, text: str) -> None:
+        nonlocal failed
+        failed += mark == "FAIL"
+        print(f"[{mark}] {text}")
+
+    line("OK" if sys.version_info >= (3, 10) else "FAIL", f"Python {sys.version.split()[0]} (3.10 or newer)")
+    needed = ("torch", "torchvision", "numpy", "pandas", "pillow", "matplotlib", "safetensors", "tqdm")
+    for package in (*needed, "jupyterlab", "ipywidgets", "nltk", "evaluate", "jiwer"):
+        try:
+            line("OK", f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            line("FAIL" if package in needed else "NOTE", f"{package} is not installed: pip install {package}")
+    line("OK", f"device {pick_device()}; {platforms.summary_line()}")
+    for name, source in sources.SOURCES.items():
+        try:
+            line("OK", f"data {name}: {sources.locate(name)}")
+        except FileNotFoundError as error:
+            line("FAIL" if source.shipped else "NOTE", f"data {name}: {error}")
+    for folder in sorted(MODELS.glob("*/config.json")):
+        try:
+            line("OK", f"model {folder.parent.name}: {Recognizer.load(folder.parent)!r}")
+        except (ValueError, OSError) as error:
+            line("FAIL", f"model {folder.parent.name}: {error}")
+    return min(failed, 1)
+
+
+def lint_samples(options: argparse.Namespace) -> int:
+    """Print what is wrong; exit status 1 where something is an error."""
+    from ocrkit.linting import lint
+    from ocrkit.samples import load_samples
+    from ocrkit.text import Tokenizer
+
+    tokenizer = Tokenizer.from_name(options.alphabet) if options.alphabet else None
+    findings = lint(load_samples(options.samples), tokenizer)
+    if options.out:
+        findings.to_csv(options.out, index=False)
+    return int((findings["level"] == "error").any())
+
+
+def train_recipe(options: argparse.Namespace) -> int:
+    """Train and say where the model lies."""
+    from ocrkit.recipes import find_recipe
+    from ocrkit.runs import run_recipe
+
+    changes = {}
+    for change in options.changes:
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise ValueError(f"{change!r} is not key=value, for instance epochs=4")
+        changes[key] = value
+    recipe = find_recipe(options.recipe, **changes)
+    run_dir = options.out or Path("runs") / Path(options.recipe).stem
+    words = ["python", "-m", "ocrkit", "train", options.recipe, *options.changes, "--out", str(run_dir)]
+    run_recipe(recipe, run_dir, options.resume, shlex.join(words))
+    print(f"the model lies in {run_dir}; measure it: python -m ocrkit evaluate {run_dir} SAMPLES")
+    return 0
+
+
+def evaluate_model(options: argparse.Namespace) -> int:
+    """Print accuracy and CER with n and 95% intervals; samples that cannot count are named on stderr."""
+    from ocrkit.batches import pack
+    from ocrkit.metrics import score
+    from ocrkit.recognizer import Recognizer
+    from ocrkit.samples import load_samples
+
+    recognizer = Recognizer.load(options.model)
+    samples = load_samples(options.samples, split=options.split)
+    labeled = samples["text"] != ""
+    # The time that counts is decoding files, resizing and reading; a first small call warms the library up.
+    recognizer.read(pack(samples[labeled].head(8), recognizer.image_size, recognizer.mode))
+    started = time.perf_counter()
+    results = recognizer.read(samples[labeled])
+    seconds = time.perf_counter() - started
+    if options.out:
+        results.to_csv(options.out, index=False)
+    unread = results[results["error"] != ""]
+    for row in samples[~labeled].itertuples():
+        print(f"set aside: {row.image}: {getattr(row, 'problem', '') or 'no label'}", file=sys.stderr)
+    for row in unread.itertuples():
+        print(f"set aside: {row.image}: {row.error}", file=sys.stderr)
+    counted = results[results["error"] == ""]
+    if not len(counted):
+        raise ValueError(f"{options.samples} has no labeled image that can be read")
+    table = score(counted)
+    if options.json:
+        rows = table.set_index("metric")
+        print(json.dumps({
+            "n": len(counted),
+            "accuracy": rows.value["accuracy"],
+            "cer": rows.value["cer"],
+            "accuracy_ci": [rows.low["accuracy"], rows.high["accuracy"]],
+            "cer_ci": [rows.low["cer"], rows.high["cer"]],
+            "images_per_second": len(results) / seconds,
+            "set_aside": len(samples) - len(counted),
+            "model": str(options.model),
+            "samples": str(options.samples),
+            "split": options.split,
+        }, ensure_ascii=False))  # fmt: skip
+    else:
+        print(table.to_string(index=False, float_format=lambda v: f"{v:.4f}"))
+        print(f"{len(results) / seconds:.0f} images/s; {len(samples) - len(counted)} set aside")
+    return 0
+
+
+def read_images(options: argparse.Namespace) -> int:
+    """Print text and confidence of each image; exit status 1 where one could not be read."""
+    from ocrkit.recognizer import Recognizer
+
+    recognizer = Recognizer.load(options.model)
+    results = recognizer.read(pd.DataFrame({"image": options.images}))
+    for row in results.itertuples():
+        if options.json:
+            spans = [s._asdict() for s in row.spans]
+            facts = {"image": row.image, "text": row.prediction, "confidence": row.confidence, "spans": spans}
+            print(json.dumps(facts | ({"error": row.error} if row.error else {}), ensure_ascii=False))
+        elif not row.error:
+            print(f"{row.image}\t{row.prediction}\t{row.confidence:.3f}")
+        if row.error:
+            print(f"{row.image}: {row.error}", file=sys.stderr)
+    return int((results["error"] != "").any())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""Batches: samples are decoded and resized once, kept as one block of bytes, and dealt out shuffled.
+
+Taught in notebook 03.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from ocrkit.images import ImageError, read_sample, resize
+from ocrkit.text import Tokenizer
+
+
+@dataclass
+class Packed(Dataset):
+    """Images of one size with their texts, in memory.
+
+    Attributes:
+        images: `(N, C, H, W)` uint8.
+        samples: the N rows of the samples table, in the same order; `widths` has the N widths in
+            pixels that the images had before they were resized.
+        rejected: the rows that could not be read, with a column `reason`.
+    """
+
+    images: Tensor
+    samples: pd.DataFrame
+    widths: list[int]
+    rejected: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def __post_init__(self):
+        if not len(self.images) == len(self.samples) == len(self.widths):
+            raise ValueError(
+                f"{len(self.images)} images, {len(self.samples)} samples and {len(self.widths)} widths: "
+                "each image needs its row and its width"
+            )
+        self.texts = self.samples["text"].tolist() if "text" in self.samples else [""] * len(self.samples)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, str]:
+        return self.images[index], self.texts[index]
+
+    def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, list[str]]:
+        """A whole batch in one indexing step; `DataLoader` calls this instead of N times `__getitem__`."""
+        return self.images[torch.as_tensor(indices)], [self.texts[i] for i in indices]
+
+    def keep(self, mask: Sequence[bool]) -> Packed:
+        """The part of the pack where `mask` (N booleans) is true."""
+        mask = np.asarray(mask, dtype=bool)
+        widths = [w for w, kept in zip(self.widths, mask) if kept]
+        return Packed(self.images[torch.from_numpy(mask)], self.samples[mask], widths, self.rejected)
+
+
+def pack(samples: pd.DataFrame, size: tuple[int, int] = (32, 128), mode: str = "RGB") -> Packed:
+    """Read every sample, crop it where the table says so, and resize it to `size`.
+
+    Args:
+        samples: a samples table; `image` may also hold arrays `(H, W, 3)` instead of paths.
+        size: (height, width) in pixels.
+        mode: `"RGB"` or `"L"` (grey).
+
+    A file that cannot be read stops nothing: it is left out, and `Packed.rejected` names it and why.
+    Taught in notebook 03.
+    """
+    channels = 1 if mode == "L" else 3
+    images = np.empty((len(samples), channels, *size), dtype=np.uint8)
+    kept, widths, reasons = [], [], {}
+    for i, row in enumerate(samples.itertuples()):
+        try:
+            image = read_sample(row, mode)
+        except ImageError as error:
+            reasons[i] = error.reason
+            continue
+        small = resize(image, size)
+        images[len(kept)] = small[None] if small.ndim == 2 else small.transpose(2, 0, 1)
+        kept.append(i)
+        widths.append(image.shape[1])
+    rejected = samples.iloc[list(reasons)].assign(reason=list(reasons.values()))
+    # A copy only where something was left out: otherwise the block is the image store itself.
+    images = images if len(kept) == len(samples) else images[: len(kept)].copy()
+    return Packed(torch.from_numpy(images), samples.iloc[kept], widths, rejected)
+
+
+def pack_arrays(images: np.ndarray, samples: pd.DataFrame) -> Packed:
+    """Make a `Packed` of images that are in memory already: `(N, H, W, 3)` or `(N, H, W)` uint8 and N rows."""
+    images = images[..., None] if images.ndim == 3 else images
+    tensor = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    return Packed(tensor, samples, [images.shape[2]] * len(images))
+
+
+def concatenate(packs: Sequence[Packed], repeats: Sequence[int] | None = None) -> Packed:
+    """Join packs of one image size; `repeats` says how often the images of each count in an epoch.
+
+    Raises:
+        ValueError: the packs hold images of different sizes.
+    """
+    repeats = repeats or [1] * len(packs)
+    shapes = {tuple(p.images.shape[1:]) for p in packs}
+    if len(shapes) != 1:
+        raise ValueError(f"these packs cannot be joined, their images (C, H, W) differ: {sorted(shapes)}")
+    pairs = [(p, r) for p, r in zip(packs, repeats) for _ in range(r)]
+    return Packed(
+        torch.cat([p.images for p, _ in pairs]),
+        pd.concat([p.samples for p, _ in pairs], ignore_index=True),
+        [w for p, _ in pairs for w in p.widths],
+        pd.concat([p.rejected for p in packs], ignore_index=True),
+    )
+
+
+@dataclass
+class Batch:
+    """Images `(N, C, H, W)` uint8, `targets` `(N, L)` padded with PAD, `lengths` `(N,)`, and the N texts."""
+
+    images: Tensor
+    targets: Tensor
+    lengths: Tensor
+    texts: list[str]
+
+
+class _Order(Sampler):
+    """A new order each epoch that depends only on (seed, epoch), so a resumed run sees the same batches."""
+
+    def __init__(self, n: int, seed: int):
+        self.n, self.seed, self.epoch = n, seed, 0
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __iter__(self):
+        return iter(np.random.default_rng([self.seed, self.epoch]).permutation(self.n).tolist())
+
+
+def collate(batch: tuple[Tensor, list[str]] | list[tuple[Tensor, str]], tokenizer: Tokenizer) -> Batch:
+    """Make a `Batch` of images and texts; labels of different length are filled up with PAD.
+
+    `batch` is what a `Packed` gives for a list of indices, or a list of (image, text) pairs.
+    """
+    if isinstance(batch, list):
+        batch = torch.stack([image for image, _ in batch]), [text for _, text in batch]
+    images, texts = batch
+    rows, lengths = tokenizer.encode_batch(texts)
+    targets = torch.tensor(rows, dtype=torch.long).reshape(len(texts), -1)
+    return Batch(images, targets, torch.tensor(lengths), texts)
+
+
+def loader(packed: Dataset, tokenizer: Tokenizer, batch_size: int, seed: int | None = None) -> DataLoader:
+    """A `DataLoader` that gives `Batch`es.
+
+    Args:
+        packed: a `Packed`, or any data set that gives (uint8 image `(C, H, W)`, text) pairs.
+        seed: shuffle with this seed; call `set_epoch` before each epoch. None keeps the order.
+
+    The data lies in memory, so there are no worker processes to start. Taught in notebook 03.
+    """
+    return DataLoader(
+        packed,
+        batch_size,
+        sampler=None if seed is None else _Order(len(packed), seed),
+        collate_fn=lambda batch: collate(batch, tokenizer),
+    )
+
+
+def set_epoch(batches: DataLoader, epoch: int) -> None:
+    """Choose the order of epoch number `epoch` in a shuffling `loader`."""
+    if isinstance(batches.sampler, _Order):
+        batches.sampler.epoch = epoch

@@ -1,0 +1,114 @@
+"""Checkpoints: all that a training run needs to go on, in one safetensors file, written whole or not at all.
+
+Taught in notebook 03.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.optim.lr_scheduler import LRScheduler
+
+from ocrkit.files import atomic
+
+if TYPE_CHECKING:
+    from ocrkit.training import Stepper
+
+
+@dataclass
+class Checkpoint:
+    """The state of a run after `epoch` epochs, besides weights and optimizer."""
+
+    recipe: dict
+    alphabet: str
+    epoch: int = 0
+    best_epoch: int = 0
+    best_cer: float = math.inf
+    history: list[dict] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+
+def save_checkpoint(path: Path, state: Checkpoint, stepper: Stepper, schedule: LRScheduler | None) -> None:
+    """Write `state` with the stepper's weights and optimizer; a kill at any moment leaves the old file whole."""
+    saved = stepper.optimizer.state_dict()
+    tensors = {f"model.{name}": t for name, t in stepper.model.state_dict().items()}
+    tensors |= {f"best.{name}": t for name, t in state.best.items()}
+    tensors |= {f"optimizer.{i}.{name}": t for i, slot in saved["state"].items() for name, t in slot.items()}
+    meta = {
+        "recipe": state.recipe,
+        "alphabet": state.alphabet,
+        "epoch": state.epoch,
+        "best_epoch": state.best_epoch,
+        "best_cer": state.best_cer,
+        "history": state.history,
+        "groups": saved["param_groups"],
+        "schedule": _plain(schedule.state_dict()) if schedule else None,
+        "scaler": stepper.scaler.state_dict(),
+    }
+    with atomic(path) as temporary:
+        # Tensors may share memory or be strided; safetensors stores plain blocks.
+        save_file(
+            {k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()},
+            temporary,
+            {"ocrkit": json.dumps(meta)},
+        )
+
+
+def load_checkpoint(path: Path, fresh: Checkpoint, stepper: Stepper, schedule: LRScheduler | None) -> Checkpoint:
+    """Put weights, optimizer and schedule back and return the state.
+
+    `fresh` is the state of the run that wants to go on; a checkpoint of another recipe or alphabet
+    is refused, because its weights would mean something else.
+
+    Raises:
+        ValueError: the file is damaged, or belongs to another run; the message names the difference.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            meta = json.loads(file.metadata()["ocrkit"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is damaged or no checkpoint ({error}); delete it to start the run anew") from error
+    if meta["alphabet"] != fresh.alphabet:
+        raise ValueError(f"{path} was trained with another alphabet; use another run folder, or delete it")
+    wanted = json.loads(json.dumps(fresh.recipe))
+    differ = [f"{k} was {meta['recipe'].get(k)!r}, is {v!r}" for k, v in wanted.items() if meta["recipe"].get(k) != v]
+    if differ:
+        raise ValueError(
+            f"{path} is of another recipe ({'; '.join(differ)}); use another run folder, or the old settings"
+        )
+
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition(".")
+        parts[part][rest] = tensor
+    stepper.model.load_state_dict(parts["model"])
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in parts["optimizer"].items():
+        index, _, key = name.partition(".")
+        slots.setdefault(int(index), {})[key] = tensor
+    stepper.optimizer.load_state_dict({"state": slots, "param_groups": meta["groups"]})
+    stepper.scaler.load_state_dict(meta["scaler"])
+    if schedule:
+        schedule.load_state_dict(meta["schedule"])
+    return Checkpoint(
+        meta["recipe"],
+        meta["alphabet"],
+        meta["epoch"],
+        meta["best_epoch"],
+        meta["best_cer"],
+        meta["history"],
+        parts["best"],
+    )
+
+
+def _plain(values: dict) -> dict:
+    """The part of a schedule's state that is numbers, texts and lists; the rest is rebuilt by its constructor."""
+    return {k: v for k, v in values.items() if isinstance(v, (int, float, str, list, bool, type(None)))}

@@ -1,0 +1,154 @@
+"""CTC: from a distribution over classes at each time step to a text, and back.
+
+Graves et al. (2006), "Connectionist temporal classification",
+https://www.cs.toronto.edu/~graves/icml_2006.pdf. The loss itself is `torch.nn.CTCLoss`; the
+lattice below computes the same number in the open. Taught in notebooks 02 and 03.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ocrkit.text import Tokenizer
+
+BLANK = Tokenizer.BLANK
+
+
+class Span(NamedTuple):
+    """One character that was read: its text, its pixel columns `start <= x < end`, and its probability."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+class Reading(NamedTuple):
+    """What was read in one image: text, confidence (that of its weakest character, 0..1) and a `Span` a character."""
+
+    text: str
+    confidence: float
+    spans: list[Span]
+
+
+def min_steps(target: Sequence) -> int:
+    """Fewest time steps in which CTC can write `target`: one a character, one blank between equal neighbors.
+
+    `target` is a text or a list of class numbers.
+    """
+    return len(target) + sum(a == b for a, b in zip(target, target[1:]))
+
+
+def feasible(target: Sequence, time_steps: int) -> bool:
+    """Whether `time_steps` suffice for `target`. Where they do not, the CTC loss is infinite."""
+    return min_steps(target) <= time_steps
+
+
+def collapse(path: Sequence[int]) -> tuple[int, ...]:
+    """The CTC rule on class numbers: merge equal neighbors, then remove blanks (class 0)."""
+    return tuple(c for i, c in enumerate(path) if c != BLANK and (i == 0 or c != path[i - 1]))
+
+
+def all_paths(target: Sequence[int], time_steps: int) -> Iterator[tuple[int, ...]]:
+    """Every path of `time_steps` class numbers that collapses to `target`, found by trying all.
+
+    For small cases only: it tries `(distinct classes + 1) ** time_steps` paths.
+
+    Raises:
+        ValueError: more than a million paths would have to be tried.
+    """
+    classes = sorted({BLANK, *target})
+    if len(classes) ** time_steps > 1_000_000:
+        raise ValueError(
+            f"{len(classes)} classes over {time_steps} steps are {len(classes) ** time_steps:,} paths; "
+            "take a shorter word or fewer steps, or forward_lattice, which needs no list of paths"
+        )
+    return (path for path in product(classes, repeat=time_steps) if collapse(path) == tuple(target))
+
+
+def forward_lattice(log_probs: Tensor, target: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """The CTC forward algorithm: the probability of `target`, summed over all its paths.
+
+    Args:
+        log_probs: `(T, K)` natural-log probabilities of one image.
+        target: L class numbers without blanks.
+
+    Returns:
+        `(alpha, log_prob)`. `alpha` is `(T, 2L + 1)`: alpha[t, s] is the log probability of all
+        beginnings that stand at symbol s of `blank c1 blank c2 ... blank` after step t.
+        `log_prob` is the log probability of the whole target (minus `torch.nn.CTCLoss`).
+
+    Raises:
+        ValueError: the target has a blank or a class that `log_probs` lacks.
+    """
+    steps, classes = log_probs.shape
+    wrong = [c for c in target if not 0 < c < classes]
+    if wrong:
+        raise ValueError(f"target has class {wrong[0]}; classes of characters are 1..{classes - 1}, and 0 is the blank")
+    symbols = [BLANK]
+    for c in target:
+        symbols += [c, BLANK]
+    alpha = log_probs.new_full((steps, len(symbols)), float("-inf"))
+    alpha[0, :2] = log_probs[0, symbols[:2]]
+    for t in range(1, steps):
+        for s, c in enumerate(symbols):
+            before = [alpha[t - 1, s]]
+            if s >= 1:
+                before.append(alpha[t - 1, s - 1])
+            # The blank between two characters may be skipped, unless the two are equal.
+            if s >= 2 and c != BLANK and c != symbols[s - 2]:
+                before.append(alpha[t - 1, s - 2])
+            alpha[t, s] = torch.logsumexp(torch.stack(before), 0) + log_probs[t, c]
+    return alpha, torch.logsumexp(alpha[-1, -2:], 0)
+
+
+@torch.no_grad()
+def greedy_decode(logits: Tensor, tokenizer: Tokenizer, widths: Sequence[float] | None = None) -> list[Reading]:
+    """Take the best class of each time step and collapse.
+
+    Args:
+        logits: `(T, N, K)` logits or log probabilities.
+        tokenizer: with K classes. Blank, OOV and PAD give no text.
+        widths: N image widths in pixels, in which the spans are given; T where it is left out, so
+            that spans count time steps.
+
+    Returns:
+        N `Reading`s. A character's confidence is its highest probability among the steps merged
+        into it; the reading's is the lowest of its characters. An empty reading has the lowest
+        probability of the blank over all steps: how sure the model is that there is nothing.
+
+    Raises:
+        ValueError: K differs from the tokenizer's classes, or `widths` has not N entries.
+
+    Greedy decoding finds the best path, which is not always the best text. Taught in notebook 03.
+    """
+    steps, n, classes = logits.shape
+    if classes != tokenizer.num_classes:
+        raise ValueError(
+            f"the logits have {classes} classes and the tokenizer {tokenizer.num_classes}: "
+            "they do not belong together; load both with Recognizer.load"
+        )
+    widths = [steps] * n if widths is None else list(widths)
+    if len(widths) != n:
+        raise ValueError(f"{len(widths)} widths for {n} images: give one width an image")
+    best, codes = logits.float().softmax(-1).max(-1)
+    best, codes = best.T.tolist(), codes.T.tolist()
+    return [_reading(c, p, tokenizer, width / steps) for c, p, width in zip(codes, best, widths)]
+
+
+def _reading(codes: list[int], probs: list[float], tokenizer: Tokenizer, pixels_per_step: float) -> Reading:
+    spans, first = [], 0
+    for t in range(1, len(codes) + 1):
+        if t < len(codes) and codes[t] == codes[first]:
+            continue
+        if codes[first] >= Tokenizer.SPECIAL:
+            text = tokenizer.decode(codes[first : first + 1])
+            spans.append(Span(text, first * pixels_per_step, t * pixels_per_step, max(probs[first:t])))
+        first = t
+    confidence = min((s.confidence for s in spans), default=min(probs, default=0.0))
+    return Reading("".join(s.text for s in spans), confidence, spans)

@@ -1,0 +1,245 @@
+"""`CRNN`: a convolutional network reads columns, a recurrent one reads the columns in order.
+
+Shi, Bai, Yao (2015), "An end-to-end trainable neural network for image-based sequence
+recognition", https://arxiv.org/abs/1507.05717. Taught in notebook 03.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+BACKBONES = ("light", "vgg", "resnet")
+
+
+def _conv_bn_relu(c_in: int, c_out: int, kernel: int = 3, stride: int = 1, padding: int = 1) -> list[nn.Module]:
+    return [
+        nn.Conv2d(c_in, c_out, kernel, stride, padding, bias=False),
+        nn.BatchNorm2d(c_out),
+        nn.ReLU(inplace=True),
+    ]
+
+
+def _light(in_channels: int) -> nn.Sequential:
+    """Small and quick on a CPU: the first convolution already halves the size, the width is halved only twice."""
+    return nn.Sequential(
+        *_conv_bn_relu(in_channels, 48, kernel=4, stride=2),
+        *_conv_bn_relu(48, 64), nn.MaxPool2d(2),
+        *_conv_bn_relu(64, 128), nn.MaxPool2d((2, 1)),
+        *_conv_bn_relu(128, 192),
+        *_conv_bn_relu(192, 192), nn.MaxPool2d((2, 1)),
+    )  # fmt: skip
+
+
+def _vgg(in_channels: int) -> nn.Sequential:
+    """The five convolutions of the VGG plate system; the odd pools are its own."""
+    return nn.Sequential(
+        *_conv_bn_relu(in_channels, 64), nn.MaxPool2d(2, 2),
+        *_conv_bn_relu(64, 128), nn.MaxPool2d(2, 2),
+        *_conv_bn_relu(128, 256), nn.MaxPool2d((1, 2), 2),
+        *_conv_bn_relu(256, 512), nn.MaxPool2d((1, 2), (2, 1), (0, 1)),
+        *_conv_bn_relu(512, 1024, kernel=2, padding=0),
+    )  # fmt: skip
+
+
+class ResidualBlock(nn.Module):
+    """conv -> batch norm -> dropout, plus the input, then LeakyReLU: one block of the ResNet plate system.
+
+    Where the number of channels changes, the block halves the size and a 1x1 convolution fits the
+    input to it. `(N, C_in, H, W) -> (N, C_out, H', W')`.
+    """
+
+    def __init__(self, c_in: int, c_out: int, dropout: float = 0.15):
+        super().__init__()
+        stride = 1 if c_in == c_out else 2
+        self.body = nn.Sequential(nn.Conv2d(c_in, c_out, 3, stride, 1), nn.BatchNorm2d(c_out), nn.Dropout(dropout))
+        self.shortcut = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1, stride)
+        self.activation = nn.LeakyReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.body(x) + self.shortcut(x))
+
+
+def _resnet(in_channels: int) -> nn.Sequential:
+    """The stem and five stages of the ResNet plate system."""
+    stem = [nn.Conv2d(in_channels, 64, 7), nn.BatchNorm2d(64), nn.Dropout(0.15), nn.LeakyReLU()]
+    blocks = [ResidualBlock(64, 64), ResidualBlock(64, 64)]
+    for c in (128, 256, 512, 1024):
+        blocks += [ResidualBlock(c // 2, c), ResidualBlock(c, c), ResidualBlock(c, c)]
+    return nn.Sequential(*stem, nn.MaxPool2d(3, 2, 1), *blocks)
+
+
+class _Stretch(nn.Module):
+    """`(N, C, H, W) -> (N, 256, 1, 256)`: the ResNet system pools its features to 256 x 256, up or down."""
+
+    def __init__(self):
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d((256, 256))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pool(x.flatten(1, 2).unsqueeze(1)).transpose(1, 2)
+
+
+# backbone -> (convolutions, LSTM width, LSTM layers, LSTM dropout)
+_PARTS = {"light": (_light, 128, 1, 0.0), "vgg": (_vgg, 512, 2, 0.0), "resnet": (_resnet, 256, 3, 0.15)}
+
+
+class CRNN(nn.Module):
+    """Convolutions, bidirectional LSTM, classifier: `(N, C, H, W)` images to `(T, N, K)` logits.
+
+    Args:
+        num_classes: K, all classes with the blank (`Tokenizer.num_classes`).
+        backbone: `"light"` (1.2M parameters, for a laptop), `"vgg"` (5 convolutions and 2
+            BiLSTM, 16.3M) or `"resnet"` (5 stages and 3 BiLSTM, T = 256), after two published
+            plate systems.
+        in_channels: C, 3 for RGB and 1 for grey.
+        image_size: (H, W) in pixels of the images to come. The width of the LSTM's input is found
+            by a dry pass, so another size than 32 x 128 needs no arithmetic from you.
+
+    Input values are floats, 0..1 shifted and scaled as `Recognizer` does. The logits are raw: take
+    `log_softmax(-1)` for CTC.
+
+    Raises:
+        ValueError: an unknown backbone, fewer than 2 classes, or an image too small for the convolutions.
+
+    Taught in notebook 03.
+    """
+
+    def __init__(
+        self, num_classes: int, backbone: str = "light", in_channels: int = 3, image_size: tuple[int, int] = (32, 128)
+    ):
+        super().__init__()
+        if backbone not in BACKBONES:
+            raise ValueError(f"no backbone is named {backbone!r}; there are: {', '.join(BACKBONES)}")
+        if num_classes < 2:
+            raise ValueError(f"num_classes={num_classes}: a CRNN needs the blank and at least one character")
+        self.backbone, self.num_classes = backbone, num_classes
+        self.in_channels, self.image_size = in_channels, tuple(image_size)
+
+        convolutions, width, layers, dropout = _PARTS[backbone]
+        self.features = convolutions(in_channels)
+        if backbone == "resnet":
+            self.features.append(_Stretch())
+        channels, height, self._steps = self._dry_pass()
+        self.lstm = nn.LSTM(channels * height, width, layers, bidirectional=True, dropout=dropout)
+        if backbone == "resnet":
+            self.classifier = nn.Sequential(
+                nn.Linear(2 * width, 256), nn.GELU(), nn.Dropout(0.15), nn.Linear(256, num_classes)
+            )
+            self.apply(_init_resnet)
+        else:
+            self.classifier = nn.Sequential(
+                nn.Dropout(0.1 if backbone == "light" else 0.0), nn.Linear(2 * width, num_classes)
+            )
+
+    @torch.no_grad()
+    def _dry_pass(self) -> tuple[int, int, int]:
+        training, rng = self.training, torch.get_rng_state()
+        try:
+            shape = self.features.eval()(torch.zeros(1, self.in_channels, *self.image_size)).shape
+        except RuntimeError as error:
+            raise ValueError(
+                f"an image of {self.image_size[0]} x {self.image_size[1]} pixels is too small for "
+                f"the {self.backbone!r} backbone ({error}); use 32 x 128 or more"
+            ) from error
+        finally:
+            self.features.train(training)
+            torch.set_rng_state(rng)
+        return tuple(shape[1:])
+
+    @property
+    def time_steps(self) -> int:
+        """T, the number of time steps that an image of `image_size` gives."""
+        return self._steps
+
+    def sequence(self, images: Tensor) -> Tensor:
+        """`(N, C, H, W) -> (T, N, D)`: what the last layer sees, one vector a time step."""
+        columns = self.features(images)
+        columns = columns.flatten(1, 2).permute(2, 0, 1)
+        return self.lstm(columns.contiguous())[0]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """`(N, C, H, W)` float images to `(T, N, K)` float32 logits."""
+        return self.classifier(self.sequence(images)).float()
+
+
+def _init_resnet(module: nn.Module) -> None:
+    """The start values of the ResNet plate system."""
+    if isinstance(module, (nn.Conv2d, nn.Linear)):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.constant_(module.bias, 0.01)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+_SHOWN = (nn.Conv2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.LSTM, nn.Linear)
+
+
+def _trace(model: CRNN) -> list[tuple[str, nn.Module, tuple, tuple]]:
+    """(name, module, input shape, output shape) of each layer with weights or a window, in order of use."""
+    steps, handles, device = [], [], next(model.parameters()).device
+
+    def note(name):
+        def hook(module, inputs, output):
+            output = output[0] if isinstance(output, tuple) else output
+            steps.append((name, module, tuple(inputs[0].shape), tuple(output.shape)))
+
+        return hook
+
+    training = model.training
+    try:
+        for name, module in model.named_modules():
+            if isinstance(module, _SHOWN):
+                handles.append(module.register_forward_hook(note(name)))
+        with torch.no_grad():
+            model.eval()(torch.zeros(1, model.in_channels, *model.image_size, device=device))
+    finally:
+        model.train(training)
+        for handle in handles:
+            handle.remove()
+    return steps
+
+
+def summary(model: CRNN) -> pd.DataFrame:
+    """A table of the layers for one image: `layer`, `kind`, `output` shape, `parameters`; the last row is the total.
+
+    The total counts every parameter, batch normalization (which has no row) included. Taught in notebook 03.
+    """
+    rows = [
+        (name, type(module).__name__, " x ".join(map(str, out)), sum(p.numel() for p in module.parameters()))
+        for name, module, _, out in _trace(model)
+    ]
+    total = sum(p.numel() for p in model.parameters())
+    rows.append(("total", "", "", total))
+    return pd.DataFrame(rows, columns=["layer", "kind", "output", "parameters"])
+
+
+def receptive_field(model: CRNN) -> pd.DataFrame:
+    """Which pixel columns of the input each time step can see through the convolutions.
+
+    Returns a row a time step: `step`, `start` and `end` (pixel columns, end excluded, cut to the
+    image), `center`. The LSTM after it mixes all steps; this is where a step looks first.
+    Found by pushing intervals of columns through each window: output i of a layer with kernel k,
+    stride s and padding p covers inputs `i*s - p .. i*s - p + k - 1`. Taught in notebook 03.
+    """
+    width = model.image_size[1]
+    start, end = list(range(width)), list(range(1, width + 1))
+    for name, module, shape_in, shape_out in _trace(model):
+        if "shortcut" in name or isinstance(module, (nn.LSTM, nn.Linear)):
+            continue
+        n_in, n_out = shape_in[-1], shape_out[-1]
+        if isinstance(module, nn.AdaptiveAvgPool2d):
+            windows = [(i * n_in // n_out, -(-(i + 1) * n_in // n_out) - 1) for i in range(n_out)]
+        else:
+            kernel, stride, padding = (_last(v) for v in (module.kernel_size, module.stride, module.padding))
+            windows = [(i * stride - padding, i * stride - padding + kernel - 1) for i in range(n_out)]
+        start = [start[max(first, 0)] for first, _ in windows]
+        end = [end[min(last, n_in - 1)] for _, last in windows]
+    table = pd.DataFrame({"step": range(len(start)), "start": start, "end": end})
+    return table.assign(center=(table.start + table.end) / 2)
+
+
+def _last(value: int | tuple) -> int:
+    return value if isinstance(value, int) else value[-1]

@@ -1,0 +1,81 @@
+"""Plots of a training run. Each function returns the matplotlib figure and shows nothing by itself.
+
+Taught in notebook 03.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+
+def plot_history(history: pd.DataFrame) -> Figure:
+    """Draw what `fit` returned: the losses on the left; CER and accuracy on the validation set on the right."""
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(history["epoch"], history["train_loss"], "o-", label="training (augmented)")
+    left.plot(history["epoch"], history["valid_loss"], "o-", label="validation")
+    left.set(xlabel="epoch", ylabel="CTC loss", yscale="log")
+    left.legend()
+    right.plot(history["epoch"], history["valid_cer"], "o-", color="tab:red", label="CER")
+    right.plot(history["epoch"], history["valid_accuracy"], "o-", color="tab:green", label="exact match")
+    right.set(xlabel="epoch", ylim=(-0.02, 1.02), title="validation")
+    right.legend()
+    return figure
+
+
+class LivePlot:
+    """Pass it to `fit` as `on_epoch`: redraws the curves in the notebook's output after each epoch.
+
+    Outside a notebook it prints one line an epoch instead.
+    """
+
+    def __init__(self):
+        self._display = None
+
+    def __call__(self, history: pd.DataFrame) -> None:
+        try:
+            from IPython import get_ipython
+            from IPython.display import Image, display
+        except ImportError:
+            get_ipython = lambda: None  # noqa: E731
+        if get_ipython() is None:
+            print_epoch(history)
+            return
+        picture = Image(_png(plot_history(history)))
+        if self._display is None:
+            self._display = display(picture, display_id=True)
+        else:
+            self._display.update(picture)
+
+
+def print_epoch(history: pd.DataFrame) -> None:
+    """Print the last row of a history as one line; the `on_epoch` of the command line."""
+    row = history.iloc[-1]
+    print(
+        f"epoch {row.epoch:.0f}: loss {row.train_loss:.3f}, validation CER {row.valid_cer:.4f}, "
+        f"exact {row.valid_accuracy:.4f}, {row.images_per_second:.0f} images/s",
+        flush=True,
+    )
+
+
+def _png(figure: Figure) -> bytes:
+    from io import BytesIO
+
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=80)
+    return buffer.getvalue()
+
+
+def plot_lr_find(found: pd.DataFrame) -> Figure:
+    """Draw what `lr_find` returned: loss against learning rate, with the suggestion marked."""
+    figure = Figure(figsize=(5, 3), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(found["learning_rate"], found["loss"], color="0.8", label="each step")
+    axes.plot(found["learning_rate"], found["smooth"], label="smoothed")
+    rate = found.attrs["suggestion"]
+    axes.axvline(rate, color="tab:red", linestyle="--", label=f"steepest fall: {rate:.1e}")
+    highest = found["smooth"].iloc[0] * 2
+    axes.set(xscale="log", xlabel="learning rate", ylabel="CTC loss", ylim=(0, highest))
+    axes.legend()
+    return figure

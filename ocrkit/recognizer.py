@@ -1,0 +1,264 @@
+"""`Recognizer`: a model, its tokenizer and its image size, which belong together.
+
+Taught in notebook 03.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from hashlib import sha1
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ocrkit.batches import Packed, pack
+from ocrkit.ctc import Reading, greedy_decode
+from ocrkit.edits import operations
+from ocrkit.files import atomic
+from ocrkit.models import CRNN
+from ocrkit.platforms import COURSE
+from ocrkit.text import Tokenizer
+
+MODELS = COURSE / "data" / "models"
+_FORMAT = "ocrkit recognizer 1"
+
+
+def pick_device() -> torch.device:
+    """The fastest device that is here: CUDA, then Apple's MPS, then the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def normalize_images(images: Tensor) -> Tensor:
+    """`(N, C, H, W)` uint8 0..255 to float32 -1..1, in channels-last memory order, which convolutions like."""
+    return images.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1.0)
+
+
+class Recognizer:
+    """Reads text in images.
+
+    Args:
+        model: a `CRNN`.
+        tokenizer: with as many classes as the model.
+        mode: `"RGB"` or `"L"`, what the model was made for.
+        device: where to compute; the fastest one that is here by default.
+
+    Raises:
+        ValueError: model and tokenizer, or model and mode, do not fit each other.
+    """
+
+    def __init__(self, model: CRNN, tokenizer: Tokenizer, mode: str = "RGB", device: str | torch.device | None = None):
+        if model.num_classes != tokenizer.num_classes:
+            raise ValueError(
+                f"the model has {model.num_classes} classes and the tokenizer {tokenizer.num_classes}: "
+                "make the model with CRNN(tokenizer.num_classes)"
+            )
+        channels = {"RGB": 3, "L": 1}.get(mode)
+        if channels != model.in_channels:
+            raise ValueError(
+                f'mode={mode!r} does not fit a model with {model.in_channels} channels: "RGB" has 3, "L" has 1'
+            )
+        self.tokenizer, self.mode = tokenizer, mode
+        self.device = torch.device(device) if device else pick_device()
+        self.model = model.to(self.device, memory_format=torch.channels_last)
+
+    @classmethod
+    def create(
+        cls,
+        alphabet: str = "plates",
+        backbone: str = "light",
+        image_size: tuple[int, int] = (32, 128),
+        mode: str = "RGB",
+        seed: int = 0,
+        device: str | torch.device | None = None,
+    ) -> Recognizer:
+        """Make an untrained recognizer; `alphabet` is a key of `ALPHABETS`. The same seed gives the same weights."""
+        tokenizer = Tokenizer.from_name(alphabet)
+        torch.manual_seed(seed)
+        model = CRNN(tokenizer.num_classes, backbone, 1 if mode == "L" else 3, image_size)
+        return cls(model, tokenizer, mode, device)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) in pixels that the model takes; `read` resizes to it."""
+        return self.model.image_size
+
+    @torch.inference_mode()
+    def logits(self, images: Tensor, batch_size: int = 64) -> Tensor:
+        """`(N, C, H, W)` uint8 images to `(T, N, K)` float32 logits on the CPU, in evaluation mode."""
+        training = self.model.training
+        self.model.eval()
+        try:
+            parts = [self.model(normalize_images(part.to(self.device))).cpu() for part in images.split(batch_size)]
+        finally:
+            self.model.train(training)
+        return torch.cat(parts, dim=1) if parts else torch.empty(self.model.time_steps, 0, self.model.num_classes)
+
+    def decode(self, images: Tensor, widths: Sequence[float] | None = None, batch_size: int = 64) -> list[Reading]:
+        """`(N, C, H, W)` uint8 images to N `Reading`s; `widths` as in `greedy_decode`."""
+        return greedy_decode(self.logits(images, batch_size), self.tokenizer, widths)
+
+    def read(
+        self, samples: pd.DataFrame | Packed | str | Path | np.ndarray | Sequence, batch_size: int = 64
+    ) -> pd.DataFrame:
+        """Read images and return the results table.
+
+        Args:
+            samples: a samples table, a `Packed`, one image or a list of them. An image is a path
+                or a uint8 array `(H, W, 3)` or `(H, W)`.
+
+        Returns:
+            The samples table, same rows and order, with `prediction`, `confidence` (0..1), `spans`
+            (a list of `Span`, in pixels of the image as it was), `error` (why an image could not be
+            read, else ""), and, where the table has labels in `text`, `distance` (edit distance) and
+            `operations` (the edits that are errors).
+
+        Raises:
+            TypeError: `samples` is none of these.
+        """
+        packed = samples if isinstance(samples, Packed) else self._pack(samples)
+        readings = self.decode(packed.images, packed.widths, batch_size)
+        table = packed.samples.assign(
+            prediction=[r.text for r in readings],
+            confidence=[r.confidence for r in readings],
+            spans=[r.spans for r in readings],
+            error="",
+        )
+        if isinstance(samples, pd.DataFrame) and len(packed.rejected):
+            lost = packed.rejected.rename(columns={"reason": "error"})
+            lost = lost.assign(prediction="", confidence=0.0, spans=[[] for _ in range(len(lost))])
+            table = pd.concat([table, lost])[table.columns].loc[samples.index]
+        if "text" in table:
+            edits = [operations(t, p) for t, p in zip(table["text"], table["prediction"])]
+            table = table.assign(distance=[len(e) for e in edits], operations=edits)
+        return table
+
+    def _pack(self, samples) -> Packed:
+        if isinstance(samples, pd.DataFrame):
+            if "image" not in samples:
+                raise ValueError(f"the table has no column 'image'; it has: {', '.join(map(str, samples.columns))}")
+            return pack(samples, self.image_size, self.mode)
+        if isinstance(samples, (str, Path, np.ndarray)):
+            samples = [samples]
+        if not isinstance(samples, Sequence) or not all(isinstance(s, (str, Path, np.ndarray)) for s in samples):
+            raise TypeError(f"read takes a samples table, paths or uint8 arrays, not {type(samples).__name__}")
+        images = pd.Series([s if isinstance(s, np.ndarray) else str(s) for s in samples], dtype=object)
+        packed = pack(pd.DataFrame({"image": images}), self.image_size, self.mode)
+        if len(packed.rejected):
+            # A few images by name: the caller wants to know at once, not in a column.
+            raise ValueError("; ".join(f"{r.image}: {r.reason}" for r in packed.rejected.itertuples()))
+        return packed
+
+    def save(self, folder: str | Path, half: bool = False) -> Path:
+        """Write `model.safetensors` and `config.json` into `folder`, each whole or not at all.
+
+        `half=True` stores 16-bit floats: half the size, and the readings hardly change.
+        """
+        folder = Path(folder)
+        config = {
+            "format": _FORMAT,
+            "backbone": self.model.backbone,
+            "image_size": list(self.image_size),
+            "mode": self.mode,
+            **self.tokenizer.to_dict(),
+        }
+        weights = {
+            name: (t.half() if half and t.is_floating_point() else t).detach().cpu().contiguous()
+            for name, t in self.model.state_dict().items()
+        }
+        with atomic(folder / "model.safetensors") as path:
+            save_file(weights, path, {"format": "pt", "alphabet": _fingerprint(self.tokenizer)})
+        with atomic(folder / "config.json") as path:
+            path.write_text(json.dumps(config, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        return folder
+
+    @classmethod
+    def load(cls, where: str | Path, device: str | torch.device | None = None) -> Recognizer:
+        """Load what `save` wrote, from a folder or by the name of a shipped model (`"plates"`).
+
+        Raises:
+            FileNotFoundError: there is no such folder and no such shipped model, or a file is missing.
+            ValueError: a file is damaged, or config and weights do not belong together.
+        """
+        folder = _model_folder(where)
+        config = _read_config(folder / "config.json")
+        weights_path = folder / "model.safetensors"
+        try:
+            with safe_open(weights_path, "pt") as file:
+                alphabet = (file.metadata() or {}).get("alphabet")
+                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{weights_path} is missing: the model folder is not complete") from error
+        except SafetensorError as error:
+            raise ValueError(
+                f"{weights_path} is damaged or no safetensors file ({error}); copy or train it again"
+            ) from error
+        tokenizer = Tokenizer.from_dict(config)
+        if alphabet != _fingerprint(tokenizer):
+            raise ValueError(
+                f"{folder}: config.json and model.safetensors have different alphabets, so the classes would be "
+                "mixed up; take both files from one training run"
+            )
+        model = CRNN(
+            tokenizer.num_classes, config["backbone"], 1 if config["mode"] == "L" else 3, tuple(config["image_size"])
+        )
+        check_weights(model, weights, weights_path)
+        model.load_state_dict(weights)
+        return cls(model.eval(), tokenizer, config["mode"], device)
+
+    def __repr__(self) -> str:
+        height, width = self.image_size
+        parameters = sum(p.numel() for p in self.model.parameters())
+        return (
+            f"Recognizer({self.model.backbone}, {parameters / 1e6:.1f}M parameters, "
+            f"{height} x {width} {self.mode}, {len(self.tokenizer.alphabet)} characters, {self.device})"
+        )
+
+
+def check_weights(model: CRNN, weights: dict[str, Tensor], path: Path) -> None:
+    """Raise a ValueError that names the first weight which does not fit the model."""
+    own = {name: tuple(t.shape) for name, t in model.state_dict().items()}
+    other = {name: tuple(t.shape) for name, t in weights.items()}
+    if own != other:
+        name = min(n for n in own.keys() | other.keys() if own.get(n) != other.get(n))
+        raise ValueError(
+            f"{path} does not fit the model in config.json (backbone {model.backbone!r}, {model.num_classes} classes): "
+            f"weight {name!r} has shape {other.get(name, 'none')}, the model needs {own.get(name, 'none')}"
+        )
+
+
+def _fingerprint(tokenizer: Tokenizer) -> str:
+    return sha1(tokenizer.alphabet.encode()).hexdigest()
+
+
+def _model_folder(where: str | Path) -> Path:
+    for folder in (Path(where), MODELS / str(where)):
+        if (folder / "config.json").is_file():
+            return folder
+    shipped = sorted(p.parent.name for p in MODELS.glob("*/config.json"))
+    if Path(where).is_dir():
+        raise FileNotFoundError(f"{where} has no config.json: it is not a model folder that Recognizer.save wrote")
+    raise FileNotFoundError(
+        f"no model {str(where)!r}: give a folder, or a shipped name ({', '.join(shipped) or 'none is here'})"
+    )
+
+
+def _read_config(path: Path) -> dict:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid JSON ({error}); copy it again from the training run") from error
+    if not isinstance(config, dict) or config.get("format") != _FORMAT:
+        found = config.get("format") if isinstance(config, dict) else type(config).__name__
+        raise ValueError(f"{path} has format {found!r}, this ocrkit reads {_FORMAT!r}; use the version that wrote it")
+    missing = [key for key in ("backbone", "image_size", "mode", "alphabet") if key not in config]
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(missing)}; copy it again from the training run")
+    return config

@@ -1,0 +1,307 @@
+"""Training: `fit`, one loop that can be read from top to bottom, and two checks to run before it.
+
+Taught in notebook 03.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
+from tqdm.auto import tqdm
+
+from ocrkit.batches import Batch, Packed, loader, set_epoch
+from ocrkit.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from ocrkit.ctc import min_steps
+from ocrkit.files import atomic
+from ocrkit.images import augment, augmentation
+from ocrkit.metrics import accuracy, cer
+from ocrkit.recipes import Recipe
+from ocrkit.recognizer import Recognizer, normalize_images
+
+
+def autocast_dtype(device: torch.device, amp: str = "auto") -> torch.dtype | None:
+    """The 16-bit type to compute in, or None for plain float32.
+
+    "auto" takes bf16 on CUDA from Ampere on and fp16 on older cards; on a CPU it takes bf16 where
+    the processor has instructions for it, since without them it is slower than float32.
+    """
+    if amp != "auto":
+        return {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}[amp]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+    # No public call answers this for CPUs; where a version of torch lacks it, float32 is safe.
+    has_bf16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return torch.bfloat16 if device.type == "cpu" and has_bf16() else None
+
+
+def set_aside(packed: Packed, recognizer: Recognizer) -> tuple[Packed, pd.DataFrame]:
+    """Part the samples that cannot be trained on from the rest.
+
+    A label must be not empty, within the alphabet, and short enough for the model's time steps.
+
+    Returns:
+        `(usable, lost)`: the pack without them, and their rows with a column `reason`, together with
+        the images that `pack` had rejected.
+    """
+    steps, tokenizer = recognizer.model.time_steps, recognizer.tokenizer
+    reasons = []
+    for text in packed.texts:
+        if not text:
+            reasons.append("the label is empty")
+        elif tokenizer.unknown == "error" and tokenizer.missing(text):
+            reasons.append(f"the label {text!r} has {''.join(tokenizer.missing(text))!r}, not in the alphabet")
+        elif min_steps(text) > steps:
+            reasons.append(f"the label {text!r} needs {min_steps(text)} time steps, the model has {steps}")
+        else:
+            reasons.append("")
+    bad = [bool(r) for r in reasons]
+    lost = packed.samples[bad].assign(reason=[r for r in reasons if r])
+    return (packed.keep([not b for b in bad]) if any(bad) else packed), pd.concat([packed.rejected, lost])
+
+
+def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(model.parameters(), recipe.learning_rate)
+    return torch.optim.AdamW(model.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+
+
+class Stepper:
+    """One training step, shared by `fit`, `lr_find` and `overfit_one_batch`: model, loss, optimizer, precision.
+
+    Call it with a `Batch`; it returns the batch's loss (a tensor, so that nothing waits for the device).
+    """
+
+    def __init__(self, recognizer: Recognizer, recipe: Recipe):
+        self.model, self.device, self.clip_norm = recognizer.model, recognizer.device, recipe.clip_norm
+        self.optimizer = _optimizer(self.model, recipe)
+        self.augmentation = augmentation(recipe.augment)
+        self.dtype = autocast_dtype(self.device, recipe.amp)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+        # Infinite losses (a label longer than the time steps) count as zero instead of spoiling the batch.
+        self.criterion = nn.CTCLoss(blank=0, zero_infinity=True)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """The mean CTC loss of a batch, augmented if the model is in training mode."""
+        images = batch.images.to(self.device, non_blocking=True)
+        if self.model.training:
+            images = augment(images, self.augmentation)
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+            logits = self.model(normalize_images(images))
+        steps = torch.full((logits.shape[1],), logits.shape[0])
+        return self.criterion(logits.float().log_softmax(-1), batch.targets.to(self.device), steps, batch.lengths)
+
+    def __call__(self, batch: Batch) -> Tensor:
+        loss = self.loss(batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimizer)
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return loss.detach()
+
+
+def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> LRScheduler | None:
+    if recipe.schedule == "one-cycle":
+        return OneCycleLR(optimizer, recipe.learning_rate, total_steps=max(steps, 2))
+    if recipe.schedule == "plateau":
+        return ReduceLROnPlateau(optimizer, mode="max", factor=0.5, patience=5)
+    return None
+
+
+@torch.no_grad()
+def validate(recognizer: Recognizer, stepper: Stepper, valid: Packed, batch_size: int) -> dict[str, float]:
+    """Loss, CER and exact-match accuracy on `valid`, all from one pass of the model."""
+    recognizer.model.eval()
+    total = 0.0
+    for batch in loader(valid, recognizer.tokenizer, batch_size):
+        total += stepper.loss(batch).item() * len(batch.texts)
+    read = [r.text for r in recognizer.decode(valid.images, batch_size=batch_size)]
+    return {
+        "valid_loss": total / len(valid),
+        "valid_cer": cer(valid.texts, read),
+        "valid_accuracy": accuracy(valid.texts, read),
+    }
+
+
+def fit(
+    recognizer: Recognizer,
+    train: Packed,
+    valid: Packed,
+    recipe: Recipe,
+    run_dir: str | Path | None = None,
+    resume: bool = False,
+    on_epoch: Callable[[pd.DataFrame], None] | None = None,
+) -> pd.DataFrame:
+    """Train with CTC and leave the weights of the best epoch (lowest validation CER) in `recognizer`.
+
+    Args:
+        run_dir: where to keep `checkpoint.safetensors` (after each epoch), `history.csv`,
+            `set_aside.csv` and, at the end, the model; None keeps nothing.
+        resume: go on from the checkpoint in `run_dir`, if there is one. The weights at the end are
+            those of a run that was never stopped.
+        on_epoch: called with the history after each epoch, for instance `plots.LivePlot()`.
+
+    Returns:
+        The history, a row an epoch: `epoch` (from 1), `train_loss`, `valid_loss`, `valid_cer`,
+        `valid_accuracy`, `learning_rate`, `seconds`, `images_per_second` (training only). Its
+        `attrs["set_aside"]` has the samples that could not be used, with the reason.
+
+    Raises:
+        ValueError: no usable sample is left, or the checkpoint is of another recipe or alphabet.
+        FloatingPointError: the loss is no number any more; the message says what to change.
+
+    Ctrl-C ends the training early and keeps the best weights so far. Taught in notebook 03.
+    """
+    train, lost = set_aside(train, recognizer)
+    valid, lost_valid = set_aside(valid, recognizer)
+    lost = pd.concat([lost, lost_valid])
+    if len(lost):
+        shown = "; ".join(f"{r.image}: {r.reason}" for r in lost.head(3).itertuples())
+        print(f"{len(lost)} samples are set aside ({shown}{' ...' if len(lost) > 3 else ''})")
+    if not len(train) or not len(valid):
+        raise ValueError(f"{len(train)} usable training and {len(valid)} validation samples: both must be at least 1")
+
+    run_dir = Path(run_dir) if run_dir else None
+    batches = loader(train, recognizer.tokenizer, recipe.batch_size, recipe.seed)
+    stepper = Stepper(recognizer, recipe)
+    schedule = _schedule(stepper.optimizer, recipe, recipe.epochs * len(batches))
+    state = Checkpoint(recipe=dataclasses.asdict(recipe), alphabet=recognizer.tokenizer.alphabet)
+    if run_dir:
+        with atomic(run_dir / "set_aside.csv") as path:
+            lost.to_csv(path, index=False)
+        if resume and (run_dir / "checkpoint.safetensors").exists():
+            state = load_checkpoint(run_dir / "checkpoint.safetensors", state, stepper, schedule)
+
+    history = pd.DataFrame(state.history)
+    try:
+        while state.epoch < recipe.epochs and not _out_of_patience(state, recipe):
+            row = _train_epoch(stepper, schedule, batches, state.epoch, recipe)
+            row |= validate(recognizer, stepper, valid, recipe.batch_size)
+            if isinstance(schedule, ReduceLROnPlateau):
+                schedule.step(row["valid_accuracy"])
+            state.epoch += 1
+            state.history.append({"epoch": state.epoch, **row})
+            if row["valid_cer"] <= state.best_cer:
+                state.best_cer, state.best_epoch = row["valid_cer"], state.epoch
+                state.best = {name: t.detach().cpu().clone() for name, t in recognizer.model.state_dict().items()}
+            history = pd.DataFrame(state.history)
+            if run_dir:
+                save_checkpoint(run_dir / "checkpoint.safetensors", state, stepper, schedule)
+                with atomic(run_dir / "history.csv") as path:
+                    history.to_csv(path, index=False)
+            if on_epoch:
+                on_epoch(history)
+    except KeyboardInterrupt:
+        print(f"stopped by hand in epoch {state.epoch + 1}; the weights of epoch {state.best_epoch} are kept")
+    if state.best:
+        recognizer.model.load_state_dict(state.best)
+    recognizer.model.eval()
+    if run_dir:
+        recognizer.save(run_dir)
+    history.attrs["set_aside"] = lost.to_dict("records")
+    return history
+
+
+def _train_epoch(
+    stepper: Stepper, schedule: LRScheduler | None, batches, epoch: int, recipe: Recipe
+) -> dict[str, float]:
+    # All that is random in an epoch hangs on (seed, epoch), so a resumed run repeats it exactly.
+    torch.manual_seed(recipe.seed * 100_003 + epoch)
+    set_epoch(batches, epoch)
+    stepper.model.train()
+    started, losses, seen = time.perf_counter(), [], 0
+    bar = tqdm(batches, desc=f"epoch {epoch + 1}/{recipe.epochs}", leave=False, mininterval=0.5)
+    for batch in bar:
+        losses.append(stepper(batch) * len(batch.texts))
+        seen += len(batch.texts)
+        if isinstance(schedule, OneCycleLR):
+            schedule.step()
+    loss = torch.stack(losses).sum().item() / seen
+    if not math.isfinite(loss):
+        raise FloatingPointError(
+            f"the training loss became {loss} in epoch {epoch + 1}: lower learning_rate "
+            f"(now {recipe.learning_rate}), or set amp to off; the last good checkpoint is untouched"
+        )
+    seconds = time.perf_counter() - started
+    return {
+        "train_loss": loss,
+        "learning_rate": stepper.optimizer.param_groups[0]["lr"],
+        "seconds": seconds,
+        "images_per_second": seen / seconds,
+    }
+
+
+def _out_of_patience(state: Checkpoint, recipe: Recipe) -> bool:
+    return 0 < recipe.patience <= state.epoch - state.best_epoch
+
+
+def lr_find(
+    recognizer: Recognizer, train: Packed, recipe: Recipe, lowest: float = 1e-6, highest: float = 1.0, steps: int = 60
+) -> pd.DataFrame:
+    """Raise the learning rate from step to step and note the loss; the weights are put back after.
+
+    Returns:
+        Columns `learning_rate`, `loss`, `smooth` (an exponential mean of the loss, corrected for its
+        start). `attrs["suggestion"]` is the rate at which the smooth loss falls fastest. It stops
+        early when the loss is four times its best.
+
+    Smith (2017), "Cyclical learning rates for training neural networks",
+    https://arxiv.org/abs/1506.01186. Taught in notebook 03.
+    """
+    before = {name: t.clone() for name, t in recognizer.model.state_dict().items()}
+    torch.manual_seed(recipe.seed)
+    stepper = Stepper(recognizer, recipe)
+    batches = loader(train, recognizer.tokenizer, recipe.batch_size, recipe.seed)
+    rows, mean, stream, epoch = [], 0.0, iter(()), 0
+    recognizer.model.train()
+    try:
+        for step in tqdm(range(steps), desc="lr_find", leave=False):
+            rate = lowest * (highest / lowest) ** (step / (steps - 1))
+            for group in stepper.optimizer.param_groups:
+                group["lr"] = rate
+            if (batch := next(stream, None)) is None:
+                set_epoch(batches, epoch)
+                stream, epoch = iter(batches), epoch + 1
+                batch = next(stream)
+            loss = stepper(batch).item()
+            mean = 0.9 * mean + 0.1 * loss
+            rows.append((rate, loss, mean / (1 - 0.9 ** (step + 1))))
+            if not math.isfinite(loss) or rows[-1][2] > 4 * min(r[2] for r in rows):
+                break
+    finally:
+        recognizer.model.load_state_dict(before)
+        recognizer.model.eval()
+    table = pd.DataFrame(rows, columns=["learning_rate", "loss", "smooth"])
+    # Slope over a few steps: between neighbors it is mostly noise.
+    slope = table["smooth"].diff(5)
+    table.attrs["suggestion"] = (
+        float(table["learning_rate"][slope.idxmin()]) if slope.notna().any() else recipe.learning_rate
+    )
+    return table
+
+
+def overfit_one_batch(recognizer: Recognizer, batch: Batch, recipe: Recipe, steps: int = 100) -> pd.DataFrame:
+    """Train on one batch only and note loss and CER: a model that cannot learn 32 images by heart has a bug.
+
+    Augmentation is off and the learning rate constant. The weights stay as trained, so pass a
+    recognizer that you do not need after. Returns columns `step`, `loss`, `cer` (measured every tenth step).
+    Taught in notebook 03.
+    """
+    stepper = Stepper(recognizer, dataclasses.replace(recipe, augment="none"))
+    rows = []
+    for step in tqdm(range(1, steps + 1), desc="overfit_one_batch", leave=False):
+        recognizer.model.train()
+        loss = stepper(batch).item()
+        if step % 10 == 0:
+            read = [r.text for r in recognizer.decode(batch.images)]
+            rows.append((step, loss, cer(batch.texts, read)))
+    return pd.DataFrame(rows, columns=["step", "loss", "cer"])

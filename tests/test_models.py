@@ -1,0 +1,105 @@
+import pytest
+import torch
+
+from ocrkit.models import CRNN, receptive_field, summary
+
+
+@pytest.mark.parametrize(
+    ("backbone", "channels", "classes", "steps", "millions"),
+    [("light", 3, 76, 32, 1.2), ("vgg", 1, 68, 16, 16.3), ("resnet", 3, 69, 256, 36.5)],
+)
+def test_shapes_of_the_three_backbones(backbone, channels, classes, steps, millions):
+    model = CRNN(classes, backbone, channels)
+    logits = model(torch.zeros(2, channels, 32, 128))
+    assert logits.shape == (steps, 2, classes) and logits.dtype == torch.float32
+    assert model.time_steps == steps
+    assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(millions, abs=0.06)
+
+
+def test_vgg_is_the_plate_system():
+    table = summary(CRNN(68, "vgg", 1)).set_index("layer")
+    convolutions = table[table.kind == "Conv2d"].output.tolist()
+    assert convolutions == [
+        "1 x 64 x 32 x 128",
+        "1 x 128 x 16 x 64",
+        "1 x 256 x 8 x 32",
+        "1 x 512 x 4 x 16",
+        "1 x 1024 x 1 x 16",
+    ]
+    assert table.output["lstm"] == "16 x 1 x 1024"
+
+
+def test_resnet_is_the_plate_system():
+    model = CRNN(69, "resnet")
+    table = summary(model)
+    stages = table[table.kind == "Conv2d"].drop_duplicates("output").output.tolist()
+    assert stages == [
+        "1 x 64 x 26 x 122", "1 x 64 x 13 x 61", "1 x 128 x 7 x 31", "1 x 256 x 4 x 16",
+        "1 x 512 x 2 x 8", "1 x 1024 x 1 x 4",
+    ]  # fmt: skip
+    assert (model.lstm.num_layers, model.lstm.hidden_size, model.lstm.dropout) == (3, 256, 0.15)
+    assert isinstance(model.classifier[1], torch.nn.GELU)
+    assert torch.all(model.features[0].bias == 0.01)
+
+
+def test_summary_counts_every_parameter_and_changes_nothing():
+    model = CRNN(20)
+    model.train()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    table = summary(model)
+    assert table.parameters.iloc[-1] == sum(p.numel() for p in model.parameters())
+    assert model.training
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    assert not any(m._forward_hooks for m in model.modules())
+
+
+@pytest.mark.parametrize("size", [(32, 96), (48, 200), (64, 256)])
+def test_other_image_sizes_need_no_arithmetic(size):
+    model = CRNN(20, image_size=size)
+    assert model(torch.zeros(1, 3, *size)).shape == (model.time_steps, 1, 20)
+    assert len(receptive_field(model)) == model.time_steps
+
+
+@pytest.mark.parametrize(("backbone", "channels"), [("light", 3), ("vgg", 1)])
+def test_receptive_field_against_gradients(backbone, channels):
+    torch.manual_seed(0)
+    model = CRNN(20, backbone, channels).eval()
+    # Average pools instead of max pools, so that no pixel hides behind a larger neighbor.
+    for name, module in model.features.named_children():
+        if isinstance(module, torch.nn.MaxPool2d):
+            setattr(model.features, name, torch.nn.AvgPool2d(module.kernel_size, module.stride, module.padding))
+        if isinstance(module, torch.nn.ReLU):
+            setattr(model.features, name, torch.nn.Identity())
+    image = torch.randn(1, channels, 32, 128, requires_grad=True)
+    columns = model.features(image)
+    for row in receptive_field(CRNN(20, backbone, channels)).itertuples():
+        (gradient,) = torch.autograd.grad(columns[..., row.step].sum(), image, retain_graph=True)
+        touched = gradient.abs().amax((0, 1, 2)).nonzero().flatten()
+        assert (row.start, row.end) == (touched[0].item(), touched[-1].item() + 1)
+
+
+def test_receptive_field_of_the_stretched_resnet_has_four_columns():
+    table = receptive_field(CRNN(20, "resnet"))
+    assert len(table) == 256
+    assert table[["start", "end"]].drop_duplicates().shape[0] <= 4
+
+
+def test_making_a_model_draws_the_same_weights_whatever_the_dry_pass_does():
+    torch.manual_seed(3)
+    a = CRNN(20, "resnet").classifier[-1].weight
+    torch.manual_seed(3)
+    b = CRNN(20, "resnet").classifier[-1].weight
+    assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"num_classes": 20, "backbone": "big"}, "light, vgg, resnet"),
+        ({"num_classes": 1}, "blank and at least one"),
+        ({"num_classes": 20, "image_size": (4, 128)}, "too small"),
+    ],
+)
+def test_refusals(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        CRNN(**arguments)

@@ -1,0 +1,169 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from ocrkit.models import CRNN
+from ocrkit.recognizer import Recognizer
+from ocrkit.text import Tokenizer
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return Recognizer.create("digits", image_size=(32, 64), device="cpu")
+
+
+@pytest.fixture
+def saved(reader, tmp_path):
+    return reader.save(tmp_path / "model")
+
+
+def image(width=100, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (30, width, 3), dtype=np.uint8)
+
+
+def test_save_and_load_give_the_same_readings(reader, saved):
+    again = Recognizer.load(saved, device="cpu")
+    pixels = torch.randint(0, 256, (5, 3, 32, 64), dtype=torch.uint8)
+    assert torch.equal(again.logits(pixels), reader.logits(pixels))
+    assert again.tokenizer == reader.tokenizer and again.image_size == (32, 64)
+    assert repr(again) == repr(reader)
+
+
+def test_half_precision_is_half_the_size(reader, saved, tmp_path):
+    half = reader.save(tmp_path / "half", half=True)
+    size = lambda folder: (folder / "model.safetensors").stat().st_size  # noqa: E731
+    assert size(half) < 0.55 * size(saved)
+    pixels = torch.randint(0, 256, (5, 3, 32, 64), dtype=torch.uint8)
+    near = Recognizer.load(half, device="cpu").logits(pixels)
+    assert near.dtype == torch.float32
+    assert torch.allclose(near, reader.logits(pixels), atol=0.02)
+
+
+def test_batch_size_does_not_change_logits(reader):
+    pixels = torch.randint(0, 256, (7, 3, 32, 64), dtype=torch.uint8)
+    assert torch.allclose(reader.logits(pixels, 2), reader.logits(pixels, 64), atol=1e-5)
+    assert reader.logits(pixels[:0]).shape == (reader.model.time_steps, 0, 13)
+
+
+def test_results_table(reader, tmp_path):
+    for i in range(3):
+        Image.fromarray(image(100 + i)).save(tmp_path / f"{i}.png")
+    (tmp_path / "1.png").write_bytes(b"")
+    samples = pd.DataFrame(
+        {"image": [str(tmp_path / f"{i}.png") for i in range(3)], "text": ["123", "4", ""], "writer": [7, 8, 9]},
+        index=[5, 6, 7],
+    )
+    results = reader.read(samples)
+    assert results.index.tolist() == [5, 6, 7] and results.writer.tolist() == [7, 8, 9]
+    assert results.error.ne("").tolist() == [False, True, False]
+    assert (results.prediction[6], results.confidence[6], results.spans[6]) == ("", 0.0, [])
+    assert results.distance.tolist() == [len(o) for o in results.operations]
+    for row in results.itertuples():
+        assert "".join(s.text for s in row.spans) == row.prediction
+        assert 0 <= row.confidence <= 1
+        assert all(0 <= s.start < s.end <= 102 for s in row.spans)
+
+
+def test_reads_paths_and_arrays(reader, tmp_path):
+    Image.fromarray(image()).save(tmp_path / "a.png")
+    by_path = reader.read(tmp_path / "a.png")
+    by_array = reader.read([image()])
+    assert by_path.prediction.tolist() == by_array.prediction.tolist()
+    assert "distance" not in by_path
+    assert len(reader.read([])) == 0
+
+
+def test_read_leaves_training_mode_as_it_was(reader):
+    reader.model.train()
+    reader.read(image())
+    assert reader.model.training
+    reader.model.eval()
+
+
+@pytest.mark.parametrize(
+    ("samples", "error", "words"),
+    [
+        (pd.DataFrame({"file": ["a"]}), ValueError, "no column 'image'"),
+        (17, TypeError, "samples table, paths or uint8 arrays"),
+        ("nowhere.png", ValueError, "nowhere.png"),
+        (np.zeros((4, 4), dtype=np.float32), ValueError, "uint8"),
+    ],
+)
+def test_bad_input(reader, samples, error, words):
+    with pytest.raises(error, match=words):
+        reader.read(samples)
+
+
+def test_parts_that_do_not_fit():
+    with pytest.raises(ValueError, match="20 classes and the tokenizer 13"):
+        Recognizer(CRNN(20), Tokenizer("0123456789"))
+    with pytest.raises(ValueError, match='"RGB" has 3'):
+        Recognizer(CRNN(13), Tokenizer("0123456789"), mode="L")
+
+
+def rewrite_config(folder, **changes):
+    config = json.loads((folder / "config.json").read_text())
+    config = {k: v for k, v in (config | changes).items() if v is not None}
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def swap_alphabet(folder):
+    rewrite_config(folder, alphabet="1023456789")
+
+
+def other_backbone(folder):
+    rewrite_config(folder, backbone="vgg")
+
+
+def cut_weights(folder):
+    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:500])
+
+
+def pickle_weights(folder):
+    torch.save({"a": torch.zeros(3)}, folder / "model.safetensors")
+
+
+def fewer_weights(folder):
+    from safetensors import safe_open
+
+    path = folder / "model.safetensors"
+    with safe_open(path, "pt") as file:
+        meta = file.metadata()
+    weights = load_file(path)
+    weights.pop("classifier.1.bias")
+    save_file(weights, path, meta)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (swap_alphabet, "different alphabets"),
+        (other_backbone, "does not fit"),
+        (cut_weights, "damaged"),
+        (pickle_weights, "no safetensors file"),
+        (fewer_weights, "classifier.1.bias"),
+        (lambda f: rewrite_config(f, format="ocrkit recognizer 9"), "recognizer 9"),
+        (lambda f: rewrite_config(f, mode=None), "lacks mode"),
+        (lambda f: (f / "config.json").write_text("{"), "not valid JSON"),
+        (lambda f: (f / "config.json").write_text("[]"), "format 'list'"),
+    ],
+)
+def test_load_refuses_what_does_not_belong_together(saved, spoil, words):
+    spoil(saved)
+    with pytest.raises(ValueError, match=words):
+        Recognizer.load(saved)
+
+
+def test_load_names_what_is_missing(saved, tmp_path):
+    (saved / "model.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match="model.safetensors is missing"):
+        Recognizer.load(saved)
+    with pytest.raises(FileNotFoundError, match="shipped name"):
+        Recognizer.load("no such model")
+    with pytest.raises(FileNotFoundError, match="has no config.json"):
+        Recognizer.load(tmp_path)
