@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     lint = verb("lint", lint_samples, "what is wrong with a data set")
     lint.add_argument("samples", metavar="SAMPLES", help="a shipped or registered name, a folder, or a CSV file")
     lint.add_argument("--alphabet", help="check labels against this named alphabet, for instance plates")
+    lint.add_argument("--model", help="check labels against the alphabet and the time steps of this model")
     lint.add_argument("--out", type=Path, help="write all findings to this CSV file")
 
     train = verb("train", train_recipe, "train a recognizer by a recipe")
@@ -105,7 +106,13 @@ def lint_samples(options: argparse.Namespace) -> int:
     from ocrkit.text import Tokenizer
 
     tokenizer = Tokenizer.from_name(options.alphabet) if options.alphabet else None
-    findings = lint(load_samples(options.samples), tokenizer)
+    time_steps = None
+    if options.model:
+        from ocrkit.recognizer import Recognizer
+
+        recognizer = Recognizer.load(options.model)
+        tokenizer, time_steps = tokenizer or recognizer.tokenizer, recognizer.model.time_steps
+    findings = lint(load_samples(options.samples), tokenizer, time_steps)
     if options.out:
         findings.to_csv(options.out, index=False)
     return int((findings["level"] == "error").any())

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ocrkit.text import Tokenizer
+from ocrkit.text import Tokenizer, min_steps
 
 BLANK = Tokenizer.BLANK
 
@@ -34,14 +34,6 @@ class Reading(NamedTuple):
     text: str
     confidence: float
     spans: list[Span]
-
-
-def min_steps(target: Sequence) -> int:
-    """Fewest time steps in which CTC can write `target`: one a character, one blank between equal neighbors.
-
-    `target` is a text or a list of class numbers.
-    """
-    return len(target) + sum(a == b for a, b in zip(target, target[1:]))
 
 
 def feasible(target: Sequence, time_steps: int) -> bool:

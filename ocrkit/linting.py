@@ -12,7 +12,6 @@ import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +20,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from ocrkit.images import ImageError, read_image, read_sample, resize
-from ocrkit.text import Tokenizer, quote
+from ocrkit.text import Tokenizer, min_steps, quote
 
 #: Check -> level, in the order of the printed table. An error spoils training or scores; a warning may.
 CHECKS = {
@@ -155,10 +154,8 @@ def _label_faults(row, tokenizer: Tokenizer | None, time_steps: int | None) -> I
         yield "label with outer spaces", repr(text)
     if tokenizer is not None and (missing := tokenizer.missing(text)):
         yield "not in the alphabet", quote(missing)
-    if time_steps is not None:
-        needed = len(text) + sum(a == b for a, b in pairwise(text))
-        if needed > time_steps:
-            yield "label too long", f"needs {needed} time steps, the model has {time_steps}"
+    if time_steps is not None and min_steps(text) > time_steps:
+        yield "label too long", f"needs {min_steps(text)} time steps, the model has {time_steps}"
     if getattr(row, "kind", None) == "":
         yield "no plate pattern", f"{text!r} is no number that a Chinese plate can have"
 

@@ -65,6 +65,14 @@ def plate_kind(text: str) -> str | None:
     return next((kind for kind, p in PLATE_PATTERNS.items() if p.fullmatch(text)), None)
 
 
+def min_steps(target: Sequence) -> int:
+    """Fewest time steps in which CTC can write `target`: one a character, one blank between equal neighbors.
+
+    `target` is a text or a list of class numbers. Taught in notebook 02.
+    """
+    return len(target) + sum(a == b for a, b in zip(target, target[1:]))
+
+
 def quote(characters: Iterable[str]) -> str:
     """Characters as a person can read them in a message: `'·' (U+00B7)`."""
     return ", ".join(f"{c!r} (U+{ord(c):04X})" for c in characters)

@@ -19,12 +19,12 @@ from tqdm.auto import tqdm
 
 from ocrkit.batches import Batch, Packed, loader, set_epoch
 from ocrkit.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from ocrkit.ctc import min_steps
 from ocrkit.files import atomic
 from ocrkit.images import augment, augmentation
 from ocrkit.metrics import accuracy, cer
 from ocrkit.recipes import Recipe
 from ocrkit.recognizer import Recognizer, normalize_images
+from ocrkit.text import min_steps
 
 
 def autocast_dtype(device: torch.device, amp: str = "auto") -> torch.dtype | None:

@@ -128,6 +128,13 @@ def test_lint(plates, capsys, tmp_path):
     assert main(["lint", "plates"]) == 0
 
 
+def test_lint_against_a_model(run_dir, tmp_path, capsys):
+    Image.new("RGB", (100, 30)).save(tmp_path / "long.png")
+    (tmp_path / "metadata.csv").write_text("file_name,text\nlong.png,1111111111\n")
+    assert main(["lint", str(tmp_path), "--model", str(run_dir)]) == 1
+    assert "needs 19 time steps, the model has 16" in capsys.readouterr().out
+
+
 def test_doctor(capsys):
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()

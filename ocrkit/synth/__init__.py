@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .degrade import DEGRADATIONS
-from .plates import (
+from ocrkit.synth.degrade import DEGRADATIONS
+from ocrkit.synth.plates import (
     PLATE_COLORS,
     Box,
     plate_layout,

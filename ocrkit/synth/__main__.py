@@ -15,9 +15,9 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from ..text import PROVINCES
-from .atlas import build_atlas
-from .plates import PLATE_COLORS, write_plates
+from ocrkit.synth.atlas import build_atlas
+from ocrkit.synth.plates import PLATE_COLORS, write_plates
+from ocrkit.text import PROVINCES
 
 SAMPLE = Path(__file__).parents[2] / "data" / "samples" / "plates"
 #: part -> (number of images, seed)

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from ..text import DIGITS, PLATE_LETTERS, PROVINCES, normalize, plate_kind, quote
-from .atlas import load_atlas
-from .degrade import degrade as spoil
-from .degrade import photograph
+from ocrkit.synth.atlas import load_atlas
+from ocrkit.synth.degrade import degrade as spoil
+from ocrkit.synth.degrade import photograph
+from ocrkit.text import DIGITS, PLATE_LETTERS, PROVINCES, normalize, plate_kind, quote
 
 RGB = tuple[int, int, int]
 
