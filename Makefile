@@ -11,7 +11,7 @@ lab: $(VENV)/ready
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest tests
-	OCRKIT_PROFILE=tiny $(BIN)/python -m pytest --nbval-lax $(NOTEBOOKS)
+	OCRKIT_PROFILE=tiny $(BIN)/python -m pytest --nbval-lax --nbval-current-env $(NOTEBOOKS)
 
 # Runs every notebook with the laptop settings and keeps the outputs.
 notebooks: $(VENV)/ready
@@ -27,7 +27,9 @@ sample: $(VENV)/ready
 
 # PLATES is a folder of labeled plate images; without it the model is trained on rendered plates alone.
 models: $(VENV)/ready
-	$(BIN)/python -m ocrkit train plates $(if $(PLATES),samples=$(PLATES)) --out runs/plates
+	$(BIN)/python -m ocrkit train plates rendered=36000 epochs=8 $(if $(PLATES),samples=$(PLATES) repeat=8) --out runs/plates
+	mkdir -p data/models/plates
+	cd runs/plates && cp model.safetensors config.json README.md run.json ../../data/models/plates
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed; run make PYTHON=python3.11")'

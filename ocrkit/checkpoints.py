@@ -6,7 +6,6 @@ Taught in notebook 03.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +29,6 @@ class Checkpoint:
     alphabet: str
     epoch: int = 0
     best_epoch: int = 0
-    best_cer: float = math.inf
     history: list[dict] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
 
@@ -46,7 +44,6 @@ def save_checkpoint(path: Path, state: Checkpoint, stepper: Stepper, schedule: L
         "alphabet": state.alphabet,
         "epoch": state.epoch,
         "best_epoch": state.best_epoch,
-        "best_cer": state.best_cer,
         "history": state.history,
         "groups": saved["param_groups"],
         "schedule": _plain(schedule.state_dict()) if schedule else None,
@@ -103,7 +100,6 @@ def load_checkpoint(path: Path, fresh: Checkpoint, stepper: Stepper, schedule: L
         meta["alphabet"],
         meta["epoch"],
         meta["best_epoch"],
-        meta["best_cer"],
         meta["history"],
         parts["best"],
     )

@@ -21,6 +21,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # safetensors writes for its owner alone; other files of a run are for all to read
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

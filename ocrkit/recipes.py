@@ -52,6 +52,7 @@ class Recipe:
     amp: str = "auto"
     patience: int = 0  # stop after so many epochs without a better validation CER; 0 never stops early
     seed: int = 0
+    half: bool = False  # store the model in 16-bit floats: half the size
 
     def __post_init__(self):
         choices = {
@@ -94,10 +95,12 @@ def _convert(name: str, value, default):
         if kind is tuple:
             parts = [p for p in value.split(",") if p] if isinstance(value, str) else list(value)
             return tuple(int(p) for p in parts) if default and isinstance(default[0], int) else tuple(map(str, parts))
+        if kind is bool:
+            return {"true": True, "false": False}[str(value).lower()]
         if isinstance(value, bool) or (kind is int and float(value) != int(value)):
             raise ValueError
         return kind(value)
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"recipe: {name}={value!r} must be of type {kind.__name__}, like {default!r}") from error
 
 

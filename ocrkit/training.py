@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,11 @@ from ocrkit.metrics import accuracy, cer
 from ocrkit.recipes import Recipe
 from ocrkit.recognizer import Recognizer, normalize_images
 from ocrkit.text import min_steps
+
+#: What `fit` notes of an epoch, besides its number.
+COLUMNS = (
+    "train_loss", "valid_loss", "valid_cer", "valid_accuracy", "learning_rate", "seconds", "images_per_second"
+)  # fmt: skip
 
 
 def autocast_dtype(device: torch.device, amp: str = "auto") -> torch.dtype | None:
@@ -141,7 +147,7 @@ def fit(
     resume: bool = False,
     on_epoch: Callable[[pd.DataFrame], None] | None = None,
 ) -> pd.DataFrame:
-    """Train with CTC and leave the weights of the best epoch (lowest validation CER) in `recognizer`.
+    """Train with CTC and leave the weights of the best epoch (see `best_epoch`) in `recognizer`.
 
     Args:
         run_dir: where to keep `checkpoint.safetensors` (after each epoch), `history.csv`,
@@ -189,9 +195,9 @@ def fit(
             if isinstance(schedule, ReduceLROnPlateau):
                 schedule.step(row["valid_accuracy"])
             state.epoch += 1
-            state.history.append({"epoch": state.epoch, **row})
-            if row["valid_cer"] <= state.best_cer:
-                state.best_cer, state.best_epoch = row["valid_cer"], state.epoch
+            state.history.append({"epoch": state.epoch} | {name: row[name] for name in COLUMNS})
+            if (best := best_epoch(state.history))["epoch"] == state.epoch:
+                state.best_epoch = best["epoch"]
                 state.best = {name: t.detach().cpu().clone() for name, t in recognizer.model.state_dict().items()}
             history = pd.DataFrame(state.history)
             if run_dir:
@@ -206,9 +212,14 @@ def fit(
         recognizer.model.load_state_dict(state.best)
     recognizer.model.eval()
     if run_dir:
-        recognizer.save(run_dir)
+        recognizer.save(run_dir, recipe.half)
     history.attrs["set_aside"] = lost.to_dict("records")
     return history
+
+
+def best_epoch(history: list[dict]) -> dict:
+    """The row of the epoch with the lowest validation CER; among equal ones, with the lowest validation loss."""
+    return min(history, key=lambda row: (row["valid_cer"], row["valid_loss"]))
 
 
 def _train_epoch(
@@ -219,8 +230,7 @@ def _train_epoch(
     set_epoch(batches, epoch)
     stepper.model.train()
     started, losses, seen = time.perf_counter(), [], 0
-    bar = tqdm(batches, desc=f"epoch {epoch + 1}/{recipe.epochs}", leave=False, mininterval=0.5)
-    for batch in bar:
+    for batch in _progress(batches, f"epoch {epoch + 1}/{recipe.epochs}"):
         losses.append(stepper(batch) * len(batch.texts))
         seen += len(batch.texts)
         if isinstance(schedule, OneCycleLR):
@@ -238,6 +248,11 @@ def _train_epoch(
         "seconds": seconds,
         "images_per_second": seen / seconds,
     }
+
+
+def _progress(items, label: str) -> tqdm:
+    # The notebook's bar does not look at TQDM_DISABLE by itself; bars do not belong into outputs that are kept.
+    return tqdm(items, desc=label, leave=False, mininterval=0.5, disable=bool(os.environ.get("TQDM_DISABLE")))
 
 
 def _out_of_patience(state: Checkpoint, recipe: Recipe) -> bool:
@@ -264,7 +279,7 @@ def lr_find(
     rows, mean, stream, epoch = [], 0.0, iter(()), 0
     recognizer.model.train()
     try:
-        for step in tqdm(range(steps), desc="lr_find", leave=False):
+        for step in _progress(range(steps), "lr_find"):
             rate = lowest * (highest / lowest) ** (step / (steps - 1))
             for group in stepper.optimizer.param_groups:
                 group["lr"] = rate
@@ -289,7 +304,7 @@ def lr_find(
     return table
 
 
-def overfit_one_batch(recognizer: Recognizer, batch: Batch, recipe: Recipe, steps: int = 100) -> pd.DataFrame:
+def overfit_one_batch(recognizer: Recognizer, batch: Batch, recipe: Recipe, steps: int = 300) -> pd.DataFrame:
     """Train on one batch only and note loss and CER: a model that cannot learn 32 images by heart has a bug.
 
     Augmentation is off and the learning rate constant. The weights stay as trained, so pass a
@@ -298,7 +313,7 @@ def overfit_one_batch(recognizer: Recognizer, batch: Batch, recipe: Recipe, step
     """
     stepper = Stepper(recognizer, dataclasses.replace(recipe, augment="none"))
     rows = []
-    for step in tqdm(range(1, steps + 1), desc="overfit_one_batch", leave=False):
+    for step in _progress(range(1, steps + 1), "overfit_one_batch"):
         recognizer.model.train()
         loss = stepper(batch).item()
         if step % 10 == 0:

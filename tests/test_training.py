@@ -217,9 +217,9 @@ def test_bf16_learns_too():
 def test_recipe_files(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('epochs = 3\nimage_size = [48, 160]\nsamples = ["a", "b"]\n')
-    recipe = Recipe.from_toml(path, learning_rate="0.01", rendered="500", samples="c,d")
+    recipe = Recipe.from_toml(path, learning_rate="0.01", rendered="500", samples="c,d", half="true")
     assert (recipe.epochs, recipe.image_size, recipe.learning_rate, recipe.rendered) == (3, (48, 160), 0.01, 500)
-    assert recipe.samples == ("c", "d")
+    assert recipe.samples == ("c", "d") and recipe.half is True
     with pytest.raises(dataclasses.FrozenInstanceError):
         recipe.epochs = 9
 
@@ -237,6 +237,7 @@ def test_recipe_files(tmp_path):
         ({"mode": "CMYK"}, "RGB, L"),
         ({"image_size": "32,wide"}, "image_size='32,wide'"),
         ({"epochs": True}, "epochs=True"),
+        ({"half": "maybe"}, "half='maybe' must be of type bool"),
     ],
 )
 def test_recipes_that_cannot_work(values, words):
