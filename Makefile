@@ -15,8 +15,7 @@ test: $(VENV)/ready
 
 # Runs every notebook with the laptop settings and keeps the outputs.
 notebooks: $(VENV)/ready
-	OCRKIT_PROFILE=laptop $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
-	    --ClearMetadataPreprocessor.enabled=True --ClearMetadataPreprocessor.preserve_cell_metadata_mask=tags $(NOTEBOOKS)
+	$(BIN)/python -m tests.notebooks
 
 bench: $(VENV)/ready
 	$(BIN)/python -m tests.benchmarks
@@ -27,7 +26,7 @@ sample: $(VENV)/ready
 
 # PLATES is a folder of labeled plate images; without it the model is trained on rendered plates alone.
 models: $(VENV)/ready
-	$(BIN)/python -m ocrkit train plates rendered=36000 epochs=8 $(if $(PLATES),samples=$(PLATES) repeat=8) --out runs/plates
+	$(BIN)/python -m ocrkit train plates $(if $(PLATES),samples=$(PLATES) repeat=8) --out runs/plates
 	mkdir -p data/models/plates
 	cd runs/plates && cp model.safetensors config.json README.md run.json ../../data/models/plates
 

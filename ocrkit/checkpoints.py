@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -16,9 +15,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
 from ocrkit.files import atomic
-
-if TYPE_CHECKING:
-    from ocrkit.training import Stepper
+from ocrkit.steps import Stepper
 
 
 @dataclass

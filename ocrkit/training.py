@@ -14,38 +14,22 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
 from tqdm.auto import tqdm
 
 from ocrkit.batches import Batch, Packed, loader, set_epoch
 from ocrkit.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from ocrkit.files import atomic
-from ocrkit.images import augment, augmentation
 from ocrkit.metrics import accuracy, cer
 from ocrkit.recipes import Recipe
-from ocrkit.recognizer import Recognizer, normalize_images
+from ocrkit.recognizer import Recognizer
+from ocrkit.steps import Stepper
 from ocrkit.text import min_steps
 
 #: What `fit` notes of an epoch, besides its number.
 COLUMNS = (
     "train_loss", "valid_loss", "valid_cer", "valid_accuracy", "learning_rate", "seconds", "images_per_second"
 )  # fmt: skip
-
-
-def autocast_dtype(device: torch.device, amp: str = "auto") -> torch.dtype | None:
-    """The 16-bit type to compute in, or None for plain float32.
-
-    "auto" takes bf16 on CUDA from Ampere on and fp16 on older cards; on a CPU it takes bf16 where
-    the processor has instructions for it, since without them it is slower than float32.
-    """
-    if amp != "auto":
-        return {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}[amp]
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
-    # No public call answers this for CPUs; where a version of torch lacks it, float32 is safe.
-    has_bf16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return torch.bfloat16 if device.type == "cpu" and has_bf16() else None
 
 
 def set_aside(packed: Packed, recognizer: Recognizer) -> tuple[Packed, pd.DataFrame]:
@@ -71,48 +55,6 @@ def set_aside(packed: Packed, recognizer: Recognizer) -> tuple[Packed, pd.DataFr
     bad = [bool(r) for r in reasons]
     lost = packed.samples[bad].assign(reason=[r for r in reasons if r])
     return (packed.keep([not b for b in bad]) if any(bad) else packed), pd.concat([packed.rejected, lost])
-
-
-def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), recipe.learning_rate)
-    return torch.optim.AdamW(model.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
-
-
-class Stepper:
-    """One training step, shared by `fit`, `lr_find` and `overfit_one_batch`: model, loss, optimizer, precision.
-
-    Call it with a `Batch`; it returns the batch's loss (a tensor, so that nothing waits for the device).
-    """
-
-    def __init__(self, recognizer: Recognizer, recipe: Recipe):
-        self.model, self.device, self.clip_norm = recognizer.model, recognizer.device, recipe.clip_norm
-        self.optimizer = _optimizer(self.model, recipe)
-        self.augmentation = augmentation(recipe.augment)
-        self.dtype = autocast_dtype(self.device, recipe.amp)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
-        # Infinite losses (a label longer than the time steps) count as zero instead of spoiling the batch.
-        self.criterion = nn.CTCLoss(blank=0, zero_infinity=True)
-
-    def loss(self, batch: Batch) -> Tensor:
-        """The mean CTC loss of a batch, augmented if the model is in training mode."""
-        images = batch.images.to(self.device, non_blocking=True)
-        if self.model.training:
-            images = augment(images, self.augmentation)
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-            logits = self.model(normalize_images(images))
-        steps = torch.full((logits.shape[1],), logits.shape[0])
-        return self.criterion(logits.float().log_softmax(-1), batch.targets.to(self.device), steps, batch.lengths)
-
-    def __call__(self, batch: Batch) -> Tensor:
-        loss = self.loss(batch)
-        self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
-        self.scaler.unscale_(self.optimizer)
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        return loss.detach()
 
 
 def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> LRScheduler | None:

@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from ocrkit.batches import loader, pack_arrays
 from ocrkit.recipes import Recipe
 from ocrkit.recognizer import Recognizer
-from ocrkit.training import autocast_dtype, fit, lr_find, overfit_one_batch, set_aside
+from ocrkit.steps import autocast_dtype
+from ocrkit.training import fit, lr_find, overfit_one_batch, set_aside
 
 RECIPE = Recipe(
     alphabet="digits", image_size=(32, 64), epochs=4, batch_size=16, learning_rate=2e-3, amp="off", augment="plates"

@@ -17,9 +17,9 @@ from ocrkit.models import CRNN
 from ocrkit.recipes import Recipe
 from ocrkit.recognizer import Recognizer
 from ocrkit.samples import load_samples
+from ocrkit.steps import Stepper
 from ocrkit.synth import render_plates
 from ocrkit.text import Tokenizer
-from ocrkit.training import Stepper
 
 
 def per_second(n: int, work: Callable[[], object]) -> float:

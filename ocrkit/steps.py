@@ -1,0 +1,71 @@
+"""One training step: model, augmentation, CTC loss, optimizer and 16-bit precision.
+
+Taught in notebook 03.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ocrkit.batches import Batch
+from ocrkit.images import augment, augmentation
+from ocrkit.recipes import Recipe
+from ocrkit.recognizer import Recognizer, normalize_images
+
+
+def autocast_dtype(device: torch.device, amp: str = "auto") -> torch.dtype | None:
+    """The 16-bit type to compute in, or None for plain float32.
+
+    "auto" takes bf16 on CUDA from Ampere on and fp16 on older cards; on a CPU it takes bf16 where
+    the processor has instructions for it, since without them it is slower than float32.
+    """
+    if amp != "auto":
+        return {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}[amp]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+    # No public call answers this for CPUs; where a version of torch lacks it, float32 is safe.
+    has_bf16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return torch.bfloat16 if device.type == "cpu" and has_bf16() else None
+
+
+def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(model.parameters(), recipe.learning_rate)
+    return torch.optim.AdamW(model.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+
+
+class Stepper:
+    """One training step, shared by `fit`, `lr_find` and `overfit_one_batch`: model, loss, optimizer, precision.
+
+    Call it with a `Batch`; it returns the batch's loss (a tensor, so that nothing waits for the device).
+    """
+
+    def __init__(self, recognizer: Recognizer, recipe: Recipe):
+        self.model, self.device, self.clip_norm = recognizer.model, recognizer.device, recipe.clip_norm
+        self.optimizer = _optimizer(self.model, recipe)
+        self.augmentation = augmentation(recipe.augment)
+        self.dtype = autocast_dtype(self.device, recipe.amp)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+        # Infinite losses (a label longer than the time steps) count as zero instead of spoiling the batch.
+        self.criterion = nn.CTCLoss(blank=0, zero_infinity=True)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """The mean CTC loss of a batch, augmented if the model is in training mode."""
+        images = batch.images.to(self.device, non_blocking=True)
+        if self.model.training:
+            images = augment(images, self.augmentation)
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+            logits = self.model(normalize_images(images))
+        steps = torch.full((logits.shape[1],), logits.shape[0])
+        return self.criterion(logits.float().log_softmax(-1), batch.targets.to(self.device), steps, batch.lengths)
+
+    def __call__(self, batch: Batch) -> Tensor:
+        loss = self.loss(batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimizer)
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return loss.detach()
