@@ -13,7 +13,7 @@ def plot_history(history: pd.DataFrame) -> Figure:
     """Draw what `fit` returned: the losses on the left; CER and accuracy on the validation set on the right."""
     figure = Figure(figsize=(9, 3), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.plot(history["epoch"], history["train_loss"], "o-", label="training (augmented)")
+    left.plot(history["epoch"], history["train_loss"], "o-", label="training")
     left.plot(history["epoch"], history["valid_loss"], "o-", label="validation")
     left.set(xlabel="epoch", ylabel="CTC loss", yscale="log")
     left.legend()
