@@ -86,6 +86,8 @@ def run_recipe(recipe: Recipe, run_dir: str | Path, resume: bool = False, comman
     else:
         recognizer = Recognizer.create(recipe.alphabet, recipe.backbone, recipe.image_size, recipe.mode, recipe.seed)
     history = fit(recognizer, train, valid, recipe, run_dir, resume, on_epoch=print_epoch)
+    if history.empty:
+        raise ValueError(f"stopped before the first epoch was finished: {run_dir} holds no model")
     recognizer = Recognizer.load(run_dir)  # the figures are those of the files, which may hold 16-bit weights
     best = best_epoch(history.to_dict("records"))
     facts = {

@@ -149,11 +149,12 @@ def fit(
             if on_epoch:
                 on_epoch(history)
     except KeyboardInterrupt:
-        print(f"stopped by hand in epoch {state.epoch + 1}; the weights of epoch {state.best_epoch} are kept")
+        kept = f"the weights of epoch {state.best_epoch} are kept" if state.best else "no epoch was finished"
+        print(f"stopped by hand in epoch {state.epoch + 1}; {kept}")
     if state.best:
         recognizer.model.load_state_dict(state.best)
     recognizer.model.eval()
-    if run_dir:
+    if run_dir and state.best:
         recognizer.save(run_dir, recipe.half)
     history.attrs["set_aside"] = lost.to_dict("records")
     return history

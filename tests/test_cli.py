@@ -78,6 +78,15 @@ def test_train_never_sees_the_test_split(tmp_path, capsys):
     assert f"{2 * counts['train']} training and {counts['valid']} validation images" in printed
 
 
+def test_train_stopped_at_once_says_that_there_is_no_model(tmp_path, monkeypatch, capsys):
+    def stop(self, batch):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ocrkit.steps.Stepper.__call__", stop)
+    assert main(["train", "plates", *QUICK, "--out", str(tmp_path / "run")]) == 2
+    assert "holds no model" in capsys.readouterr().err
+
+
 def test_train_goes_on_from_a_model(run_dir, tmp_path):
     out = tmp_path / "more"
     assert main(["train", "plates", *QUICK, f"start={run_dir}", "--out", str(out)]) == 0

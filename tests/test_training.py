@@ -79,6 +79,16 @@ def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path, schedule):
     assert same(weights(resumed), weights(whole))
 
 
+def test_stopped_in_the_first_epoch_nothing_is_saved(tmp_path, monkeypatch, capsys):
+    def stop(self, batch):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ocrkit.steps.Stepper.__call__", stop)
+    assert fit(reader(), bars(16), bars(8), RECIPE, tmp_path).empty
+    assert "stopped by hand in epoch 1; no epoch was finished" in capsys.readouterr().out
+    assert not (tmp_path / "model.safetensors").exists()
+
+
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
