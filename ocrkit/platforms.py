@@ -29,7 +29,7 @@ PACKAGES = {
     "matplotlib": ("matplotlib", "all figures"),
     "safetensors": ("safetensors", "saving and loading models"),
     "tqdm": ("tqdm", "training and reading (they show progress bars)"),
-    "ipywidgets": ("ipywidgets", "live training curves and the error browser"),
+    "ipywidgets": ("ipywidgets", "progress bars in the notebook"),
     "jiwer": ("jiwer", "the comparison with jiwer in notebook 04"),
     "nltk": ("nltk", "the comparison with nltk in notebook 04"),
     "evaluate": ("evaluate", "the Hugging Face metrics in notebook 04"),
@@ -37,6 +37,9 @@ PACKAGES = {
 }
 #: Never installed or replaced from a notebook: their builds fit the machine's graphics driver.
 UNTOUCHED = ("torch", "torchvision", "numpy")
+
+#: What `OCRKIT_PROFILE` may be: seconds in a test, minutes on a laptop, longer on a graphics card.
+PROFILES = ("tiny", "laptop", "gpu")
 
 
 def platform() -> str:
@@ -100,7 +103,13 @@ def prepare_notebook() -> None:
 
     torch, torchvision and numpy are never installed or changed. Where pip fails (no internet), one line a
     package says what will not work, and the notebook goes on.
+
+    Raises:
+        ValueError: `OCRKIT_PROFILE` is none of `PROFILES`.
     """
+    profile = os.environ.get("OCRKIT_PROFILE", "laptop")
+    if profile not in PROFILES:
+        raise ValueError(f"OCRKIT_PROFILE is {profile!r}; it must be one of {', '.join(PROFILES)}, or not be set")
     missing = missing_packages()
     for name in install(missing) if missing else []:
         package, loss = PACKAGES[name]

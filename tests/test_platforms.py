@@ -61,7 +61,8 @@ def pip(monkeypatch):
     return state
 
 
-def test_nothing_is_installed_where_nothing_is_missing(pip, capsys):
+def test_nothing_is_installed_where_nothing_is_missing(pip, capsys, monkeypatch):
+    monkeypatch.delenv("OCRKIT_PROFILE", raising=False)
     platforms.prepare_notebook()
     assert pip["commands"] == []
     lines = capsys.readouterr().out.splitlines()
@@ -69,6 +70,12 @@ def test_nothing_is_installed_where_nothing_is_missing(pip, capsys):
     assert re.fullmatch(
         r"ocrkit \S+ · local · Python 3\.\d+ · torch \d+\.\d+ · (cpu \(\d+ threads\)|.+) · profile laptop", lines[0]
     )
+
+
+def test_a_misspelled_profile_is_named(pip, monkeypatch):
+    monkeypatch.setenv("OCRKIT_PROFILE", "labtop")
+    with pytest.raises(ValueError, match="'labtop'; it must be one of tiny, laptop, gpu"):
+        platforms.prepare_notebook()
 
 
 def test_only_the_missing_are_installed_and_the_rest_is_kept(pip):
