@@ -211,7 +211,7 @@ def test_kaggle_without_internet_says_what_will_not_work_and_goes_on(run_cell, c
     lines = done.stdout.splitlines()
     assert sum("could not be installed" in line for line in lines) == 2
     assert any("jiwer" in line and "notebook 04" in line for line in lines)
-    assert any("ipywidgets" in line and "error browser" in line for line in lines)
+    assert any("ipywidgets" in line and "progress bars" in line for line in lines)
     assert "· kaggle ·" in done.stdout
 
 
