@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ocrkit.text import Tokenizer, min_steps
+from ocrkit.text import ctc_collapse as collapse
 
 BLANK = Tokenizer.BLANK
 
@@ -39,11 +40,6 @@ class Reading(NamedTuple):
 def feasible(target: Sequence, time_steps: int) -> bool:
     """Whether `time_steps` suffice for `target`. Where they do not, the CTC loss is infinite."""
     return min_steps(target) <= time_steps
-
-
-def collapse(path: Sequence[int]) -> tuple[int, ...]:
-    """The CTC rule on class numbers: merge equal neighbors, then remove blanks (class 0)."""
-    return tuple(c for i, c in enumerate(path) if c != BLANK and (i == 0 or c != path[i - 1]))
 
 
 def all_paths(target: Sequence[int], time_steps: int) -> Iterator[tuple[int, ...]]:

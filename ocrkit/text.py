@@ -73,6 +73,11 @@ def min_steps(target: Sequence) -> int:
     return len(target) + sum(a == b for a, b in zip(target, target[1:]))
 
 
+def ctc_collapse(path: Sequence[int]) -> tuple[int, ...]:
+    """The CTC rule on class numbers: merge equal neighbors, then remove blanks. Taught in notebook 02."""
+    return tuple(c for i, c in enumerate(path) if c != Tokenizer.BLANK and (i == 0 or c != path[i - 1]))
+
+
 def quote(characters: Iterable[str]) -> str:
     """Characters as a person can read them in a message: `'·' (U+00B7)`."""
     return ", ".join(f"{c!r} (U+{ord(c):04X})" for c in characters)
@@ -182,7 +187,7 @@ class Tokenizer:
         if wrong is not None:
             raise ValueError(f"class {wrong} is not in 0..{self.num_classes - 1}: the codes come from another alphabet")
         if collapse:
-            codes = [c for i, c in enumerate(codes) if i == 0 or c != codes[i - 1]]
+            codes = ctc_collapse(codes)
         return "".join(self.alphabet[c - self.SPECIAL] for c in codes if c >= self.SPECIAL)
 
     def decode_batch(self, rows: Iterable[Iterable[int]], collapse: bool = False) -> list[str]:
