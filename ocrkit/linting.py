@@ -68,7 +68,7 @@ def lint(samples: pd.DataFrame, tokenizer: Tokenizer | None = None, time_steps: 
         samples: a table with `image` and `text`, better with `split` too.
         tokenizer: with it, labels are checked against its alphabet.
         time_steps: T of the model; with it, labels are checked to fit: CTC needs a step for each character
-            and one more between two equal neighbours.
+            and one more between two equal neighbors.
 
     Returns:
         A table with `check` and `level` (see `CHECKS`), `image`, `text`, `split`, `detail`. Of a pair of
@@ -162,9 +162,9 @@ def _label_faults(row, tokenizer: Tokenizer | None, time_steps: int | None) -> I
 
 def _same_text(samples: pd.DataFrame) -> Iterator[tuple[str, int, str]]:
     """The first sample of a text in each split but the first."""
-    labelled = samples[(samples["text"] != "") & (samples["split"] != "")]
-    counts = labelled.groupby(["text", "split"], sort=False).size()
-    first = labelled.drop_duplicates(["text", "split"])
+    labeled = samples[(samples["text"] != "") & (samples["split"] != "")]
+    counts = labeled.groupby(["text", "split"], sort=False).size()
+    first = labeled.drop_duplicates(["text", "split"])
     for i in first.index[first.duplicated("text")]:
         shares = ", ".join(f"{n} in {name}" for name, n in counts[samples.at[i, "text"]].items())
         yield "same text in two splits", i, shares

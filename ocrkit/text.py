@@ -176,7 +176,7 @@ class Tokenizer:
 
         Args:
             codes: class numbers, for instance the best class of each time step.
-            collapse: apply the CTC rule: first merge equal neighbours, then remove blanks. Leave
+            collapse: apply the CTC rule: first merge equal neighbors, then remove blanks. Leave
                 it off for codes that came from `encode`.
 
         Raises:

@@ -85,7 +85,7 @@ def test_bad_labels(draw, text, check, words):
     assert words in row.detail
 
 
-def test_time_steps_count_the_blank_between_equal_neighbours(draw):
+def test_time_steps_count_the_blank_between_equal_neighbors(draw):
     samples = table((draw("a.png"), "aab", "train"))
     assert checks(lint(samples, time_steps=3)) == ["label too long"]
     assert checks(lint(samples, time_steps=4)) == []

@@ -152,10 +152,10 @@ def test_an_entry_that_is_not_text_names_its_row(value):
         cer(["a", "b"], ["a", value])
     with pytest.raises(TypeError, match=r"row 0: the reference is "):
         accuracy([value, "b"], ["a", "b"])
-    labelled = table(("a", "a"), ("b", value)).set_index(pd.Index(["one.jpg", "two.jpg"]))
+    labeled = table(("a", "a"), ("b", value)).set_index(pd.Index(["one.jpg", "two.jpg"]))
     for view in (score, by_position, lambda t: score_by(t, "text")):
         with pytest.raises(TypeError, match="row two.jpg: the prediction"):
-            view(labelled)
+            view(labeled)
 
 
 def test_a_table_without_predictions():
