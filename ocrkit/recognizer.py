@@ -173,8 +173,9 @@ class Recognizer:
             name: (t.half() if half and t.is_floating_point() else t).detach().cpu().contiguous()
             for name, t in self.model.state_dict().items()
         }
+        # One key only: safetensors writes several in no fixed order, and the same model shall give the same bytes.
         with atomic(folder / "model.safetensors") as path:
-            save_file(weights, path, {"format": "pt", "alphabet": _fingerprint(self.tokenizer)})
+            save_file(weights, path, {"alphabet": _fingerprint(self.tokenizer)})
         with atomic(folder / "config.json") as path:
             path.write_text(json.dumps(config, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         return folder

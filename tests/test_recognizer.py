@@ -34,6 +34,12 @@ def test_save_and_load_give_the_same_readings(reader, saved):
     assert repr(again) == repr(reader)
 
 
+def test_the_same_model_gives_the_same_bytes(reader, saved, tmp_path):
+    for i in range(8):
+        again = reader.save(tmp_path / str(i))
+        assert (again / "model.safetensors").read_bytes() == (saved / "model.safetensors").read_bytes()
+
+
 def test_half_precision_is_half_the_size(reader, saved, tmp_path):
     half = reader.save(tmp_path / "half", half=True)
     size = lambda folder: (folder / "model.safetensors").stat().st_size  # noqa: E731
