@@ -9,25 +9,38 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
-from ocrkit.files import atomic
+from ocrkit.files import atomic, read_tensors
 from ocrkit.steps import Stepper
 
 
 @dataclass
 class Checkpoint:
-    """The state of a run after `epoch` epochs, besides weights and optimizer."""
+    """The state of a run, besides weights and optimizer; `best` holds the weights of the best epoch so far."""
 
     recipe: dict
     alphabet: str
-    epoch: int = 0
-    best_epoch: int = 0
     history: list[dict] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def epoch(self) -> int:
+        """Number of the last whole epoch; 0 before the first."""
+        return len(self.history)
+
+    @property
+    def best_epoch(self) -> int:
+        """Number of the best epoch so far; 0 before the first."""
+        return best_epoch(self.history)["epoch"] if self.history else 0
+
+
+def best_epoch(history: list[dict]) -> dict:
+    """The row of the epoch with the lowest validation CER; among equal ones, with the lowest validation loss."""
+    return min(history, key=lambda row: (row["valid_cer"], row["valid_loss"]))
 
 
 def save_checkpoint(path: Path, state: Checkpoint, stepper: Stepper, schedule: LRScheduler | None) -> None:
@@ -39,8 +52,6 @@ def save_checkpoint(path: Path, state: Checkpoint, stepper: Stepper, schedule: L
     meta = {
         "recipe": state.recipe,
         "alphabet": state.alphabet,
-        "epoch": state.epoch,
-        "best_epoch": state.best_epoch,
         "history": state.history,
         "groups": saved["param_groups"],
         "schedule": _plain(schedule.state_dict()) if schedule else None,
@@ -65,9 +76,8 @@ def load_checkpoint(path: Path, fresh: Checkpoint, stepper: Stepper, schedule: L
         ValueError: the file is damaged, or belongs to another run; the message names the difference.
     """
     try:
-        with safe_open(path, "pt") as file:
-            meta = json.loads(file.metadata()["ocrkit"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata, tensors = read_tensors(path)
+        meta = json.loads(metadata["ocrkit"])
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is damaged or no checkpoint ({error}); delete it to start the run anew") from error
     if meta["alphabet"] != fresh.alphabet:
@@ -92,14 +102,7 @@ def load_checkpoint(path: Path, fresh: Checkpoint, stepper: Stepper, schedule: L
     stepper.scaler.load_state_dict(meta["scaler"])
     if schedule:
         schedule.load_state_dict(meta["schedule"])
-    return Checkpoint(
-        meta["recipe"],
-        meta["alphabet"],
-        meta["epoch"],
-        meta["best_epoch"],
-        meta["history"],
-        parts["best"],
-    )
+    return Checkpoint(meta["recipe"], meta["alphabet"], meta["history"], parts["best"])
 
 
 def _plain(values: dict) -> dict:

@@ -5,6 +5,8 @@ Taught in notebook 03.
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -60,8 +62,6 @@ def print_epoch(history: pd.DataFrame) -> None:
 
 
 def _png(figure: Figure) -> bytes:
-    from io import BytesIO
-
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=80)
     return buffer.getvalue()

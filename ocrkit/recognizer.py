@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from ocrkit.batches import Packed, pack
 from ocrkit.ctc import Reading, greedy_decode
 from ocrkit.edits import operations
-from ocrkit.files import atomic
+from ocrkit.files import atomic, read_tensors, write_json
 from ocrkit.models import CRNN
 from ocrkit.platforms import COURSE
 from ocrkit.text import Tokenizer
@@ -176,8 +176,7 @@ class Recognizer:
         # One key only: safetensors writes several in no fixed order, and the same model shall give the same bytes.
         with atomic(folder / "model.safetensors") as path:
             save_file(weights, path, {"alphabet": _fingerprint(self.tokenizer)})
-        with atomic(folder / "config.json") as path:
-            path.write_text(json.dumps(config, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        write_json(folder / "config.json", config)
         return folder
 
     @classmethod
@@ -192,9 +191,7 @@ class Recognizer:
         config = _read_config(folder / "config.json")
         weights_path = folder / "model.safetensors"
         try:
-            with safe_open(weights_path, "pt") as file:
-                alphabet = (file.metadata() or {}).get("alphabet")
-                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata, weights = read_tensors(weights_path)
         except FileNotFoundError as error:
             raise FileNotFoundError(f"{weights_path} is missing: the model folder is not complete") from error
         except SafetensorError as error:
@@ -202,7 +199,7 @@ class Recognizer:
                 f"{weights_path} is damaged or no safetensors file ({error}); copy or train it again"
             ) from error
         tokenizer = Tokenizer.from_dict(config)
-        if alphabet != _fingerprint(tokenizer):
+        if metadata.get("alphabet") != _fingerprint(tokenizer):
             raise ValueError(
                 f"{folder}: config.json and model.safetensors have different alphabets, so the classes would be "
                 "mixed up; take both files from one training run"

@@ -6,7 +6,6 @@ Taught in notebook 03.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from datetime import date
 from pathlib import Path
@@ -15,14 +14,15 @@ import pandas as pd
 import torch
 
 from ocrkit.batches import Packed, concatenate, pack, pack_arrays
-from ocrkit.files import atomic
+from ocrkit.checkpoints import best_epoch
+from ocrkit.files import atomic, write_json
 from ocrkit.metrics import score
 from ocrkit.plots import print_epoch
 from ocrkit.recipes import Recipe
 from ocrkit.recognizer import Recognizer
 from ocrkit.samples import assign_splits, load_samples
 from ocrkit.synth import render_plates
-from ocrkit.training import best_epoch, fit
+from ocrkit.training import fit
 
 #: Rendered plates that stand in for a validation set where a recipe has no other samples.
 RENDERED_VALID = 400
@@ -99,10 +99,9 @@ def run_recipe(recipe: Recipe, run_dir: str | Path, resume: bool = False, comman
         "data": lines,
         "recipe": dataclasses.asdict(recipe),
         "best": {name: best[name] for name in ("epoch", "valid_cer", "valid_accuracy")},
-        "tests": [facts for where in (*recipe.samples, "plates") if (facts := split_figures(recognizer, where))],
+        "tests": [t for where in dict.fromkeys((*recipe.samples, "plates")) if (t := split_figures(recognizer, where))],
     }
-    with atomic(run_dir / "run.json") as path:
-        path.write_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    write_json(run_dir / "run.json", facts)
     with atomic(run_dir / "README.md") as path:
         path.write_text(model_card(run_dir.name, recognizer, facts), encoding="utf-8")
     return recognizer

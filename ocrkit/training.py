@@ -67,7 +67,7 @@ def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> L
 
 @torch.no_grad()
 def validate(recognizer: Recognizer, stepper: Stepper, valid: Packed, batch_size: int) -> dict[str, float]:
-    """Loss, CER and exact-match accuracy on `valid`, all from one pass of the model."""
+    """Loss on `valid` in the precision of training; CER and exact match as `Recognizer.read` reads it, in float32."""
     recognizer.model.eval()
     total = 0.0
     for batch in loader(valid, recognizer.tokenizer, batch_size):
@@ -89,7 +89,7 @@ def fit(
     resume: bool = False,
     on_epoch: Callable[[pd.DataFrame], None] | None = None,
 ) -> pd.DataFrame:
-    """Train with CTC and leave the weights of the best epoch (see `best_epoch`) in `recognizer`.
+    """Train with CTC and leave the weights of the best epoch (see `checkpoints.best_epoch`) in `recognizer`.
 
     Args:
         run_dir: where to keep `checkpoint.safetensors` (after each epoch), `history.csv`,
@@ -136,10 +136,8 @@ def fit(
             row |= validate(recognizer, stepper, valid, recipe.batch_size)
             if isinstance(schedule, ReduceLROnPlateau):
                 schedule.step(row["valid_accuracy"])
-            state.epoch += 1
-            state.history.append({"epoch": state.epoch} | {name: row[name] for name in COLUMNS})
-            if (best := best_epoch(state.history))["epoch"] == state.epoch:
-                state.best_epoch = best["epoch"]
+            state.history.append({"epoch": state.epoch + 1} | {name: row[name] for name in COLUMNS})
+            if state.best_epoch == state.epoch:
                 state.best = {name: t.detach().cpu().clone() for name, t in recognizer.model.state_dict().items()}
             history = pd.DataFrame(state.history)
             if run_dir:
@@ -158,11 +156,6 @@ def fit(
         recognizer.save(run_dir, recipe.half)
     history.attrs["set_aside"] = lost.to_dict("records")
     return history
-
-
-def best_epoch(history: list[dict]) -> dict:
-    """The row of the epoch with the lowest validation CER; among equal ones, with the lowest validation loss."""
-    return min(history, key=lambda row: (row["valid_cer"], row["valid_loss"]))
 
 
 def _train_epoch(
