@@ -11,6 +11,7 @@ from PIL import Image
 import ocrkit.synth.atlas as atlas
 from ocrkit.synth import (
     DEGRADATIONS,
+    INGREDIENTS,
     PLATE_COLORS,
     plate_layout,
     plate_size,
@@ -266,6 +267,8 @@ def test_bulk_is_a_prefix_of_more_and_the_same_with_workers():
     more, more_table = render_plates(70, seed=4, workers=2)
     assert np.array_equal(images, more) and table.equals(more_table)
     assert not np.array_equal(images, render_plates(70, seed=5)[0])
+    tail, tail_table = render_plates(8, seed=4, first=62)
+    assert np.array_equal(images[62:], tail) and table.text[62:].tolist() == tail_table.text.tolist()
 
 
 def test_bulk_of_nothing():
@@ -276,6 +279,30 @@ def test_bulk_of_nothing():
 def test_any_31_plates_in_a_row_hold_nearly_all_provinces():
     _, table = render_plates(62, seed=11, size=(8, 32))
     assert len(set(table.text.str[0]) & set(PROVINCES)) >= 29  # 使 and 粤Z take a turn now and then
+
+
+# --- ingredients ---------------------------------------------------------------------------------------
+
+
+def test_without_any_ingredient_a_plate_is_bare():
+    for rng in (1, 2):
+        image = render_plate("皖A25V59", rng=rng, size=(70, 220), without=INGREDIENTS)
+        bare = render_plate("皖A25V59", degrade=False, size=(70, 220))
+        assert np.abs(image[8:-8, 8:-8].astype(int) - bare[8:-8, 8:-8]).mean() < 25  # only the camera's few pixels
+
+
+@pytest.mark.parametrize("name", INGREDIENTS)
+def test_each_ingredient_alone_changes_some_plates(name):
+    others = [other for other in INGREDIENTS if other != name]
+    bare, _ = render_plates(40, seed=3, without=INGREDIENTS)
+    images, _ = render_plates(40, seed=3, without=others)
+    changed = sum(not np.array_equal(a, b) for a, b in zip(bare, images, strict=True))
+    assert changed > 0 and set(INGREDIENTS) >= set(DEGRADATIONS)
+
+
+def test_an_unknown_ingredient_is_named():
+    with pytest.raises(ValueError, match="no ingredient is named rust; there are: letterforms, paint"):
+        render_plate("皖A25V59", without=["rust"])
 
 
 # --- degradations --------------------------------------------------------------------------------------

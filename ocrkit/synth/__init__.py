@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ocrkit.synth.degrade import DEGRADATIONS
 from ocrkit.synth.plates import (
+    INGREDIENTS,
     PLATE_COLORS,
     Box,
     plate_layout,
@@ -16,6 +17,7 @@ from ocrkit.synth.plates import (
 
 __all__ = [
     "DEGRADATIONS",
+    "INGREDIENTS",
     "PLATE_COLORS",
     "Box",
     "plate_layout",

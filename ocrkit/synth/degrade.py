@@ -7,14 +7,14 @@ The same generator state gives the same pixels. Taught in notebook 01.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 Degradation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
-BILINEAR, BICUBIC = Image.Resampling.BILINEAR, Image.Resampling.BICUBIC
+BILINEAR, BICUBIC, NEAREST = Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.NEAREST
 
 
 MARGIN = 24  # car body around the plate in the drawing, in pixels of 2 mm
@@ -50,14 +50,24 @@ def mount(plate: Image.Image, rng: np.random.Generator) -> Image.Image:
     return canvas
 
 
-def photograph(plate: Image.Image, rng: np.random.Generator) -> np.ndarray:
+def bend(canvas: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Bow the picture up or down along its width, as dented plates and wide lenses do."""
+    w, h = canvas.size
+    middle, depth = rng.uniform(0.2, 0.8), rng.uniform(-0.12, 0.12) * h
+    shift = depth * ((np.arange(w) / w - middle) ** 2 / max(middle, 1 - middle) ** 2 - 0.3)
+    rows = np.clip(np.arange(h)[:, None] + np.round(shift).astype(int), 0, h - 1)
+    return Image.fromarray(np.asarray(canvas)[rows, np.arange(w)])
+
+
+def photograph(plate: Image.Image, rng: np.random.Generator, without: Collection[str] = ()) -> np.ndarray:
     """Look at a mounted plate from off its axis and crop it as a detector would, too tight or too loose.
 
     Args:
         plate: the clean plate at 2 mm a pixel.
+        without: what to leave out, of `"mount"`, `"view"`, `"bend"` and `"crop"`.
 
     Returns:
-        uint8 (h, w, 3): a crop of 18 to 42 pixels in height, which is what cameras over roads get.
+        uint8 (h, w, 3): a crop of 16 to 42 pixels in height, which is what cameras over roads get.
     """
     w, h = plate.size
     left, top, right, bottom = MARGIN, MARGIN, MARGIN + w, MARGIN + h
@@ -69,18 +79,27 @@ def photograph(plate: Image.Image, rng: np.random.Generator) -> np.ndarray:
     slant = rng.normal(0, 0.09 if steep else 0.02)  # of the uprights, in plate widths
     far_x, far_y = rng.normal(0, 0.06, 2)
     depth = 1 + far_x * x + far_y * y
-    quad = np.stack([(x + slant * y) / depth, (y + rise * x) / depth], axis=1)
+    quad = np.stack([x, y] if "view" in without else [(x + slant * y) / depth, (y + rise * x) / depth], axis=1)
     low, high = quad.min(axis=0), quad.max(axis=0)
     # Margins in plate widths and heights: negative ones cut into the plate.
     mean, spread = ((0.005, 0.01), (0.015, 0.05)) if steep else ((0.0, -0.02), (0.035, 0.09))
-    low = low - rng.normal(mean, spread)
-    high = high + rng.normal(mean, spread)
     height = int(rng.integers(18, 36) if steep else rng.integers(24, 43))
+    if not steep and rng.random() < 0.25:  # a far plate, of which the detector took too little
+        mean, spread, height = (-0.025, -0.12), (0.012, 0.05), int(rng.integers(16, 28))
+    if "crop" not in without:
+        low, high = low - rng.normal(mean, spread), high + rng.normal(mean, spread)
     width = round(height * rng.uniform(3.2, 4.4))
     # Half as many pixels again as the camera has: less would let thin strokes fall between two samples.
     fine = round(1.5 * width), round(1.5 * height)
     numbers = _perspective((quad - low) / (high - low) * fine, corners)
-    view = mount(plate, rng).transform(fine, Image.Transform.PERSPECTIVE, numbers, BILINEAR)
+    if "mount" in without:
+        canvas = Image.new("RGB", (w + 2 * MARGIN, h + 2 * MARGIN), (60, 60, 62))
+        canvas.paste(plate, (MARGIN, MARGIN))
+    else:
+        canvas = mount(plate, rng)
+    if "bend" not in without and rng.random() < 0.2:
+        canvas = bend(canvas, rng)
+    view = canvas.transform(fine, Image.Transform.PERSPECTIVE, numbers, BILINEAR)
     return np.asarray(view.resize((width, height), Image.Resampling.HAMMING))
 
 
@@ -108,6 +127,21 @@ def _cloud(shape: tuple[int, ...], rng: np.random.Generator, cells: int) -> np.n
     """Smooth random field (H, W) in about 0..1, with `cells` bumps along the width."""
     coarse = rng.random((max(2, cells // 3), cells), dtype=np.float32)
     return np.asarray(Image.fromarray(coarse).resize(shape[1::-1], BICUBIC))
+
+
+def occlusion(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A rope, a bar or a leaf hides a little of the plate, never a whole character."""
+    h, w = image.shape[:2]
+    picture, tone = Image.fromarray(image), tuple(int(v) for v in rng.integers(0, 230, 3))
+    draw, x, y = ImageDraw.Draw(picture), rng.uniform(0, w), rng.uniform(0, h)
+    if rng.random() < 0.5:
+        angle, thick = rng.uniform(0, np.pi), max(1, round(rng.uniform(0.02, 0.09) * h))
+        dx, dy = w * np.cos(angle), w * np.sin(angle)
+        draw.line((x - dx, y - dy, x + dx, y + dy), fill=tone, width=thick)
+    else:
+        rx, ry = rng.uniform(0.03, 0.14, 2) * h
+        draw.ellipse((x - rx, y - ry, x + rx, y + ry), fill=tone)
+    return np.asarray(picture)
 
 
 def shadow(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -181,7 +215,7 @@ def low_resolution(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     h, w = image.shape[:2]
     part, small = rng.uniform(0.4, 0.8), Image.fromarray(image)
     small = small.resize((max(8, round(w * part)), max(8, round(h * part))), BILINEAR)
-    return np.asarray(small.resize((w, h), BICUBIC))
+    return np.asarray(small.resize((w, h), (BICUBIC, BILINEAR, NEAREST)[rng.choice(3, p=(0.5, 0.3, 0.2))]))
 
 
 def sharpen(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -205,6 +239,7 @@ def jpeg(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 #: name -> (how often it happens, function), in the order of the real world: scene, light, lens, sensor, file.
 DEGRADATIONS: dict[str, tuple[float, Degradation]] = {
     "dirt": (0.15, dirt),
+    "occlusion": (0.08, occlusion),
     "shadow": (0.15, shadow),
     "glare": (0.08, glare),
     "low_contrast": (0.35, low_contrast),
@@ -220,8 +255,13 @@ DEGRADATIONS: dict[str, tuple[float, Degradation]] = {
 }
 
 
-def degrade(image: np.ndarray, rng: np.random.Generator, names: Iterable[str] | None = None) -> np.ndarray:
-    """Spoil `image`, uint8 (H, W, 3), by chance, or by exactly the degradations in `names`.
+def degrade(
+    image: np.ndarray,
+    rng: np.random.Generator,
+    names: Iterable[str] | None = None,
+    without: Collection[str] = (),
+) -> np.ndarray:
+    """Spoil `image`, uint8 (H, W, 3), by chance but never by those in `without`, or by exactly those in `names`.
 
     Raises:
         ValueError: a name is not a key of `DEGRADATIONS`.
@@ -233,6 +273,6 @@ def degrade(image: np.ndarray, rng: np.random.Generator, names: Iterable[str] | 
         known = ", ".join(DEGRADATIONS)
         raise ValueError(f"no degradation is named {', '.join(sorted(unknown))}; there are: {known}")
     for name, (chance, function) in DEGRADATIONS.items():
-        if name in wanted if wanted is not None else rng.random() < chance:
+        if name in wanted if wanted is not None else rng.random() < chance and name not in without:
             image = function(image, rng)
     return image

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from ocrkit.synth.atlas import load_atlas
+from ocrkit.synth.degrade import DEGRADATIONS, photograph
 from ocrkit.synth.degrade import degrade as spoil
-from ocrkit.synth.degrade import photograph
 from ocrkit.text import DIGITS, PLATE_LETTERS, PROVINCES, normalize, plate_kind, quote
 
 RGB = tuple[int, int, int]
@@ -35,6 +35,9 @@ class PlateColor:
     marks: str = ""  # last characters that a "marked" plate of this color may have
     red: str = ""  # characters painted red
 
+
+#: What makes a drawn plate look like a photographed one; `without` of the render functions takes these names.
+INGREDIENTS = ("letterforms", "paint", "mount", "bend", "view", "crop", *DEGRADATIONS)
 
 WHITE, BLACK, RED = (240, 242, 245), (22, 22, 24), (200, 30, 35)
 PLATE_COLORS = {
@@ -144,6 +147,7 @@ def render_plate(
     rng: np.random.Generator | int | None = None,
     degrade: bool = True,
     size: tuple[int, int] | None = None,
+    without: Collection[str] = (),
 ) -> np.ndarray:
     """Draw one plate and return it as uint8 (H, W, 3).
 
@@ -154,18 +158,21 @@ def render_plate(
         degrade: False draws the plate flat and clean, as it left the factory.
         size: height and width of the result. By default 1 pixel a mm when clean, and when degraded the
             few pixels with which an imagined camera saw it.
+        without: names of `INGREDIENTS` to leave out, to see what each is worth.
 
     Raises:
-        ValueError: the color is not known, a character is not in the atlas, or the text does not fit
+        ValueError: an ingredient or the color is not known, a character is not in the atlas, or the text does not fit
             the color.
 
     Taught in notebook 01.
     """
     text = normalize(text)
     _check(text, color)
+    if unknown := set(without) - set(INGREDIENTS):
+        raise ValueError(f"no ingredient is named {', '.join(sorted(unknown))}; there are: {', '.join(INGREDIENTS)}")
     rng = np.random.default_rng(rng)
     if degrade:
-        image = spoil(photograph(_flat(text, color, rng, 2), rng), rng)
+        image = spoil(photograph(_flat(text, color, rng, 2, without), rng, without), rng, without=without)
     else:
         image = np.asarray(_flat(text, color, None, 1))
     if size is not None and image.shape[:2] != tuple(size):
@@ -174,7 +181,12 @@ def render_plate(
 
 
 def render_plates(
-    n: int, seed: int = 0, size: tuple[int, int] = (32, 128), workers: int = 0
+    n: int,
+    seed: int = 0,
+    size: tuple[int, int] = (32, 128),
+    workers: int = 0,
+    first: int = 0,
+    without: Collection[str] = (),
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Draw `n` random plates, the fast way to a training set that never touches the disk.
 
@@ -183,6 +195,8 @@ def render_plates(
     Args:
         size: height and width of all images.
         workers: processes that share the work; 0 or 1 does it here.
+        first: number of the first plate, to go on where another call ended.
+        without: as in `render_plate`.
 
     Returns:
         `(images, table)`: images uint8 (n, H, W, 3), and a table with the columns `text`, `color` and
@@ -190,12 +204,12 @@ def render_plates(
 
     Taught in notebook 01.
     """
-    job = partial(_numbered, seed=seed, size=tuple(size))
+    job, numbers = partial(_numbered, seed=seed, size=tuple(size), without=without), range(first, first + n)
     if workers > 1:
         with multiprocessing.Pool(workers) as pool:
-            rows = pool.map(job, range(n), chunksize=64)
+            rows = pool.map(job, numbers, chunksize=64)
     else:
-        rows = [job(i) for i in range(n)]
+        rows = [job(i) for i in numbers]
     images = np.stack([r[2] for r in rows]) if rows else np.zeros((0, *size, 3), np.uint8)
     table = pd.DataFrame([r[:2] for r in rows], columns=["text", "color"])
     return images, table.assign(split="train")
@@ -227,11 +241,13 @@ def write_plates(folder: str | Path, n: int, seed: int, split: str, exclude: Col
     return pd.DataFrame(rows, columns=["image", "text", "split", "color"])
 
 
-def _numbered(i: int, seed: int, size: tuple[int, int] | None) -> tuple[str, str, np.ndarray]:
+def _numbered(
+    i: int, seed: int, size: tuple[int, int] | None, without: Collection[str] = ()
+) -> tuple[str, str, np.ndarray]:
     """Plate number `i` of `seed`. Its province is fixed by i, so that any 31 in a row have all of them."""
     rng = np.random.default_rng([seed, i])
     text, color = random_plate_text(rng, province=PROVINCES[i % len(PROVINCES)])
-    return text, color, render_plate(text, color, rng, size=size)
+    return text, color, render_plate(text, color, rng, size=size, without=without)
 
 
 def _color(color: str) -> PlateColor:
@@ -253,25 +269,55 @@ def _check(text: str, color: str) -> None:
         )
 
 
-def _flat(text: str, color: str, rng: np.random.Generator | None, shrink: int) -> Image.Image:
-    """Draw the plate alone, straight from the front, `shrink` mm a pixel; with `rng`, paints vary."""
+def _flat(
+    text: str, color: str, rng: np.random.Generator | None, shrink: int, without: Collection[str] = ()
+) -> Image.Image:
+    """Draw the plate alone, straight from the front, `shrink` mm a pixel; with `rng`, letterforms and paints vary."""
     paint, (glyphs, latin_rows, chinese_rows) = PLATE_COLORS[color], load_atlas()
     height, width = plate_size(text)
-    latin, chinese = (1, 1) if rng is None else (rng.integers(latin_rows), rng.integers(chinese_rows))
+    forms = None if "letterforms" in without else rng
+    paints = None if "paint" in without else rng
+    latin, chinese = (1, 1) if forms is None else (forms.integers(latin_rows), forms.integers(chinese_rows))
     ink = _line_and_dot(height, width, plate_layout(text)[_dot_after(text)].right).copy()
     red = np.zeros_like(ink) if any(c in paint.red for c in text) else None
     for box in plate_layout(text):
         glyph = glyphs[box.text][latin if box.text.isascii() else chinese]
+        if forms is not None and not box.text.isascii() and forms.random() < 0.7:
+            glyph = _redraw(glyph, forms)
         left, top, inset = int(box.left), int(box.top), (45 - int(box.right - box.left)) // 2
         layer = red if box.text in paint.red else ink
         layer[top : top + 90, left : left + 45 - 2 * inset] = glyph[:, inset : 45 - inset]
     image = _ground(color, color == "green" and text[-1] not in DIGITS, width, shrink).copy()
-    if rng is not None and color == "blue":  # sun and cheap sensors turn the blue toward cyan
+    if paints is not None and color == "blue":  # sun and cheap sensors turn the blue toward cyan
         image.paste(_vary((22, 62 + int(60 * rng.random() ** 2), 168), rng), (0, 0, *image.size))
-    image.paste(_vary(paint.ink, rng), None, Image.fromarray(ink).reduce(shrink))
+    mask = Image.fromarray(ink).reduce(shrink)
+    if forms is not None and forms.random() < 0.5:
+        mask = _reweigh(mask, forms)
+    image.paste(_vary(paint.ink, paints), None, mask)
     if red is not None:
-        image.paste(_vary(RED, rng), None, Image.fromarray(red).reduce(shrink))
+        image.paste(_vary(RED, paints), None, Image.fromarray(red).reduce(shrink))
     return image
+
+
+def _redraw(glyph: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Move the middle cross of a glyph, uint8 (90, 45): the provinces were drawn by hand, in many workshops."""
+    h, w = glyph.shape
+    top, bottom, middle = w * (0.5 + rng.uniform(-0.09, 0.09, 3))
+    left, right, center = h * (0.5 + rng.uniform(-0.06, 0.06, 3))
+    quarters = [  # of the result, and the crooked quarter of the source that fills each: NW, SW, SE, NE corner
+        ((0, 0, w // 2, h // 2), (0, 0, 0, left, middle, center, top, 0)),
+        ((w // 2, 0, w, h // 2), (top, 0, middle, center, w, right, w, 0)),
+        ((0, h // 2, w // 2, h), (0, left, 0, h, bottom, h, middle, center)),
+        ((w // 2, h // 2, w, h), (middle, center, bottom, h, w, h, w, right)),
+    ]
+    bilinear = Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(glyph).transform((w, h), Image.Transform.MESH, quarters, bilinear))
+
+
+def _reweigh(mask: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Make all strokes bolder or finer: blur the ink and cut it off at another height."""
+    table = np.clip((np.arange(256) - rng.uniform(68, 203)) * 2.2 + 128, 0, 255)
+    return mask.filter(ImageFilter.GaussianBlur(1)).point(table.astype(int).tolist())
 
 
 @cache
