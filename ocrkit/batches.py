@@ -96,23 +96,62 @@ def pack_arrays(images: np.ndarray, samples: pd.DataFrame) -> Packed:
     return Packed(tensor, samples, [images.shape[2]] * len(images))
 
 
-def concatenate(packs: Sequence[Packed], repeats: Sequence[int] | None = None) -> Packed:
-    """Join packs of one image size; `repeats` says how often the images of each count in an epoch.
+def concatenate(packs: Sequence[Packed]) -> Packed:
+    """Join packs of one image size by copying; `Mixed` joins without.
 
     Raises:
         ValueError: the packs hold images of different sizes.
     """
-    repeats = repeats or [1] * len(packs)
+    _check_sizes(packs)
+    return Packed(
+        torch.cat([p.images for p in packs]),
+        pd.concat([p.samples for p in packs], ignore_index=True),
+        [w for p in packs for w in p.widths],
+        pd.concat([p.rejected for p in packs], ignore_index=True),
+    )
+
+
+class Mixed(Dataset):
+    """Packs of one image size dealt out as one set, without a copy; the images of some may count several times.
+
+    Args:
+        parts: `Packed`s, in memory or in stores.
+        repeats: how often the images of each part count in an epoch; once by default.
+
+    Raises:
+        ValueError: the packs hold images of different sizes.
+    """
+
+    def __init__(self, parts: Sequence[Packed], repeats: Sequence[int] | None = None):
+        _check_sizes(parts)
+        self.parts, self.repeats = list(parts), list(repeats or [1] * len(parts))
+        self.ends = np.cumsum([len(p) * r for p, r in zip(self.parts, self.repeats, strict=True)])
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    def __getitem__(self, index: int) -> tuple[Tensor, str]:
+        part = int(np.searchsorted(self.ends, index, side="right"))
+        return self.parts[part][(index - self.ends[part]) % len(self.parts[part])]
+
+    def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, list[str]]:
+        """A whole batch, gathered part by part and put back into the order of `indices`."""
+        indices = np.asarray(indices)
+        owners, order, images, texts = np.searchsorted(self.ends, indices, side="right"), [], [], []
+        for k in np.unique(owners):
+            places = np.flatnonzero(owners == k)
+            some, words = self.parts[k].__getitems__((indices[places] - self.ends[k]) % len(self.parts[k]))
+            order.append(places)
+            images.append(some)
+            texts += words
+        back = np.argsort(np.concatenate(order))
+        return torch.cat(images)[torch.from_numpy(back)], [texts[i] for i in back]
+
+
+def _check_sizes(packs: Sequence[Packed]) -> None:
     shapes = {tuple(p.images.shape[1:]) for p in packs}
     if len(shapes) != 1:
         raise ValueError(f"these packs cannot be joined, their images (C, H, W) differ: {sorted(shapes)}")
-    pairs = [(p, r) for p, r in zip(packs, repeats) for _ in range(r)]
-    return Packed(
-        torch.cat([p.images for p, _ in pairs]),
-        pd.concat([p.samples for p, _ in pairs], ignore_index=True),
-        [w for p, _ in pairs for w in p.widths],
-        pd.concat([p.rejected for p in packs], ignore_index=True),
-    )
 
 
 @dataclass

@@ -8,12 +8,13 @@ from __future__ import annotations
 import dataclasses
 import os
 from datetime import date
+from hashlib import sha1
 from pathlib import Path
 
 import pandas as pd
 import torch
 
-from ocrkit.batches import Packed, concatenate, pack, pack_arrays
+from ocrkit.batches import Mixed, Packed, concatenate
 from ocrkit.checkpoints import best_epoch
 from ocrkit.files import atomic, write_json
 from ocrkit.metrics import score
@@ -21,7 +22,7 @@ from ocrkit.plots import print_epoch
 from ocrkit.recipes import Recipe
 from ocrkit.recognizer import Recognizer
 from ocrkit.samples import assign_splits, load_samples
-from ocrkit.synth import render_plates
+from ocrkit.stores import packed_store, rendered_store
 from ocrkit.training import fit
 
 #: Rendered plates that stand in for a validation set where a recipe has no other samples.
@@ -37,37 +38,38 @@ def training_splits(samples: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return train, valid
 
 
-def rendered_pack(n: int, seed: int, recipe: Recipe) -> Packed:
-    """`n` freshly rendered plates in the recipe's image size and mode, on all cores."""
-    images, table = render_plates(n, seed, recipe.image_size, workers=os.cpu_count() or 1)
-    if recipe.mode == "L":
-        # The weights of ITU-R BT.601, as Pillow turns RGB into grey.
-        images = (images @ [0.299, 0.587, 0.114]).round().astype("uint8")
-    return pack_arrays(images, table.assign(image=[f"rendered {seed}/{i}" for i in range(n)]))
-
-
-def recipe_data(recipe: Recipe) -> tuple[Packed, Packed, list[str]]:
+def recipe_data(recipe: Recipe, stores: str | Path) -> tuple[Mixed, Packed, list[str]]:
     """Pack what the recipe trains and validates on; also a line for each part of it, for the card.
 
-    Test splits are never touched. Raises ValueError where the recipe names no data.
+    The packs are kept in the folder `stores` for the next run. Test splits are never touched. Raises
+    ValueError where the recipe names no data.
     """
+    shape, form = f"{recipe.image_size[0]}x{recipe.image_size[1]}-{recipe.mode}", (recipe.image_size, recipe.mode)
+
+    def kept(part: pd.DataFrame, where: str, split: str) -> Packed:
+        place = sha1(os.path.abspath(where).encode()).hexdigest()[:8]
+        return packed_store(part, Path(stores, f"{Path(where).name}-{split}-{shape}-{place}"), *form)
+
+    def rendered(n: int, seed: int) -> Packed:
+        return rendered_store(n, seed, Path(stores, f"rendered-{n}-{seed}-{shape}"), *form)
+
     trains, valids, repeats, lines = [], [], [], []
     for where in recipe.samples:
         train, valid = training_splits(load_samples(where))
-        trains.append(pack(train, recipe.image_size, recipe.mode))
-        valids.append(pack(valid, recipe.image_size, recipe.mode))
+        trains.append(kept(train, where, "train"))
+        valids.append(kept(valid, where, "valid"))
         repeats.append(recipe.repeat)
         lines.append(f"{Path(where).name}: {len(train)} for training (x {recipe.repeat}), {len(valid)} for validation")
     if recipe.rendered:
-        trains.append(rendered_pack(recipe.rendered, recipe.seed, recipe))
+        trains.append(rendered(recipe.rendered, recipe.seed))
         repeats.append(1)
         lines.append(f"{recipe.rendered} rendered plates for training (seed {recipe.seed})")
     if not trains:
         raise ValueError("the recipe names no data: set samples=FOLDER, or rendered=20000 to render plates")
     if not valids:
-        valids.append(rendered_pack(RENDERED_VALID, recipe.seed + 1_000_000, recipe))
+        valids.append(rendered(RENDERED_VALID, recipe.seed + 1_000_000))
         lines.append(f"{RENDERED_VALID} rendered plates for validation (seed {recipe.seed + 1_000_000})")
-    return concatenate(trains, repeats), concatenate(valids), lines
+    return Mixed(trains, repeats), concatenate(valids), lines
 
 
 def run_recipe(recipe: Recipe, run_dir: str | Path, resume: bool = False, command: str = "") -> Recognizer:
@@ -79,7 +81,7 @@ def run_recipe(recipe: Recipe, run_dir: str | Path, resume: bool = False, comman
     run_dir = Path(run_dir)
     if (run_dir / "checkpoint.safetensors").exists() and not resume:
         raise FileExistsError(f"{run_dir} holds a run already: pass --resume to go on with it, or choose another --out")
-    train, valid, lines = recipe_data(recipe)
+    train, valid, lines = recipe_data(recipe, run_dir.parent / "stores")
     print(f"{len(train)} training and {len(valid)} validation images an epoch", flush=True)
     if recipe.start:
         recognizer = Recognizer.load(recipe.start)

@@ -17,7 +17,7 @@ import torch
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
 from tqdm.auto import tqdm
 
-from ocrkit.batches import Batch, Packed, loader, set_epoch
+from ocrkit.batches import Batch, Mixed, Packed, loader, set_epoch
 from ocrkit.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from ocrkit.files import atomic
 from ocrkit.metrics import accuracy, cer
@@ -32,7 +32,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def set_aside(packed: Packed, recognizer: Recognizer) -> tuple[Packed, pd.DataFrame]:
+def set_aside(packed: Packed | Mixed, recognizer: Recognizer) -> tuple[Packed | Mixed, pd.DataFrame]:
     """Part the samples that cannot be trained on from the rest.
 
     A label must be not empty, within the alphabet, and short enough for the model's time steps.
@@ -41,6 +41,9 @@ def set_aside(packed: Packed, recognizer: Recognizer) -> tuple[Packed, pd.DataFr
         `(usable, lost)`: the pack without them, and their rows with a column `reason`, together with
         the images that `pack` had rejected.
     """
+    if isinstance(packed, Mixed):
+        parts, lost = zip(*(set_aside(part, recognizer) for part in packed.parts))
+        return Mixed(parts, packed.repeats), pd.concat(lost)
     steps, tokenizer = recognizer.model.time_steps, recognizer.tokenizer
     reasons = []
     for text in packed.texts:
@@ -82,7 +85,7 @@ def validate(recognizer: Recognizer, stepper: Stepper, valid: Packed, batch_size
 
 def fit(
     recognizer: Recognizer,
-    train: Packed,
+    train: Packed | Mixed,
     valid: Packed,
     recipe: Recipe,
     run_dir: str | Path | None = None,

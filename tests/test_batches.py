@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ocrkit.batches import collate, concatenate, loader, pack, pack_arrays, set_epoch
+from ocrkit.batches import Mixed, collate, concatenate, loader, pack, pack_arrays, set_epoch
 from ocrkit.text import Tokenizer
 
 TOKENIZER = Tokenizer("ABC")
@@ -78,12 +78,32 @@ def test_no_seed_keeps_the_order():
     assert [t for b in loader(packed, TOKENIZER, 2) for t in b.texts] == list("ABCAB")
 
 
-def test_concatenate_repeats():
-    a, b = pack_arrays(arrays(2), table(["A", "B"])), pack_arrays(arrays(1), table(["C"]))
-    joined = concatenate([a, b], [1, 3])
-    assert joined.texts == ["A", "B", "C", "C", "C"]
+def test_concatenate_copies_in_order():
+    a, b = pack_arrays(arrays(2), table(["A", "B"])), pack_arrays(arrays(3)[2:], table(["C"]))
+    joined = concatenate([a, b])
+    assert joined.texts == ["A", "B", "C"] and len(joined.widths) == 3
+    assert torch.equal(joined.images, pack_arrays(arrays(3), table(["A", "B", "C"])).images)
+
+
+def test_mixed_packs_deal_out_what_lies_in_them_without_a_copy():
+    a, b = pack_arrays(arrays(2), table(["A", "B"])), pack_arrays(arrays(5)[2:], table(["C", "AA", "BB"]))
+    mixed = Mixed([a, b], [1, 2])
+    assert len(mixed) == 8 and mixed.parts[1] is b
+    texts = ["A", "B", "C", "AA", "BB", "C", "AA", "BB"]
+    assert [mixed[i][1] for i in range(8)] == texts
+    order = [7, 0, 5, 1, 2, 7]
+    images, some = mixed.__getitems__(order)
+    assert some == [texts[i] for i in order]
+    assert torch.equal(images, torch.stack([mixed[i][0] for i in order]))
+    assert torch.equal(mixed[5][0], b.images[0])
+    batches = list(loader(mixed, TOKENIZER, 3, seed=1))
+    assert sorted(t for batch in batches for t in batch.texts) == sorted(texts)
+
+
+@pytest.mark.parametrize("join", [concatenate, Mixed])
+def test_images_of_different_sizes_cannot_be_joined(join):
     with pytest.raises(ValueError, match="cannot be joined"):
-        concatenate([a, pack_arrays(arrays(1, (9, 9)), table(["C"]))])
+        join([pack_arrays(arrays(2), table(["A", "B"])), pack_arrays(arrays(1, (9, 9)), table(["C"]))])
 
 
 def test_keep():

@@ -1,0 +1,180 @@
+"""Packed stores: images decoded and resized once, kept on disk as one block that is mapped into memory.
+
+Training then only copies bytes, and a set may be larger than memory. A store is a folder with `images.npy`
+(uint8, (N, C, H, W)), `samples.json` (the rows) and `store.json` (what it was made from, and checksums).
+Taught in notebook 03.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+
+from ocrkit.batches import Packed, pack, pack_arrays
+from ocrkit.files import write_json
+from ocrkit.synth import plates, render_plates
+
+_FORMAT = "ocrkit store 1"
+CHUNK = 8192  # images that are in memory at a time while a store is made
+
+
+class StoreError(ValueError):
+    """A store that is damaged; the message says where, and deleting the folder is always safe."""
+
+
+def packed_store(
+    samples: pd.DataFrame, folder: str | Path, size: tuple[int, int] = (32, 128), mode: str = "RGB"
+) -> Packed:
+    """`batches.pack` with its result kept in `folder`, and made anew only when the source has changed.
+
+    The source has changed when a row of `samples`, the size or the date of an image file, `size` or `mode`
+    has. Until the new store is whole, the old one stays.
+
+    Returns:
+        A `Packed` whose images are mapped from disk: pages are read when they are asked for.
+
+    Raises:
+        ValueError: `samples` is empty.
+    """
+    source = _digest("samples", samples.to_dict("list"), [_stat(p) for p in samples["image"]], size, mode)
+
+    def chunks():
+        for first in range(0, len(samples), CHUNK):
+            yield pack(samples.iloc[first : first + CHUNK], size, mode)
+
+    return _open_or_make(Path(folder), source, len(samples), size, mode, chunks)
+
+
+def rendered_store(
+    n: int, seed: int, folder: str | Path, size: tuple[int, int] = (32, 128), mode: str = "RGB"
+) -> Packed:
+    """`n` freshly rendered plates kept in `folder`, made anew only when a number or the renderer has changed."""
+    renderer = [hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(Path(plates.__file__).parent.glob("*.*"))]
+    source = _digest("rendered", n, seed, size, mode, renderer)
+
+    def chunks():
+        for first in range(0, n, CHUNK):
+            count = min(CHUNK, n - first)
+            images, table = render_plates(count, seed, size, os.cpu_count() or 1, first)
+            if mode == "L":
+                images = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in images])
+            yield pack_arrays(images, table.assign(image=[f"rendered {seed}/{first + i}" for i in range(count)]))
+
+    return _open_or_make(Path(folder), source, n, size, mode, chunks)
+
+
+def open_store(folder: str | Path, check: bool = True) -> Packed:
+    """Map a store into memory.
+
+    Args:
+        check: compare the checksums first, which reads the whole store once (about 1 GB a second).
+
+    Raises:
+        StoreError: a file is missing, of another size, or its bytes are not those that were written.
+    """
+    folder = Path(folder)
+    facts = _facts(folder)
+    if facts is None:
+        raise StoreError(f"{folder} is no packed store: store.json is missing or not of the format {_FORMAT!r}")
+    for name, crc in facts["crc32"].items():
+        if not (folder / name).is_file() or (check and _crc32(folder / name) != crc):
+            raise StoreError(f"{folder / name} is missing or damaged; delete the folder and pack again")
+    try:
+        # "c": torch wants memory it may write to; a write would stay in this process and never reach the file.
+        images = np.load(folder / "images.npy", mmap_mode="c")[: facts["n"]]
+    except ValueError as error:
+        raise StoreError(f"{folder / 'images.npy'} is damaged ({error}); delete the folder and pack again") from error
+    tables = json.loads((folder / "samples.json").read_text(encoding="utf-8"))
+    samples, rejected = (pd.DataFrame(t["columns"], index=t["index"]) for t in (tables["kept"], tables["rejected"]))
+    return Packed(torch.from_numpy(images), samples, tables["widths"], rejected)
+
+
+def _open_or_make(folder: Path, source: str, n: int, size: tuple[int, int], mode: str, chunks: Callable) -> Packed:
+    if not n:
+        raise ValueError(f"there is no image to pack into {folder}: the samples table is empty")
+    facts = _facts(folder)
+    if facts is not None and facts["source"] == source:
+        try:
+            return open_store(folder)
+        except StoreError as error:
+            print(f"{error}: it is made anew")
+    fresh = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    try:
+        _write(fresh, source, n, size, mode, chunks)
+        # A folder cannot be replaced in one step where another stands: the old one is moved away first.
+        old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(fresh, folder)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return open_store(folder, check=False)
+
+
+def _write(folder: Path, source: str, n: int, size: tuple[int, int], mode: str, chunks: Callable) -> None:
+    shape = (n, 1 if mode == "L" else 3, *size)
+    images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, shape)
+    kept, rejected, widths = [], [], []
+    for part in chunks():
+        images[len(widths) : len(widths) + len(part)] = part.images.numpy()
+        kept.append(part.samples)
+        rejected.append(part.rejected)
+        widths += part.widths
+    images.flush()
+    tables = {"kept": _columns(pd.concat(kept)), "rejected": _columns(pd.concat(rejected)), "widths": widths}
+    (folder / "samples.json").write_text(json.dumps(tables, ensure_ascii=False, default=_plain), encoding="utf-8")
+    crc32 = {name: _crc32(folder / name) for name in ("images.npy", "samples.json")}
+    write_json(folder / "store.json", {"format": _FORMAT, "source": source, "n": len(widths), "crc32": crc32})
+
+
+def _columns(table: pd.DataFrame) -> dict:
+    return {"columns": table.to_dict("list"), "index": table.index.tolist()}
+
+
+def _plain(value):
+    """What JSON does not know: arrays, numpy's numbers, paths."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def _facts(folder: Path) -> dict | None:
+    try:
+        facts = json.loads((folder / "store.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return facts if isinstance(facts, dict) and facts.get("format") == _FORMAT else None
+
+
+def _digest(*parts) -> str:
+    def short(value):
+        return hashlib.sha256(value.tobytes()).hexdigest() if isinstance(value, np.ndarray) else str(value)
+
+    return hashlib.sha256(json.dumps([_FORMAT, *parts], default=short).encode()).hexdigest()
+
+
+def _stat(path) -> tuple[int, int]:
+    try:
+        stat = os.stat(os.fspath(path))
+    except (OSError, TypeError, ValueError):  # it is in memory, or not there: `pack` will say so
+        return 0, 0
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _crc32(path: Path) -> int:
+    crc = 0
+    with open(path, "rb") as file:
+        while block := file.read(1 << 24):
+            crc = zlib.crc32(block, crc)
+    return crc
