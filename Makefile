@@ -17,8 +17,10 @@ test: $(VENV)/ready
 notebooks: $(VENV)/ready
 	$(BIN)/python -m tests.notebooks
 
+# Writes its tables and plot into README.md. PLATES: folders of real plates; without them, what needs none.
 bench: $(VENV)/ready
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(BIN)/python -m tests.benchmarks $(PLATES)
 
 # Needs Chinese fonts: apt-get install fonts-noto-cjk fonts-wqy-zenhei fonts-wqy-microhei
 sample: $(VENV)/ready
@@ -26,7 +28,7 @@ sample: $(VENV)/ready
 
 # PLATES is a folder of labeled plate images; without it the model is trained on rendered plates alone.
 models: $(VENV)/ready
-	$(BIN)/python -m ocrkit train plates $(if $(PLATES),samples=$(PLATES) repeat=8) --out runs/plates
+	$(BIN)/python -m ocrkit train plates-large $(if $(PLATES),samples=$(PLATES) repeat=60) --out runs/plates
 	mkdir -p data/models/plates
 	cd runs/plates && cp model.safetensors config.json README.md run.json ../../data/models/plates
 

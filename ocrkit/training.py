@@ -23,7 +23,7 @@ from ocrkit.files import atomic
 from ocrkit.metrics import accuracy, cer
 from ocrkit.recipes import Recipe
 from ocrkit.recognizer import Recognizer
-from ocrkit.steps import Stepper
+from ocrkit.steps import Stepper, keep_memory
 from ocrkit.text import min_steps
 
 #: What `fit` notes of an epoch, besides its number.
@@ -122,6 +122,7 @@ def fit(
         raise ValueError(f"{len(train)} usable training and {len(valid)} validation samples: both must be at least 1")
 
     run_dir = Path(run_dir) if run_dir else None
+    keep_memory()
     batches = loader(train, recognizer.tokenizer, recipe.batch_size, recipe.seed)
     stepper = Stepper(recognizer, recipe)
     schedule = _schedule(stepper.optimizer, recipe, recipe.epochs * len(batches))

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from ocrkit.batches import loader, pack_arrays
 from ocrkit.recipes import Recipe
 from ocrkit.recognizer import Recognizer
-from ocrkit.steps import autocast_dtype
+from ocrkit.steps import autocast_dtype, keep_memory
 from ocrkit.training import fit, lr_find, overfit_one_batch, set_aside
 
 RECIPE = Recipe(
@@ -260,3 +260,9 @@ def test_recipe_file_that_is_no_toml(tmp_path):
     (tmp_path / "bad.toml").write_text("epochs: 3")
     with pytest.raises(ValueError, match="bad.toml is not valid TOML"):
         Recipe.from_toml(tmp_path / "bad.toml")
+
+
+def test_freed_memory_is_kept_where_the_c_library_can():
+    import platform
+
+    assert keep_memory() == (platform.libc_ver()[0] == "glibc")

@@ -1,90 +1,92 @@
-"""`make bench`: how fast the road is, as ratios measured in one run. Each figure is the best of three tries.
+"""`make bench`: how fast and how right, as ratios measured in one run; the tables in the README are written by it.
 
-Absolute figures depend on the machine; the ratios are what to compare.
+    make bench                              # what needs no real plates
+    make bench PLATES=../plates/ccpd/dev    # also the races to a CER on real plates, and the exam against RapidOCR
+
+Each measurement runs in a process of its own, one after the other. Absolute figures depend on the machine; the
+ratios are what to compare. Results go to `data/benchmarks/bench.json` and `data/pictures/bench.png`.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
 
-import pandas as pd
 import torch
 
-from ocrkit.batches import Packed, loader, pack
-from ocrkit.images import augment, augmentation, read_sample
-from ocrkit.models import CRNN
-from ocrkit.recipes import Recipe
-from ocrkit.recognizer import Recognizer
-from ocrkit.samples import load_samples
-from ocrkit.steps import Stepper
-from ocrkit.synth import render_plates
-from ocrkit.text import Tokenizer
+from ocrkit.files import write_json
+from ocrkit.platforms import COURSE
+from tests.benchmarks.report import draw, write_readme
+
+RESULTS = COURSE / "data" / "benchmarks" / "bench.json"
 
 
-def per_second(n: int, work: Callable[[], object]) -> float:
-    """`work` handles n things; how many a second, best of three after one to warm up."""
-    work()
-    seconds = []
-    for _ in range(3):
-        started = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - started)
-    return n / min(seconds)
+def measure(name: str, **settings) -> dict:
+    """Run one measurement in a new process and return what it found."""
+    words = [f"{k}={v}" for k, v in {"folder": COURSE / "runs" / "bench", **settings}.items()]
+    command = [sys.executable, "-m", "tests.benchmarks.measures", name, *words]
+    print(" ".join([name, *words[1:]]), flush=True)
+    environment = {**os.environ, "TQDM_DISABLE": "1"}
+    done = subprocess.run(command, cwd=COURSE, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"the measurement {name} failed; run it alone: {' '.join(command[1:])}")
+    *progress, last = done.stdout.strip().splitlines()
+    print("\n".join(progress + [last[:300]]), flush=True)
+    return json.loads(last)
 
 
-def training(backbone: str, amp: str, packed: Packed, batch_size: int, channels_last: bool = True) -> float:
-    """Training images a second, augmentation and loading included."""
-    alphabet = {"light": "plates", "vgg": "plates-vgg", "resnet": "plates-resnet"}[backbone]
-    tokenizer = Tokenizer.from_name(alphabet, "oov")
-    recognizer = Recognizer(CRNN(tokenizer.num_classes, backbone), tokenizer)
-    if not channels_last:
-        recognizer.model.to(memory_format=torch.contiguous_format)
-    stepper = Stepper(recognizer, Recipe(amp=amp, augment="plates" if backbone == "light" else f"plates-{backbone}"))
-    recognizer.model.train()
-    part = packed.keep([i < batch_size for i in range(len(packed))])
-    return per_second(batch_size, lambda: [stepper(b) for b in loader(part, tokenizer, batch_size)])
+def processor() -> str:
+    """Name of the processor and number of threads."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            name = next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        name = platform.processor() or platform.machine()
+    return f"{torch.get_num_threads()} threads of {name}"
 
 
 def main() -> None:
-    """Measure and print one table."""
-    rows: list[tuple[str, float, float]] = []
-
-    def add(name: str, value: float, base: float | None = None) -> float:
-        rows.append((name, value, value / base if base else 1.0))
-        return value
-
-    torch.manual_seed(0)
-    samples = load_samples("plates")
-    threads = torch.get_num_threads()
-
-    torch.set_num_threads(1)
-    base = add("render_plates, 1 process", per_second(400, lambda: render_plates(400, seed=1)))
-    add("render_plates, 2 processes", per_second(1600, lambda: render_plates(1600, seed=1, workers=2)), base)
-    torch.set_num_threads(threads)
-
-    base = add(
-        "read_sample (decode a JPEG)", per_second(len(samples), lambda: [read_sample(r) for r in samples.itertuples()])
-    )
-    add("pack (decode, resize, store)", per_second(len(samples), lambda: pack(samples)), base)
-    packed = pack(samples)
-    pipeline = augmentation("plates")
-    add("augment a batch of 256", per_second(256, lambda: augment(packed.images[:256], pipeline)), base)
-
-    base = add("train resnet, fp32", training("resnet", "off", packed, 32, channels_last=False))
-    add("train vgg, fp32", training("vgg", "off", packed, 128, channels_last=False), base)
-    add("train light, fp32", training("light", "off", packed, 128, channels_last=False), base)
-    add("train light, fp32, channels last", training("light", "off", packed, 128), base)
-    add("train light, automatic precision, channels last", training("light", "auto", packed, 128), base)
-
-    reader = Recognizer.create()
-    one = packed.images[:64]
-    base = add("read, batch 1", per_second(64, lambda: reader.decode(one, batch_size=1)))
-    add("read, batch 64", per_second(len(packed), lambda: reader.decode(packed.images, batch_size=64)), base)
-
-    print(f"torch {torch.__version__}, {threads} threads, {reader.device}")
-    table = pd.DataFrame(rows, columns=["what", "images a second", "times the first of its block"])
-    print(table.to_string(index=False, float_format=lambda v: f"{v:,.1f}"))
+    """Measure, print, and write the results down."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.splitlines()[0])
+    parser.add_argument("plates", nargs="*", help="folders of real plates; the first one is raced on")
+    parser.add_argument("--minutes", type=float, default=20, help="how long a plate system may train in the race")
+    parser.add_argument("--only", help="measure only these again (comma separated), keep the other results")
+    options = parser.parse_args()
+    jobs = {
+        "small_steps": lambda: measure("small_steps"),
+        "training": lambda: {
+            name: measure("training", name=name, steps=steps)
+            for name, steps in {"light": 24, "vgg": 3, "resnet": 2}.items()
+        },
+        "anatomy": lambda: measure("anatomy"),
+        "reading": lambda: {name: measure("reading", name=name) for name in ("light", "lprnet", "rapidocr")},
+        "growth": lambda: {str(n): measure("growth", n=n) for n in (1000, 10_000, 100_000)},
+    }
+    if options.plates:
+        jobs["exam"] = lambda: {
+            "/".join(os.path.normpath(place).split(os.sep)[-2:]): {
+                name: measure("exam", name=name, plates=place) for name in ("light", "rapidocr")
+            }
+            for place in options.plates
+        }
+        jobs["race"] = lambda: {
+            name: measure("race", name=name, plates=options.plates[0], minutes=minutes, rendered=36_000, repeat=8)
+            for name, minutes in {"light": options.minutes, "vgg": options.minutes, "resnet": options.minutes}.items()
+        }
+    wanted = options.only.split(",") if options.only else list(jobs)
+    if unknown := set(wanted) - set(jobs):
+        parser.error(f"nothing is named {', '.join(sorted(unknown))}; there are: {', '.join(jobs)}")
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    results |= {"machine": processor(), "torch": torch.__version__, "minutes": options.minutes}
+    for name in wanted:
+        results[name] = jobs[name]()
+        write_json(RESULTS, results)
+    draw(results, COURSE / "data" / "pictures" / "bench.png")
+    print(write_readme(results, COURSE / "README.md"))
 
 
 if __name__ == "__main__":

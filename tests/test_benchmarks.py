@@ -1,0 +1,70 @@
+import pytest
+import torch
+
+import ocrkit as ok
+from tests.benchmarks.lprnet import LPRNet
+from tests.benchmarks.measures import own_memory, per_second
+from tests.benchmarks.report import END, START, draw, seconds_to, write_readme
+from tests.benchmarks.systems import PLATE_SYSTEMS, system
+
+
+def results():
+    speed = {"images_per_second": 50.0, "without_loading": 60.0, "memory_mb": 900.0, "batch": 128}
+    race = {
+        "light": {"curve": [[10, 0.5], [30, 0.08], [60, 0.02]], "n": 100},
+        "vgg": {"curve": [[60, 1.0], [600, 0.3]], "n": 100},
+    }
+    return {
+        "machine": "a laptop", "torch": "2", "training": {"light": {**speed, "images_per_second": 600.0}, "vgg": speed},
+        "race": race, "reading": {"light": {"batch 1": 400.0, "batch 64": 1300.0}},
+    }  # fmt: skip
+
+
+def test_time_to_a_goal_is_the_first_point_at_or_below_it():
+    curve = [[1, 0.9], [2, 0.1], [3, 0.2], [4, 0.05]]
+    assert seconds_to(curve, 0.1) == 2 and seconds_to(curve, 0.06) == 4 and seconds_to(curve, 0.01) is None
+
+
+def test_tables_go_between_the_marks_and_nothing_else_changes(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{START}\nold\n{END}\nafter\n", encoding="utf-8")
+    text = write_readme(results(), readme)
+    assert readme.read_text(encoding="utf-8") == f"before\n{START}\n{text}\n{END}\nafter\n" and "old" not in text
+    assert "| VGG plate system | 128 | 50 | 12.0 | 17% | 900 MB |" in text
+    assert "| ours: laptop recipe | 0.5 min | 1.0 min | 0.020 |" in text
+    assert "| VGG plate system | not in 10 min (over 20.0 x ours) | not in 10 min (over 10.0 x ours) | 0.300 |" in text
+    again = write_readme(results(), readme)
+    assert again == text
+    readme.write_text("no marks", encoding="utf-8")
+    with pytest.raises(ValueError, match="lacks the marks"):
+        write_readme(results(), readme)
+
+
+def test_the_plot_is_drawn_of_what_was_measured(tmp_path):
+    draw(results(), tmp_path / "bench.png")
+    assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_compared_networks_have_their_published_sizes():
+    assert sum(p.numel() for p in LPRNet().parameters()) == pytest.approx(450_000, rel=0.02)
+    assert LPRNet().eval()(torch.zeros(2, 3, 24, 94)).shape == (2, 68, 18)
+    vgg = system("vgg", ok.load_samples("plates")[:2], None)
+    assert sum(p.numel() for p in vgg.model.parameters()) == pytest.approx(16_300_000, rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["light", *PLATE_SYSTEMS])
+def test_each_system_trains_and_reads(tmp_path, name):
+    samples = ok.load_samples("plates")[:4]
+    run = system(name, samples, tmp_path)
+    model = run.recognizer.model if name == "light" else run.model
+    before = model.state_dict()["features.0.weight"].clone()
+    batch = next(run.batches())
+    assert len(batch.texts) == 4 and batch.images.shape[2:] == (32, 128)
+    run(batch)
+    assert not torch.equal(before, model.state_dict()["features.0.weight"])
+    assert [type(text) for text in run.read(samples[:2])] == [str, str]
+
+
+def test_measuring_tools():
+    assert per_second(10, lambda: None) > 0
+    assert own_memory() > 10
