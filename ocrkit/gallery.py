@@ -9,27 +9,31 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterable, Sequence
+from functools import cache
 from html import escape
 from io import BytesIO
 
 import numpy as np
 import pandas as pd
+from matplotlib import font_manager
+from matplotlib.figure import Figure
+from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw
 
 from ocrkit.diffs import DIFF_STYLE, diff_html
 from ocrkit.diffs import diff_text as diff_text
 from ocrkit.edits import edit_distance
 from ocrkit.images import ImageError, read_sample, resize
-from ocrkit.text import normalize
+from ocrkit.text import PROVINCE_NAMES, normalize, quote
 
 #: Goes once on every page that shows cards. The colors are see-through: they work on light and dark grounds.
-STYLE = """<style>
-.ok-grid{display:flex;flex-wrap:wrap;gap:12px;font:14px sans-serif;align-items:flex-start}
-.ok-card{border:1px solid rgba(128,128,128,.4);border-left:4px solid #009e73;border-radius:4px;padding:6px}
-.ok-card.ok-wrong{border-left-color:#d55e00}
-.ok-card small{opacity:.75}
-.ok-card img{margin-bottom:4px}
-</style>""" + DIFF_STYLE
+STYLE = f"""{DIFF_STYLE}<style>
+.ok-grid{{display:flex;flex-wrap:wrap;gap:12px;font:14px sans-serif;align-items:flex-start}}
+.ok-card{{border:1px solid rgba(128,128,128,.4);border-left:4px solid #009e73;border-radius:4px;padding:6px}}
+.ok-card.ok-wrong{{border-left-color:#d55e00}}
+.ok-card small{{opacity:.75}}
+.ok-card img{{margin-bottom:4px}}
+</style>"""
 
 
 class Gallery:
@@ -145,6 +149,84 @@ def draw_spans(image: np.ndarray, spans: Sequence, height: int = 96) -> np.ndarr
         left, right = round(span.start * scale), max(round(span.start * scale), round(span.end * scale) - 1)
         pen.rectangle((left, 1, right, height - 2), outline=color, width=max(1, height // 40))
     return np.asarray(picture)
+
+
+def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.PathLike | None = None) -> Figure:
+    """The first `n` rows as a matplotlib figure, for print: image, label, prediction and confidence.
+
+    matplotlib's own font has no Chinese characters, so fonts of this machine that have them are looked for. Where
+    there is none, the province is written in English, any other such character by its number, and a line says what
+    to do.
+
+    Args:
+        columns: images in a row.
+        font: a font file (.ttf, .otf, .ttc) to use instead.
+
+    Raises:
+        FileNotFoundError: there is no such font file.
+
+    Taught in notebook 05.
+    """
+    rows = list(results.head(n).itertuples())
+    texts = [[getattr(row, name) for name in ("text", "prediction") if hasattr(row, name)] for row in rows]
+    families, missing = find_fonts("".join(sum(texts, [])), font)
+    if missing:
+        print(
+            f"figure: no font here has {quote(missing)}. Install one (Debian, Ubuntu, Colab: apt-get install "
+            "fonts-noto-cjk, and restart), or pass font='a font file', or use gallery.cards, which needs none."
+        )
+    lines = -(-max(len(rows), 1) // columns)
+    drawing = Figure(figsize=(2.6 * columns, 1.3 * lines), layout="constrained")
+    for axes in drawing.subplots(lines, columns, squeeze=False).flat:
+        axes.set_axis_off()
+        if not rows:
+            continue
+        row, shown = rows.pop(0), texts.pop(0)
+        title = " / ".join("".join(_in_words(c) if c in missing else c for c in t) or "(nothing)" for t in shown)
+        title += f"  {row.confidence:.2f}" if hasattr(row, "confidence") else ""
+        # $ would start a formula.
+        color = "#c00000" if len(set(shown)) == 2 else "black"
+        axes.set_title(title.replace("$", r"\$"), fontsize=9, fontfamily=families, color=color)
+        try:
+            axes.imshow(read_sample(row), cmap="gray", vmin=0, vmax=255)
+        except ImageError as error:
+            axes.text(0.5, 0.5, error.reason, ha="center", va="center", wrap=True, fontsize=8)
+    return drawing
+
+
+def find_fonts(text: str, font: str | os.PathLike | None = None) -> tuple[list[str], list[str]]:
+    """Families in which matplotlib can write `text`, best first, and the characters that none of them has.
+
+    Raises:
+        FileNotFoundError: there is no such font file.
+    """
+    families, missing = ["DejaVu Sans"], {c for c in text if c.isprintable() and not c.isspace()}
+    if font is not None:
+        if not os.path.isfile(font):
+            raise FileNotFoundError(f"there is no font file {os.fspath(font)!r}")
+        font_manager.fontManager.addfont(font)
+        families.insert(0, font_manager.FontProperties(fname=font).get_name())
+    files = [(name, font_manager.findfont(name)) for name in families]
+    # Upright and regular ones first: the first that helps is taken. Last Resort has a box for everything.
+    real = [f for f in font_manager.fontManager.ttflist if not f.name.startswith("Last Resort")]
+    others = sorted(real, key=lambda f: (f.style != "normal", abs(int(f.weight) - 400)))
+    for name, file in [*files, *((f.name, f.fname) for f in others)]:
+        if missing and (found := missing & _characters(file)):
+            families += [name] * (name not in families)
+            missing -= found
+    return families, sorted(missing)
+
+
+@cache
+def _characters(file: str) -> frozenset[str]:
+    try:
+        return frozenset(map(chr, FT2Font(file).get_charmap()))
+    except (RuntimeError, OSError):  # a font that FreeType cannot open has nothing to offer
+        return frozenset()
+
+
+def _in_words(character: str) -> str:
+    return f"[{PROVINCE_NAMES.get(character, f'U+{ord(character):04X}')}]"
 
 
 def _cer(reference: str, prediction: str) -> float:
