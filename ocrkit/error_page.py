@@ -46,7 +46,7 @@ _SCRIPT = """<script>
 const form = document.getElementById("ok-filters"), grid = document.getElementById("ok-cards");
 const items = [...grid.children].map((box, i) => ({box, i, text: box.dataset.text.toLowerCase(),
   label: box.dataset.label, kinds: box.dataset.kinds.split(" "), edits: +box.dataset.edits,
-  confidence: +box.dataset.confidence}));
+  confidence: +box.dataset.confidence || 0}));
 const orders = {edits: (a, b) => b.edits - a.edits || b.confidence - a.confidence,
   sure: (a, b) => b.confidence - a.confidence, unsure: (a, b) => a.confidence - b.confidence,
   label: (a, b) => a.label < b.label ? -1 : a.label > b.label ? 1 : 0, table: (a, b) => a.i - b.i};

@@ -39,14 +39,14 @@ def results(reader, plates):
     return reader.read(plates)
 
 
-RESULTS = table(("80D", "8OD"), ("80DD1", "8OD1"), ("0", ""), ("", "1"), ("D0", "00"))
+RESULTS = table(("80D", "8OD"), ("80DA1", "8OD1"), ("0", ""), ("", "1"), ("D0", "00"))
 
 
 def test_confusions_are_counted_and_sorted():
     assert ok.confusions(RESULTS).values.tolist() == [
         ["substitute", "0", "O", 2],
         ["delete", "0", "", 1],
-        ["delete", "D", "", 1],
+        ["delete", "A", "", 1],
         ["insert", "", "1", 1],
         ["substitute", "D", "0", 1],
     ]
@@ -80,7 +80,7 @@ def test_the_matrix_holds_the_same_counts(rows):
 
 def test_the_matrix_keeps_what_errs_most():
     matrix = ok.confusion_matrix(RESULTS, top=4)
-    assert matrix.index.tolist() == matrix.columns.tolist() == ["", "0", "D", "O"]
+    assert matrix.index.tolist() == matrix.columns.tolist() == ["", "0", "1", "O"]
     assert matrix.loc["0", "O"] == 2 and matrix.loc["0", "0"] == 1 and matrix.loc["", "0"] == 0
 
 
