@@ -64,14 +64,16 @@ class ErrorTable:
                 f"the results table has no column {' and no column '.join(map(repr, missing))}; it has: "
                 f"{', '.join(map(str, results.columns))}. Recognizer.read of a samples table gives all of them"
             )
-        for column in ("text", "prediction"):
-            for index, value in zip(results.index, results[column]):
+        # Lists, because going through a column of pandas one by one is slow.
+        texts, predictions = results["text"].tolist(), results["prediction"].tolist()
+        for column, values in (("text", texts), ("prediction", predictions)):
+            for place, value in enumerate(values):
                 if not isinstance(value, str):
-                    raise TypeError(f"row {index}: the {column} is {value!r}, not text; use '' for an empty one")
+                    row = results.index[place]
+                    raise TypeError(f"row {row}: the {column} is {value!r}, not text; use '' for an empty one")
         if page_size < 1:
             raise ValueError(f"page_size={page_size}: a page needs at least one row")
         self.results, self.page_size = results, page_size
-        texts, predictions = results["text"].tolist(), results["prediction"].tolist()
         if alphabet is None:
             characters = set(normalize("".join([*texts, *predictions])))
             alphabet = "".join(sorted(characters)) or ALPHABETS["plates"]
@@ -81,7 +83,6 @@ class ErrorTable:
         self.message = self.marks.message
 
         n = len(results)
-        self._haystack = [normalize(f"{t}\n{p}").casefold() for t, p in zip(texts, predictions)]
         error = results["error"].tolist() if "error" in results else [""] * n
         self._unread = np.array([isinstance(e, str) and e != "" for e in error], dtype=bool)
         self._confidence = (
@@ -180,6 +181,11 @@ class ErrorTable:
         )
 
     @cached_property
+    def _searched(self) -> list[str]:
+        pairs = zip(self.results["text"].tolist(), self.results["prediction"].tolist())
+        return [normalize(f"{text}\n{prediction}").casefold() for text, prediction in pairs]
+
+    @cached_property
     def columns(self) -> list[str]:
         """Columns that can be sliced by: all but images, texts, confidence and those that hold lists."""
         own = {"image", "text", "prediction", "confidence", "spans", "operations", "error", "corners", "box"}
@@ -245,7 +251,9 @@ class ErrorTable:
     def export(self, path: str | os.PathLike | None = None) -> Path:
         """Write `changes()` as CSV, whole or not at all; by default beside the file of the marks."""
         path = write_changes(self.changes(), path or (self.marks.path or Path("marks")).with_suffix(".csv"))
-        self.message = f"{len(self.changes()):,} marks are in {path}; apply_changes(samples, file) corrects a table"
+        self.message = (
+            f"{len(self.changes()):,} marked images are listed in {path}; ok.apply_changes(samples, file) uses it"
+        )
         return path
 
     # --- inside ---
@@ -291,7 +299,7 @@ class ErrorTable:
             kinds = np.array(["insert" if not r else "delete" if not p else "substitute" for r, p in self.pairs])
             passed &= self._rows_of(kinds == f["kind"])
         if wanted := normalize(f["text"]).casefold():
-            passed &= np.fromiter((wanted in hay for hay in self._haystack), dtype=bool, count=n)
+            passed &= np.fromiter((wanted in text for text in self._searched), dtype=bool, count=n)
         for column, value in f["where"].items():
             codes, values = self._slice(column)
             passed &= codes == list(values).index(value)

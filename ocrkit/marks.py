@@ -51,12 +51,13 @@ class Rows:
     """
 
     def __init__(self, table: pd.DataFrame):
+        images = table["image"].tolist()
         self.names = [
             os.fspath(image) if isinstance(image, (str, os.PathLike)) else f"row {index}"
-            for index, image in zip(table.index, table["image"])
+            for index, image in zip(table.index.tolist(), images)
         ]
         self.texts = table["text"].tolist()
-        self.in_memory = next((i for i in table["image"] if isinstance(i, np.ndarray)), None)
+        self.in_memory = next((image for image in images if isinstance(image, np.ndarray)), None)
         if self.in_memory is not None and not table.index.is_unique:
             raise ValueError(
                 "the images are in memory and the index of the table has a value twice, so a mark could not say "
@@ -129,7 +130,7 @@ class Marks:
         #: What the last action did, for people.
         self.message = ""
         if stored:
-            self.message = f"{len(self._own)} marks found in {self.path}"
+            self.message = f"{len(self._own):,} mark{'s' * (len(self._own) != 1)} found in {self.path}"
             if foreign := len(stored) - len(self._own):
                 self.message += f"; {foreign} more are of images that are not in this table, and stay in the file"
 
@@ -171,9 +172,10 @@ class Marks:
             # Read again: another notebook may have written since, and its marks must not be lost.
             stored = self._read()
             for changed in self._changed:
-                stored.pop(changed, None)
                 if changed in self._own:
                     stored[changed] = self._own[changed]
+                else:
+                    stored.pop(changed, None)
             write_json(
                 self.path, {"format": _FORMAT, "marks": [{**i._asdict(), **m._asdict()} for i, m in stored.items()]}
             )
