@@ -176,14 +176,15 @@ def likely_mislabelled(results: pd.DataFrame, k: int = 50) -> pd.DataFrame:
 
 
 def slices(results: pd.DataFrame, by: str | Sequence[str], bins: int = 4) -> pd.DataFrame:
-    """Score the results in slices; numbers with more than `bins` values are cut into `bins` parts of equal size.
+    """Score the results in slices; numbers with more than `bins` values are cut into `bins` parts of about one size.
 
     Args:
         by: a column or several, for instance those of `image_facts`.
 
     Returns:
         A row a slice: `by` (the column), `slice` (its value or range), then as `ocrkit.metrics.score_by`: `n`
-        images, accuracy and CER with their 95% intervals. Numbers go upward, other values by n.
+        images, accuracy and CER with their 95% intervals. Numbers go upward, other values by n. A range begins just
+        above its first number and holds its last.
 
     Raises:
         ValueError: a column is missing or the table is empty.
@@ -194,22 +195,26 @@ def slices(results: pd.DataFrame, by: str | Sequence[str], bins: int = 4) -> pd.
     _need(results, "text", "prediction", *names)
     tables = []
     for name in names:
-        values, order = results[name], None
-        if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
-            if values.nunique() > bins:
-                values = pd.qcut(values, bins, duplicates="drop")
-            order = values.drop_duplicates().sort_values()
-        words = values.map(_words, na_action=None).astype(object)
+        words, order = _words(results[name], bins)
         table = score_by(results.assign(slice=words), "slice")
-        if order is not None:
-            rank = {_words(value): i for i, value in enumerate(order)}
-            table = table.sort_values("slice", key=lambda column: column.map(rank))
+        if order:
+            table = table.iloc[table["slice"].map(order.index).argsort()]
         tables.append(table.assign(by=name))
     table = pd.concat(tables, ignore_index=True)
     return table[["by", *table.columns.drop("by")]]
 
 
-def _words(value) -> str:
-    if isinstance(value, pd.Interval):
-        return f"{value.left:.4g} to {value.right:.4g}"
-    return "(missing)" if pd.isna(value) else str(value)
+def _words(values: pd.Series, bins: int) -> tuple[list[str], list[str]]:
+    """Values or their ranges in words, and all words of numbers in their order ([] for other values)."""
+    numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if numeric and values.nunique() > bins:
+        values = pd.qcut(values, bins, duplicates="drop")
+        ranges = list(values.cat.categories)
+        for digits in range(3, 17):  # as few as tell the ranges apart
+            names = {r: f"{r.left:.{digits}g} to {r.right:.{digits}g}" for r in ranges}
+            if len(set(names.values())) == len(ranges):
+                break
+    else:
+        names = {value: f"{value:.15g}" if numeric else str(value) for value in values.dropna().unique()}
+        ranges = sorted(names) if numeric else []
+    return [names.get(value, "(missing)") for value in values], [*(names[r] for r in ranges), "(missing)"] * numeric

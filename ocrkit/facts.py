@@ -20,7 +20,7 @@ def image_facts(samples: pd.DataFrame) -> pd.DataFrame:
 
     Columns: `brightness` (mean, 0..255), `blur` (spread of the grey values over the spread of their steps from pixel
     to pixel, in pixels of an image 32 pixels high; low is sharp), `tilt` (angle of the line in degrees, -20 to 20,
-    positive where it falls to the right), `length` (of the label, in code points) and `province` (in English, of
+    positive where it falls to the right), `length` (of the label, in code points) and `province` (the character, of
     labels that begin with one, else ""). All of an unreadable image but the last two is NaN.
 
     Taught in notebook 05.
@@ -29,7 +29,7 @@ def image_facts(samples: pd.DataFrame) -> pd.DataFrame:
     facts = pd.DataFrame(measured, columns=["brightness", "blur", "tilt"], index=samples.index)
     if "text" in samples:
         facts["length"] = samples["text"].map(normalize).str.len()
-        facts["province"] = [PROVINCE_NAMES.get(text[:1], "") for text in samples["text"]]
+        facts["province"] = [text[:1] * (text[:1] in PROVINCE_NAMES) for text in samples["text"]]
     return samples.assign(**{name: values for name, values in facts.items() if name not in samples})
 
 
