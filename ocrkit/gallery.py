@@ -188,7 +188,7 @@ def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.
         color = "#c00000" if len(set(shown)) == 2 else "black"
         axes.set_title(title.replace("$", r"\$"), fontsize=9, fontfamily=families, color=color)
         try:
-            axes.imshow(read_sample(row), cmap="gray", vmin=0, vmax=255)
+            axes.imshow(read_sample(row), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         except ImageError as error:
             axes.text(0.5, 0.5, error.reason, ha="center", va="center", wrap=True, fontsize=8)
     return drawing
