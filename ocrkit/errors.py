@@ -30,7 +30,10 @@ def _edits(results: pd.DataFrame, unit: str) -> Iterator[Edit]:
     _need(results, "text", "prediction")
     split = UNITS[unit]
     for reference, prediction in zip(*paired_texts(results["text"], results["prediction"]), strict=True):
-        yield from align(split(reference), split(prediction))
+        if reference == prediction:  # most are, and need no table
+            yield from (Edit("equal", c, c, i, i) for i, c in enumerate(split(reference)))
+        else:
+            yield from align(split(reference), split(prediction))
 
 
 def _need(results: pd.DataFrame, *columns: str) -> None:

@@ -72,7 +72,8 @@ def show(table: pd.DataFrame, n: int = 30, height: int = 48) -> Gallery:
     for row in table.head(n).itertuples():
         caption = _text(getattr(row, "text", ""))
         if hasattr(row, "prediction") and row.prediction != getattr(row, "text", None):
-            caption += f' <span style="color:#c00">read {_text(row.prediction)} ({row.confidence:.2f})</span>'
+            read = _text(row.prediction, "(nothing)")
+            caption += f' <span style="color:#c00">read {read} ({row.confidence:.2f})</span>'
         boxes.append(f"<div>{picture_html(row, height)}<div>{caption}</div></div>")
     return _page(boxes)
 
@@ -106,9 +107,9 @@ def card_html(row, height: int = 48, spans: bool = False) -> str:
     parts = [picture_html(row, height, spans)]
     notes = []
     if isinstance(label, str):
-        parts.append(f"<div><small>label</small> {_text(label)}</div>")
+        parts.append(f"<div><small>label</small> {_text(label, '(none)')}</div>")
     if isinstance(read, str):
-        parts.append(f"<div><small>read</small> {_text(read)}</div>")
+        parts.append(f"<div><small>read</small> {_text(read, '(nothing)')}</div>")
     wrong = isinstance(label, str) and isinstance(read, str) and normalize(label) != normalize(read)
     if wrong:
         parts.append(diff_html(label, read))
@@ -231,13 +232,15 @@ def _in_words(character: str) -> str:
 
 def _cer(reference: str, prediction: str) -> float:
     reference, prediction = normalize(reference), normalize(prediction)
+    if reference == prediction:  # most are: 100,000 rows in a moment
+        return 0.0
     return edit_distance(reference, prediction) / max(len(reference), 1)
 
 
-def _text(text: str) -> str:
-    return f'<bdi dir="auto">{escape(text)}</bdi>' if text else "<i>(nothing)</i>"
+def _text(text: str, empty: str = "") -> str:
+    return f'<bdi dir="auto">{escape(text)}</bdi>' if text else f"<i>{empty}</i>" * bool(empty)
 
 
 def _page(boxes: Iterable[str], style: str = "") -> Gallery:
     layout = "display:flex;flex-wrap:wrap;gap:12px;font:14px sans-serif"
-    return Gallery(f'{style}<div class="ok-grid" style="{layout}">{"".join(boxes)}</div>')
+    return Gallery(f'{style}<div class="ok-grid" style="{layout}">{"".join(boxes) or "<i>(no images)</i>"}</div>')

@@ -143,6 +143,15 @@ def test_a_card_says_what_the_row_has():
     assert "has no image" in gallery.card_html(pd.Series({"text": "A", "image": np.nan}))
 
 
+def test_what_is_not_there_is_not_shown():
+    table = rows(("", "A"))
+    assert "(no" not in gallery.show(table[["image", "text"]]).html
+    assert Page(gallery.show(table.drop(columns="text"))).text == " read A (0.50)"
+    assert "(none)" in gallery.cards(table).html and "(nothing)" in gallery.show(rows(("A", ""))).html
+    assert Page(gallery.grid([IMAGE], [""])).text == ""
+    assert "(no images)" in gallery.worst(rows(("A", "A"))).html
+
+
 def test_one_form_of_unicode_is_no_error():
     assert "ok-wrong" not in gallery.card_html(SimpleNamespace(image=IMAGE, text="é", prediction="e\u0301"))
 
