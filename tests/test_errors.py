@@ -30,7 +30,7 @@ def reader():
 
 @pytest.fixture(scope="module")
 def plates():
-    images, samples = ok.render_plates(400, seed=5005)
+    images, samples = ok.render_plates(1000, seed=5005)
     return samples.assign(image=list(images))
 
 
@@ -190,15 +190,22 @@ def spoil(text, rng):
 
 
 def test_planted_wrong_labels_are_found(reader, plates, results):
+    """Precision at 50 with 5% wrong labels, as many as 50; printed, so that `pytest -s` reports it."""
     rng = np.random.default_rng(0)
     planted = rng.choice(len(plates), len(plates) // 20, replace=False)
     labels = plates["text"].copy()
     labels.iloc[planted] = [spoil(text, rng) for text in labels.iloc[planted]]
     changed = results.assign(text=labels)
-    ranked = ok.likely_mislabelled(changed.assign(loss=ok.label_losses(reader, changed)), len(plates)).index
-    precision = np.isin(ranked[:20], planted).mean()
-    assert precision >= 0.8, f"of the first 20, {precision:.0%} are planted"
-    assert len(set(planted) & set(ranked[:50])) >= 18
+    changed["loss"] = ok.label_losses(reader, changed)
+    rankings = {
+        "loss x confidence": ok.likely_mislabelled(changed, 50),
+        "loss": ok.top_losses(changed, 50),
+        "confidence": ok.confidently_wrong(changed, 50),
+    }
+    precision = {name: float(np.isin(ranked.index, planted).mean()) for name, ranked in rankings.items()}
+    print(f"precision at 50 of {len(planted)} planted among {len(plates)}: {precision}")
+    assert precision["loss x confidence"] >= 0.7
+    assert precision["loss x confidence"] >= max(precision.values()) - 0.1
 
 
 def test_near_duplicates_name_both_and_their_texts(plates, tmp_path):
