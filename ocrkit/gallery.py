@@ -157,7 +157,7 @@ def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.
 
     matplotlib's own font has no Chinese characters, so fonts of this machine that have them are looked for. Where
     there is none, the province is written in English, any other such character by its number, and a line says what
-    to do.
+    to do. Before version 3.11, matplotlib neither joins nor turns around Persian; use `cards` there.
 
     Args:
         columns: images in a row.
