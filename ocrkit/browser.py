@@ -1,7 +1,6 @@
 """`ErrorBrowser`: look at what a recognizer read, find the errors, and mark what is wrong with labels and images.
 
-All logic is in `ocrkit.error_table`; here is its view, made of ipywidgets alone, so that it runs in JupyterLab,
-Notebook 7, Colab and Kaggle. Taught in notebook 05.
+All logic is in `ocrkit.error_table`, the widgets are in `ocrkit.browser_view`. Taught in notebook 05.
 """
 
 from __future__ import annotations
@@ -14,31 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from ocrkit.error_table import KINDS, SHOW, SORTS, ErrorTable
-from ocrkit.gallery import STYLE, diff_html, picture_html
-from ocrkit.marks import MARKS
-from ocrkit.text import Tokenizer, normalize
-
-#: Key -> what it does in the field `keys`.
-KEYS = {
-    "n": "next page", "p": "page before", "j": "next image", "k": "image before", "u": "undo",
-    **{str(i): mark for i, mark in enumerate(MARKS, start=1)},
-}  # fmt: skip
-_MATRIX = 8
-_ANY = "(any)"
-_LOOK = """<style>
-.ok-tile{font:13px/1.4 sans-serif;overflow:hidden;box-sizing:border-box;min-height:140px}
-.ok-tile img{max-width:100%!important;object-fit:contain;object-position:left}
-.ok-tile .ok-same{font-size:16px;margin:12px 0}
-.ok-chosen{outline:3px solid #0072b2}
-.ok-facts{font:14px/1.5 sans-serif}
-.ok-facts table:not(.ok-diff) td{padding:0 10px 0 0;text-align:left;background:none;border:0}
-.ok-facts .ok-picture{overflow-x:auto;margin-bottom:6px}
-.ok-unsure{color:#d00}
-.ok-note{font:13px/1.4 sans-serif;opacity:.85}
-.ok-axis{text-align:center;font:14px/26px sans-serif}
-.ok-message{font:14px/1.5 sans-serif;min-height:1.5em;color:var(--jp-warn-color0,#b35000);font-weight:600}
-</style>"""
+from ocrkit.browser_html import LOOK, tile
+from ocrkit.error_table import ErrorTable
+from ocrkit.text import Tokenizer
 
 
 class ErrorBrowser:
@@ -49,7 +26,7 @@ class ErrorBrowser:
     label. Marks are saved at once and are there again after a restart of the kernel.
 
     Keys: plain ipywidgets cannot catch keys that are pressed anywhere on the page. Two things work: a click into the
-    field `keys`, after which each key of `KEYS` acts at once (n and p page, j and k step through the images, 1 to 4
+    field `keys`, after which each key acts at once (n and p page, j and k step through the images, 1 to 4
     mark, u undoes); and Tab with Space or Enter, since every control is a button or a field.
 
     Where ipywidgets are missing or the page cannot show them (GitHub, a PDF), the first page stands there as HTML.
@@ -83,15 +60,17 @@ class ErrorBrowser:
         return self.table.export(path)
 
     @cached_property
-    def widget(self):
-        """The view as an ipywidget. Raises ImportError where ipywidgets are missing."""
-        return _View(self.table, self._on_select, self._buttons)
+    def view(self):
+        """The widgets, an `ocrkit.browser_view.View`; raises ImportError where ipywidgets are missing."""
+        from ocrkit.browser_view import View
+
+        return View(self.table, self._on_select, self._buttons)
 
     def html(self) -> str:
         """The page that is shown now as HTML that needs no widgets."""
-        tiles = "".join(map(_tile, self.table.results.iloc[self.table.shown].itertuples()))
+        tiles = "".join(map(tile, self.table.results.iloc[self.table.shown].itertuples()))
         return (
-            f'{STYLE}{_LOOK}<p style="font:14px sans-serif">{escape(self.table.status())}. This page stands still: '
+            f'{LOOK}<p style="font:14px sans-serif">{escape(self.table.status())}. This page stands still: '
             f"run the cell where widgets work to filter, page and mark.</p>"
             f'<div class="ok-grid">{tiles}</div>'
         )
@@ -99,316 +78,9 @@ class ErrorBrowser:
     def _repr_mimebundle_(self, **kwargs) -> dict:
         bundle = {"text/plain": repr(self), "text/html": self.html()}
         try:
-            return {**bundle, **self.widget.root._repr_mimebundle_(), "text/plain": repr(self)}
+            return {**bundle, **self.view.root._repr_mimebundle_(), "text/plain": repr(self)}
         except ImportError:
             return bundle
 
     def __repr__(self) -> str:
         return f"ErrorBrowser({self.table.status()})"
-
-
-def _tile(row, spans: bool = False, chosen: bool = False) -> str:
-    """A row of the results as a small card: picture, diff or label, confidence."""
-    wrong = normalize(row.text) != normalize(row.prediction)
-    text = diff_html(row.text, row.prediction) if wrong else f'<bdi dir="auto">{escape(row.text)}</bdi>'
-    note = f"<small>confidence {row.confidence:.2f}</small>" if hasattr(row, "confidence") else ""
-    look = f"ok-card ok-tile{' ok-wrong' * wrong}{' ok-chosen' * chosen}"
-    return f'<div class="{look}">{picture_html(row, 48, spans)}<div class="ok-same">{text}</div>{note}</div>'
-
-
-class _View:
-    """The widgets: each handler calls the table, then `draw` shows what it holds. `root` is the whole."""
-
-    def __init__(self, table: ErrorTable, on_select, buttons):
-        import ipywidgets as w
-
-        self.w, self.table, self.on_select = w, table, on_select
-        self._typed, self._quiet, self._drawn, self._below_filled = "", False, None, False
-        self._build_filters()
-        self._build_page()
-        self._build_detail(buttons)
-        self._build_matrix()
-        row = w.Layout(flex_flow="row wrap", align_items="center")
-        left = w.VBox([self.cards], layout=w.Layout(flex="1 1 380px", min_width="0"))
-        right = w.VBox(
-            [self.detail, self.matrix], layout=w.Layout(flex="1 1 380px", min_width="0", padding="0 0 0 12px")
-        )
-        self.root = w.VBox(
-            [
-                w.HTML(STYLE + _LOOK),
-                w.HBox([self.show, self.kind, self.text, self.sort], layout=row),
-                w.HBox([self.split, self.column, self.value, self.confidence, self.reset], layout=row),
-                w.HBox([*self.pager, self.status, self.spans, self.enlarge, self.keys], layout=row),
-                self.message,
-                w.HBox([left, right], layout=w.Layout(flex_flow="row wrap", align_items="flex-start")),
-            ]
-        )
-        self.draw()
-
-    # --- building ---
-
-    def _choice(self, name: str, options, act: Callable, width: str = "190px"):
-        style = {"description_width": "initial"}
-        box = self.w.Dropdown(options=options, description=name, style=style, layout={"width": width})
-        box.observe(lambda change: self._do(act, change["new"]), "value")
-        return box
-
-    def _button(self, name: str, act: Callable, *arguments, tip: str = "", **look):
-        layout = look.pop("layout", {"width": "auto"})
-        button = self.w.Button(description=name, tooltip=tip or name, layout=layout, **look)
-        button.on_click(lambda _: self._do(act, *arguments))
-        return button
-
-    def _build_filters(self) -> None:
-        w, table, style = self.w, self.table, {"description_width": "initial"}
-        self.show = self._choice("show", SHOW, lambda v: table.filter(show=v), "150px")
-        self.kind = self._choice("edit", KINDS, lambda v: table.filter(kind=v), "150px")
-        self.text = w.Text(
-            description="text", placeholder="in label or reading", style=style, layout={"width": "220px"}
-        )
-        self.text.observe(lambda change: self._do(lambda: table.filter(text=change["new"])), "value")
-        self.sort = self._choice("sort", list(SORTS), table.sort, "210px")
-        splits = list(table.values("split")) if "split" in table.columns else []
-        self.split = self._choice("split", [_ANY, *splits], lambda v: self._slice(), "140px")
-        columns = [c for c in table.columns if c != "split"]
-        self.column = self._choice("slice by", [(_ANY, None), *((str(c), c) for c in columns)], self._offer, "200px")
-        self.value = self._choice("is", [(_ANY, None)], lambda v: self._slice(), "200px")
-        self.confidence = w.FloatRangeSlider(
-            value=(0, 1), min=0, max=1, step=0.01, description="confidence", style=style, layout={"width": "280px"}
-        )
-        self.confidence.observe(lambda change: self._do(lambda: table.filter(confidence=change["new"])), "value")
-        self.reset = self._button("reset", self._reset, tip="all filters as at the start", icon="times")
-
-    def _build_page(self) -> None:
-        w, table = self.w, self.table
-        self.pager = [
-            self._button("", lambda: table.go(0), tip="first page", icon="step-backward"),
-            self._button("", lambda: table.go(table.page - 1), tip="page before", icon="chevron-left"),
-            self._button("", lambda: table.go(table.page + 1), tip="next page", icon="chevron-right"),
-            self._button("", lambda: table.go(table.pages - 1), tip="last page", icon="step-forward"),
-        ]
-        self.status = w.HTML(layout={"margin": "0 12px"})
-        self.message = w.HTML()
-        self.spans = w.ToggleButton(description="spans", tooltip="columns each character was read from", icon="columns")
-        self.enlarge = w.ToggleButton(description="enlarge", tooltip="the selected image larger", icon="search-plus")
-        for toggle in (self.spans, self.enlarge):
-            toggle.layout.width = "auto"
-            toggle.observe(lambda change: self._do(lambda: None), "value")
-        hint = "click here, then " + " ".join(KEYS)
-        self.keys = w.Text(description="keys", placeholder=hint, style={"description_width": "initial"})
-        self.keys.tooltip = ", ".join(f"{key}: {meaning}" for key, meaning in KEYS.items())
-        self.keys.layout.width = "250px"
-        self.keys.observe(lambda change: self._type(change["new"]), "value")
-        self._card_html = [w.HTML() for _ in range(table.page_size)]
-        self._card_button = [
-            self._button("look", self._select, i, tip="select this image", layout={"width": "100%"})
-            for i in range(table.page_size)
-        ]
-        self._boxes = [w.VBox(list(pair)) for pair in zip(self._card_html, self._card_button)]
-        columns = "repeat(auto-fill, minmax(170px, 1fr))"
-        self.cards = w.GridBox(layout=w.Layout(grid_template_columns=columns, grid_gap="8px", width="100%"))
-
-    def _build_detail(self, buttons: Mapping[str, Callable]) -> None:
-        w, table = self.w, self.table
-        self.picture = w.HTML()
-        self.new_text = w.Text(description="new label", style={"description_width": "initial"})
-        looks = {"fine": "success", "wrong label": "warning", "unreadable": "danger", "exclude": "danger"}
-        self.marks = {
-            mark: self._button(f"{i} {mark}", self._mark, mark, button_style=looks[mark])
-            for i, mark in enumerate(MARKS, start=1)
-        }
-        self.clear = self._button("no mark", self._mark, None, tip="take the mark of this image away")
-        self.undo = self._button("undo", table.undo, tip="take back the last mark", icon="undo")
-        self.export = self._button("export", table.export, tip="write all marks as CSV", icon="download")
-        self.own = [self._button(name, self._call, act) for name, act in buttons.items()]
-        self.output = w.Output()
-        row = w.Layout(flex_flow="row wrap")
-        self.detail = w.VBox(
-            [
-                self.picture,
-                self.new_text,
-                w.HBox([*self.marks.values()], layout=row),
-                w.HBox([self.clear, self.undo, self.export, *self.own], layout=row),
-                self.output,
-            ]
-        )
-
-    def _build_matrix(self) -> None:
-        w = self.w
-        # Shared layouts and styles: a widget a cell is enough for the page to draw.
-        layout = w.Layout(width="40px", height="26px", margin="0", padding="0")
-        self._shades = [w.ButtonStyle(button_color=f"rgba(213, 94, 0, {alpha})") for alpha in (0, 0.15, 0.3, 0.5, 0.7)]
-        self._cells = [[w.Button(layout=layout, style=self._shades[0]) for _ in range(_MATRIX)] for _ in range(_MATRIX)]
-        for i, line in enumerate(self._cells):
-            for j, cell in enumerate(line):
-                cell.on_click(lambda _, i=i, j=j: self._do(self._pair, i, j))
-        self._heads = [[w.HTML(layout=layout) for _ in range(_MATRIX)] for _ in range(2)]
-        corner = w.HTML(layout=layout)
-        children = [corner, *self._heads[1]]
-        for head, line in zip(self._heads[0], self._cells):
-            children += [head, *line]
-        grid = w.GridBox(children, layout=w.Layout(grid_template_columns=f"repeat({_MATRIX + 1}, 40px)"))
-        self._matrix_note = w.HTML()
-        self.any_pair = self._button("any confusion", lambda: self.table.filter(pair=None), icon="times")
-        self.matrix = w.VBox([self._matrix_note, grid, self.any_pair])
-
-    # --- acting ---
-
-    def _do(self, act: Callable, *arguments) -> None:
-        """Act and draw, unless the value was set by `draw` itself; what goes wrong becomes the message."""
-        if self._quiet:
-            return
-        self.table.message = ""
-        try:
-            act(*arguments)
-        except (ValueError, OSError) as error:
-            self.table.message = str(error)
-        self.draw()
-
-    def _offer(self, column) -> None:
-        options = [] if column is None else list(self.table.values(column).items())[:200]
-        self._quiet = True
-        self.value.options = [(_ANY, None), *((f"{name or '(empty)'} ({n:,})", name) for name, n in options)]
-        self.value.value = None
-        self._quiet = False
-        self._slice()
-
-    def _slice(self) -> None:
-        where = {} if self.split.value == _ANY else {"split": self.split.value}
-        if self.column.value is not None and self.value.value is not None:
-            where[self.column.value] = self.value.value
-        self.table.filter(where=where)
-
-    def _reset(self) -> None:
-        self.table.reset()
-        f = self.table.filters
-        self._quiet = True
-        self.show.value, self.kind.value, self.text.value, self.confidence.value = (
-            f[name] for name in ("show", "kind", "text", "confidence")
-        )
-        self.split.value, self.column.value, self.value.options = _ANY, None, [(_ANY, None)]
-        self._quiet = False
-
-    def _select(self, i: int) -> None:
-        self.table.selected = int(self.table.shown[i])
-
-    def _mark(self, mark: str | None) -> None:
-        self.table.mark(mark, self.new_text.value)
-
-    def _pair(self, i: int, j: int) -> None:
-        counts = self.table.confusions(_MATRIX)
-        pair = counts.index[i], counts.columns[j]
-        self.table.filter(pair=None if pair == self.table.filters["pair"] else pair)
-
-    def _type(self, value: str) -> None:
-        # The field is left to fill up: if it were emptied after each key, one typed meanwhile would be lost or doubled.
-        new, self._typed = value[len(self._typed) :] if value.startswith(self._typed) else "", value
-        acts = {
-            "n": lambda: self.table.go(self.table.page + 1),
-            "p": lambda: self.table.go(self.table.page - 1),
-            "j": lambda: self.table.step(1),
-            "k": lambda: self.table.step(-1),
-            "u": self.table.undo,
-            **{key: lambda mark=mark: self._mark(mark) for key, mark in KEYS.items() if mark in MARKS},
-        }
-        for key in new:
-            self._do(acts.get(key.lower(), lambda key=key: self._unknown_key(key)))
-
-    def _unknown_key(self, key: str) -> None:
-        raise ValueError(f"{key!r} does nothing; {', '.join(f'{k}: {meaning}' for k, meaning in KEYS.items())}")
-
-    def _call(self, act: Callable) -> None:
-        if self.table.selected is not None:
-            self._below(act)
-
-    def _below(self, act: Callable) -> None:
-        from IPython.display import display
-
-        self._below_filled = True
-        self.output.clear_output(wait=True)
-        with self.output:
-            shown = act(self.table.row(self.table.selected))
-            if shown is not None:
-                display(shown)
-
-    # --- drawing ---
-
-    def draw(self) -> None:
-        """Show what the table holds."""
-        table = self.table
-        self.status.value = f'<span class="ok-note">{escape(table.status())}</span>'
-        self.message.value = f'<div class="ok-message" role="status">{escape(table.message)}</div>'
-        rows = list(table.results.iloc[table.shown].itertuples())
-        for row, position, picture, button in zip(rows, table.shown.tolist(), self._card_html, self._card_button):
-            chosen = position == table.selected
-            picture.value = _tile(row, self.spans.value, chosen)
-            mark = table.marks.get(position)
-            button.description = " ".join(filter(None, [mark.mark, mark.new_text])) if mark else "look"
-            button.button_style = "primary" if chosen else "info" if mark else ""
-        self.cards.children = self._boxes[: len(rows)]
-        self._draw_detail()
-        self._draw_matrix()
-
-    def _draw_detail(self) -> None:
-        table, position = self.table, self.table.selected
-        self.detail.layout.visibility = "visible" if position is not None else "hidden"
-        if position is None:
-            return
-        row, mark = table.row(position), table.marks.get(position)
-        if position != self._drawn:
-            self._drawn = position
-            # Often the reading is right and the label is wrong.
-            self.new_text.value = mark.new_text if mark and mark.new_text else row["prediction"]
-            if self._below_filled:
-                self.output.clear_output()
-                self._below_filled = False
-            if self.on_select:
-                self._below(self.on_select)
-        name = os.path.basename(table.marks.rows.names[position])
-        lines = [("file", name), ("label", row["text"]), ("read", row["prediction"])]
-        lines += [("mark", " ".join(filter(None, mark)))] if mark else []
-        lines += [("confidence", f"{row['confidence']:.3f}")] if "confidence" in row else []
-        facts = "".join(f'<tr><td>{n}</td><td><bdi dir="auto">{escape(v)}</bdi></td></tr>' for n, v in lines)
-        if isinstance(row.get("spans"), list) and row["spans"]:
-            facts += f"<tr><td>each</td><td>{' &nbsp; '.join(map(_sureness, row['spans']))}</td></tr>"
-        height = 240 if self.enlarge.value else 96
-        self.picture.value = (
-            f'<div class="ok-facts"><div class="ok-picture">{picture_html(row, height, self.spans.value)}</div>'
-            f"{diff_html(row['text'], row['prediction'])}<table>{facts}</table></div>"
-        )
-
-    def _draw_matrix(self) -> None:
-        counts, chosen = self.table.confusions(_MATRIX), self.table.filters["pair"]
-        top = max(counts.to_numpy().max(initial=0), 1)
-        for heads, names in zip(self._heads, (counts.index, counts.columns)):
-            for i, head in enumerate(heads):
-                head.value = (
-                    f'<div class="ok-axis"><bdi>{escape(_visible(names[i]))}</bdi></div>' if i < len(names) else ""
-                )
-        for i, line in enumerate(self._cells):
-            for j, cell in enumerate(line):
-                count = int(counts.iat[i, j]) if i < counts.shape[0] and j < counts.shape[1] else 0
-                cell.description, cell.disabled = f"{count:,}" if count else "", not count
-                cell.style = self._shades[-(-4 * count // top)]
-                cell.button_style = ""
-                if count:
-                    reference, prediction = counts.index[i], counts.columns[j]
-                    cell.tooltip = f"{_visible(reference)} read as {_visible(prediction)}: {count:,} times"
-                    cell.button_style = "primary" if (reference, prediction) == chosen else ""
-        self.any_pair.layout.visibility = "visible" if chosen else "hidden"
-        shown = f"; now only {_visible(chosen[0])} read as {_visible(chosen[1])}" if chosen else ""
-        self._matrix_note.value = (
-            "<div class='ok-note'><b>Confusions</b>: rows are written, columns are read, ∅ is nothing; "
-            f"click a number to see its images{escape(shown)}</div>"
-        )
-
-
-def _sureness(span) -> str:
-    look = "ok-unsure" if span.confidence < 0.5 else ""
-    return f'<span class="{look}"><bdi>{escape(_visible(span.text))}</bdi> <small>{span.confidence:.2f}</small></span>'
-
-
-def _visible(character: str) -> str:
-    if character in ("", " "):
-        return "␣" if character else "∅"
-    return character if character.isprintable() else character.encode("unicode_escape").decode()

@@ -160,13 +160,18 @@ class ErrorTable:
         self.page = min(max(page, 0), self.pages - 1)
         self.selected = next(iter(self.shown.tolist()), None)
 
+    def select(self, position: int) -> None:
+        """Select a row and go to its page. Raises ValueError where it does not pass the filters."""
+        places = np.flatnonzero(self.order == position)
+        if not len(places):
+            raise ValueError(f"row {position} does not pass the filters; reset() or filter(show='all') shows it")
+        self.page, self.selected = int(places[0]) // self.page_size, int(position)
+
     def step(self, by: int) -> None:
         """Select the row that stands `by` further in the order, on another page if need be; stop at both ends."""
         if self.selected is not None:
-            place = self.page * self.page_size + self.shown.tolist().index(self.selected) + by
-            place = min(max(place, 0), len(self.order) - 1)
-            self.page = place // self.page_size
-            self.selected = int(self.order[place])
+            place = int(np.flatnonzero(self.order == self.selected)[0]) + by
+            self.select(self.order[min(max(place, 0), len(self.order) - 1)])
 
     def row(self, position: int) -> pd.Series:
         """One row of the results table."""
@@ -240,9 +245,8 @@ class ErrorTable:
         """Take back the last mark, and select its row if it passes the filters."""
         position = self.marks.undo()
         self.message = self.marks.message
-        places = np.flatnonzero(self.order == position) if position is not None else []
-        if len(places):
-            self.page, self.selected = int(places[0]) // self.page_size, position
+        if position is not None and position in self.order:
+            self.select(position)
 
     def changes(self) -> pd.DataFrame:
         """A row a marked image, oldest mark first: `image, text, crop, mark, new_text`; `apply_changes` takes it."""

@@ -137,6 +137,10 @@ def test_pages_and_steps():
     assert table.page == 1 and table.selected == table.order[12]
     table.step(-1)
     assert table.page == 0 and table.selected == table.order[11]
+    table.select(table.order[40])
+    assert table.page == 3 and table.selected == table.order[40]
+    with pytest.raises(ValueError, match="row 2 does not pass the filters"):
+        table.select(2)
     table.step(-50)
     assert table.selected == table.order[0]
     table.step(1000)
@@ -234,7 +238,7 @@ def test_a_mark_can_be_changed_and_taken_away():
     table = ErrorTable(make(), alphabet="plates")
     first = table.selected
     for mark, new in (("fine", ""), ("wrong label", "苏E"), (None, "")):
-        table.selected = first
+        table.select(first)
         assert table.mark(mark, new)
     assert table.changes().empty
     table.undo()
@@ -414,8 +418,9 @@ def plates(tmp_path):
 
 def test_view_filters_pages_marks_and_undoes(plates):
     browser = ErrorBrowser(plates, alphabet="plates", marks="my.json")
-    view, table = browser.widget, browser.table
+    view, table = browser.view, browser.table
     assert "86 of 100 images · page 1 of 8 · 0 marked" in view.status.value
+    assert view.split.label == view.column.label == view.value.label == "(any)"
     assert len(view.cards.children) == 12
     view.pager[2].click()
     view.pager[3].click()
@@ -424,7 +429,7 @@ def test_view_filters_pages_marks_and_undoes(plates):
     assert "14 of 100" in view.status.value
     view.column.value = "distance"
     offered = [(f"{value} ({n})", value) for value, n in table.values("distance").items()]
-    assert view.value.options == (("(any)", None), *offered) and offered[0] == ("1 (72)", "1")
+    assert view.value.options[1:] == tuple(offered) and offered[0] == ("1 (72)", "1")
     view.value.value = "1"
     view.confidence.value = (0.6, 1)
     view.sort.value = "least sure first"
@@ -434,7 +439,7 @@ def test_view_filters_pages_marks_and_undoes(plates):
     assert (
         table.filters == ErrorTable(plates, marks=None).filters and view.text.value == "" and view.show.value == "wrong"
     )
-    assert (view.split.value, view.column.value) == ("(any)", None)
+    assert view.split.label == view.column.label == view.value.label == "(any)"
 
     view._card_button[3].click()
     assert table.selected == table.shown[3]
@@ -460,7 +465,7 @@ def test_view_filters_pages_marks_and_undoes(plates):
 
 
 def test_view_matrix(plates):
-    view = ErrorBrowser(plates, alphabet="plates", marks=None).widget
+    view = ErrorBrowser(plates, alphabet="plates", marks=None).view
     counts = view.table.confusions(8)
     i, j = counts.index.get_loc("8"), counts.columns.get_loc("B")
     assert view._cells[i][j].description == str(counts.at["8", "B"])
@@ -480,7 +485,7 @@ def test_view_matrix(plates):
 
 
 def test_view_keys(plates):
-    view = ErrorBrowser(plates, alphabet="plates", marks=None).widget
+    view = ErrorBrowser(plates, alphabet="plates", marks=None).view
     table = view.table
     view.keys.value = "n"
     view.keys.value = "nnp"  # as it comes where the page was faster than the kernel
@@ -499,7 +504,7 @@ def test_view_keys(plates):
 
 def test_view_escapes_every_text(plates):
     browser = ErrorBrowser(plates.assign(province=HOSTILE), marks=None)
-    view = browser.widget
+    view = browser.view
     view.text.value = "onerror"
     view.spans.value = view.enlarge.value = True
     page = "".join([browser.html(), view.picture.value, view.message.value, *(c.value for c in view._card_html),
@@ -509,8 +514,8 @@ def test_view_escapes_every_text(plates):
 
 def test_view_shows_broken_images_by_their_reason(plates):
     browser = ErrorBrowser(plates.assign(error=["not an image", *[""] * 99]), marks=None)
-    browser.widget.show.value = "not an image"
-    assert "is not an image" in browser.html() and "is not an image" in browser.widget.picture.value
+    browser.view.show.value = "not an image"
+    assert "is not an image" in browser.html() and "is not an image" in browser.view.picture.value
 
 
 def test_view_calls_what_was_handed_in(plates):
@@ -521,7 +526,7 @@ def test_view_calls_what_was_handed_in(plates):
         on_select=lambda row: seen.append(row["text"]),
         buttons={"heatmap": lambda row: seen.append("map")},
     )
-    view = browser.widget
+    view = browser.view
     view._card_button[1].click()
     view.own[0].click()
     rows = browser.table.shown
@@ -533,6 +538,7 @@ def test_bundle_with_and_without_widgets(plates, monkeypatch):
     assert {"text/plain", "text/html", "application/vnd.jupyter.widget-view+json"} <= bundle.keys()
     assert "data:image/jpeg" in bundle["text/html"]
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    monkeypatch.delitem(sys.modules, "ocrkit.browser_view", raising=False)
     browser = ErrorBrowser(plates, marks=None)
     assert browser._repr_mimebundle_().keys() == {"text/plain", "text/html"}
     assert repr(browser) == "ErrorBrowser(86 of 100 images · page 1 of 8 · 0 marked)"

@@ -72,7 +72,7 @@ def main(n: int = 100_000) -> None:
             return [lambda value=value: setattr(widget, "value", value) for value in values]
 
         measure("first paint", first_paint)
-        view = browser.widget
+        view = browser.view
         measure("next page", *3 * [view.pager[2].click])
         measure("last page", view.pager[3].click)
         measure("select an image", *(view._card_button[i].click for i in (3, 1, 2)))
@@ -83,7 +83,7 @@ def main(n: int = 100_000) -> None:
         measure("show", *put(view.show, "all", "right", "marked"), *put(view.show, "all"))
         measure("kind of edit", *put(view.kind, "insert", "delete", "any"))
         measure("text, letter by letter", *put(view.text, "皖", "皖A", "皖A1", ""))
-        measure("split", *put(view.split, "test", "train", "(any)"))
+        measure("split", *put(view.split, "test", "train", view.split.options[0][1]))
         measure("slice by a column (first use)", *put(view.column, "province", "brightness"))
         measure("slice value", *put(view.value, *list(browser.table.values("brightness"))[:3]))
         measure("confidence", *put(view.confidence, (0.2, 1.0), (0.2, 0.9), (0.0, 1.0)))

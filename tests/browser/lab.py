@@ -36,18 +36,23 @@ def chromium() -> str | None:
 
 
 @contextmanager
-def browser_page(width: int = 1300, height: int = 1250) -> Iterator:
-    """A page of a headless Chromium, `width` x `height` pixels."""
+def browser_page(shots: Path, width: int = 1300, height: int = 1250) -> Iterator:
+    """A page of a headless Chromium, `width` x `height` pixels; where a test fails, `shots/failure.png` shows it."""
     from playwright.sync_api import sync_playwright
 
     quiet = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
     with sync_playwright() as playwright:
         # Chromium's sandbox does not start for root, which is who runs in a container.
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", *quiet])
-        page = browser.new_page(viewport={"width": width, "height": height}, accept_downloads=True)
+        page = browser.new_page(viewport={"width": width, "height": height})
         page.set_default_timeout(PATIENCE)
-        yield page
-        browser.close()
+        try:
+            yield page
+        except Exception:
+            page.screenshot(path=shots / "failure.png")
+            raise
+        finally:
+            browser.close()
 
 
 @contextmanager
