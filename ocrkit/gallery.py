@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache
 from html import escape
@@ -183,7 +184,10 @@ def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.
         if not rows:
             continue
         row, shown = rows.pop(0), texts.pop(0)
-        title = " / ".join("".join(_in_words(c) if c in missing else c for c in t) or "(nothing)" for t in shown)
+        shown_as = ["".join(_in_words(c) if c in missing else c for c in t) or "(nothing)" for t in shown]
+        if any(unicodedata.bidirectional(c) in ("R", "AL") for t in shown for c in t):
+            shown_as = [f"\u200e{t}\u200e" for t in shown_as]  # left-to-right marks keep the order of the parts
+        title = " / ".join(shown_as)
         title += f"  {row.confidence:.2f}" if hasattr(row, "confidence") else ""
         # $ would start a formula.
         color = "#c00000" if len(set(shown)) == 2 else "black"

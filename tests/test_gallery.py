@@ -210,6 +210,8 @@ def test_the_figure_has_titles_and_images(tmp_path):
     assert titles == [r"A\$1\$ / A1  0.50", "A / A  0.50", "B / (nothing)  0.50", "C / C  0.50", "", ""]
     assert [len(axes.images) for axes in figure.axes] == [1, 1, 1, 0, 0, 0]
     figure.savefig(tmp_path / "figure.pdf")
+    (axes,) = gallery.figure(rows(("سلام", "سلم")), columns=1).axes
+    assert axes.get_title() == "\u200eسلام\u200e / \u200eسلم\u200e  0.50"  # label first, though it runs from the right
 
 
 def test_without_a_font_the_figure_says_what_to_do(monkeypatch, capsys):
