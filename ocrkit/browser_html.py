@@ -17,13 +17,14 @@ from ocrkit.text import normalize
 LOOK = (
     STYLE
     + """<style>
-.ok-tile{font:13px/1.4 sans-serif;overflow:hidden;width:100%;min-width:0;margin:0;box-sizing:border-box;min-height:140px}
+.ok-tile{font:13px/1.4 sans-serif;overflow:hidden;box-sizing:border-box;min-height:140px;
+ width:100%;min-width:0}
 .ok-tile img{max-width:100%!important;object-fit:contain;object-position:left}
 .ok-tile .ok-same{font-size:16px;margin:12px 0}
-.ok-chosen{outline:3px solid #0072b2}
+.ok-chosen{outline:3px solid #0072b2;outline-offset:-3px}
 .ok-facts{font:14px/1.5 sans-serif}
 .ok-facts table:not(.ok-diff) td{padding:0 10px 0 0;text-align:left;background:none;border:0}
-.ok-facts .ok-picture{overflow-x:auto;margin-bottom:6px}
+.ok-picture{overflow-x:auto;margin-bottom:6px}
 .ok-unsure{color:#d00}
 .ok-note{font:13px/1.4 sans-serif;opacity:.85}
 .ok-axis{text-align:center;font:14px/26px sans-serif}
@@ -41,8 +42,8 @@ def tile(row, spans: bool = False, chosen: bool = False) -> str:
     return f'<div class="{look}">{picture_html(row, 48, spans)}{text}{note}</div>'
 
 
-def details(row: pd.Series, name: str, mark: Mark | None, height: int = 96, spans: bool = False) -> str:
-    """A row of the results at full size: picture `height` pixels high, diff, and a table of what is known of it."""
+def details(row: pd.Series, name: str, mark: Mark | None, spans: bool = False) -> str:
+    """A row of the results as a panel: picture, diff, and a table of what is known of it."""
     lines = [("file", _text(name)), ("label", _text(row["text"])), ("read", _text(row["prediction"]))]
     if mark:
         lines.append(("mark", _text(" ".join(filter(None, mark)))))
@@ -52,7 +53,7 @@ def details(row: pd.Series, name: str, mark: Mark | None, height: int = 96, span
         lines.append(("each", " &nbsp; ".join(map(_sureness, row["spans"]))))
     facts = "".join(f"<tr><td>{name}</td><td>{value}</td></tr>" for name, value in lines)
     return (
-        f'<div class="ok-facts"><div class="ok-picture">{picture_html(row, height, spans)}</div>'
+        f'<div class="ok-facts"><div class="ok-picture">{picture_html(row, 96, spans)}</div>'
         f"{diff_html(row['text'], row['prediction'])}<table>{facts}</table></div>"
     )
 

@@ -14,6 +14,7 @@ from IPython.display import display
 
 from ocrkit.browser_html import LOOK, details, tile, visible
 from ocrkit.error_table import KINDS, SHOW, SORTS, ErrorTable
+from ocrkit.gallery import picture_html
 from ocrkit.marks import MARKS
 
 #: Key -> what it does in the field `keys`.
@@ -48,6 +49,7 @@ class View:
                 w.HBox([self.split, self.column, self.value, self.confidence, self.reset], layout=row),
                 w.HBox([*self.pager, self.status, self.spans, self.enlarge, self.keys], layout=row),
                 self.message,
+                self.large,
                 w.HBox([left, right], layout=w.Layout(flex_flow="row wrap", align_items="flex-start")),
             ]
         )
@@ -107,18 +109,19 @@ class View:
         self.keys.tooltip = ", ".join(f"{key}: {meaning}" for key, meaning in KEYS.items())
         self.keys.layout.width = "250px"
         self.keys.observe(lambda change: self._type(change["new"]), "value")
-        self._card_html = [w.HTML() for _ in range(table.page_size)]
+        narrow = w.Layout(min_width="0", overflow="hidden")  # a long text must not widen its column
+        self._card_html = [w.HTML(layout=narrow) for _ in range(table.page_size)]
         self._card_button = [
             self._button("look", self._select, i, tip="select this image", layout={"width": "100%"})
             for i in range(table.page_size)
         ]
-        self._boxes = [w.VBox(list(pair)) for pair in zip(self._card_html, self._card_button)]
+        self._boxes = [w.VBox(list(pair), layout=narrow) for pair in zip(self._card_html, self._card_button)]
         columns = "repeat(auto-fill, minmax(170px, 1fr))"
         self.cards = w.GridBox(layout=w.Layout(grid_template_columns=columns, grid_gap="8px", width="100%"))
 
     def _build_detail(self, buttons: Mapping[str, Callable]) -> None:
         table = self.table
-        self.picture = w.HTML()
+        self.picture, self.large = w.HTML(), w.HTML()
         self.new_text = w.Text(description="new label", style={"description_width": "initial"})
         looks = {"fine": "success", "wrong label": "warning", "unreadable": "danger", "exclude": "danger"}
         self.marks = {
@@ -145,6 +148,7 @@ class View:
         # Shared layouts and styles: a widget a cell is enough for the page to draw.
         layout = w.Layout(width="40px", height="26px", margin="0", padding="0")
         self._shades = [w.ButtonStyle(button_color=f"rgba(213, 94, 0, {alpha})") for alpha in (0, 0.15, 0.3, 0.5, 0.7)]
+        self._chosen_look = w.ButtonStyle()
         self._cells = [[w.Button(layout=layout, style=self._shades[0]) for _ in range(_MATRIX)] for _ in range(_MATRIX)]
         for i, line in enumerate(self._cells):
             for j, cell in enumerate(line):
@@ -260,6 +264,7 @@ class View:
         table, position = self.table, self.table.selected
         self.detail.layout.visibility = "visible" if position is not None else "hidden"
         if position is None:
+            self.large.value = ""
             return
         row, mark = table.row(position), table.marks.get(position)
         if position != self._drawn:
@@ -272,7 +277,9 @@ class View:
             if self.on_select:
                 self._below(self.on_select)
         name = os.path.basename(table.marks.rows.names[position])
-        self.picture.value = details(row, name, mark, 240 if self.enlarge.value else 96, self.spans.value)
+        self.picture.value = details(row, name, mark, self.spans.value)
+        large = picture_html(row, 240, self.spans.value) if self.enlarge.value else ""
+        self.large.value = f'<div class="ok-picture">{large}</div>'
 
     def _draw_matrix(self) -> None:
         counts, chosen = self.table.confusions(_MATRIX), self.table.filters["pair"]
@@ -285,13 +292,13 @@ class View:
         for i, line in enumerate(self._cells):
             for j, cell in enumerate(line):
                 count = int(counts.iat[i, j]) if i < counts.shape[0] and j < counts.shape[1] else 0
-                cell.description, cell.disabled = f"{count:,}" if count else "", not count
-                cell.style = self._shades[-(-4 * count // top)]
-                cell.button_style = ""
-                if count:
-                    reference, prediction = counts.index[i], counts.columns[j]
-                    cell.tooltip = f"{visible(reference)} read as {visible(prediction)}: {count:,} times"
-                    cell.button_style = "primary" if (reference, prediction) == chosen else ""
+                # An empty description would leave the old number on the page.
+                cell.description, cell.disabled = f"{count:,}" if count else "\xa0", not count
+                pair = (counts.index[i], counts.columns[j]) if count else None
+                is_chosen = bool(count) and pair == chosen
+                cell.style = self._chosen_look if is_chosen else self._shades[-(-4 * count // top)]
+                cell.button_style = "primary" if is_chosen else ""
+                cell.tooltip = f"{visible(pair[0])} read as {visible(pair[1])}: {count:,} times" if count else ""
         self.any_pair.layout.visibility = "visible" if chosen else "hidden"
         shown = f"; now only {visible(chosen[0])} read as {visible(chosen[1])}" if chosen else ""
         self._matrix_note.value = (

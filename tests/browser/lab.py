@@ -117,7 +117,8 @@ def run_all(page, restart: bool = False) -> None:
         page.locator('.jp-Dialog button:has-text("Restart")').click()
     else:
         page.locator('.lm-Menu-itemLabel:text-is("Run All Cells")').click()
-    page.wait_for_function(
-        """() => { const marks = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]
-        .map(p => p.textContent); return marks.length && marks.every(m => /\\[\\d+\\]/.test(m)) }"""
-    )
+    prompts = "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"
+    done = r"prompt => /\[\d+\]/.test(prompt.textContent)"
+    # First the numbers of the run before go away, then those of this one come.
+    page.wait_for_function(f"() => !{prompts}.every({done})")
+    page.wait_for_function(f"() => {prompts}.every({done})")

@@ -51,7 +51,7 @@ def status(page, wanted):
 
 
 def press(page, name):
-    page.get_by_role("button", name=name, exact=True).click()
+    page.locator("button.jupyter-widgets", has_text=re.compile(rf"^\s*{name}\s*$")).click()
 
 
 def choose(page, name, value):
@@ -78,26 +78,25 @@ def use(page, shot):
     shot(page, "page_2_spans_enlarged")
 
     field(page, "text").fill("皖")
-    assert int(status(page, "page 1 of").split()[0]) < shown
+    assert int(status(page, rf"^(?!{shown} of)\d").split()[0]) < shown
     field(page, "text").fill("")
     status(page, start.split(" images")[0])
-    cell = page.locator(".widget-gridbox button:not([disabled])", has_text=re.compile(r"^\d+$")).first
-    images = int(cell.text_content())
-    cell.click()
-    assert int(status(page, f"^{images} of").split()[0]) == images
+    page.locator(".widget-gridbox button:not([disabled])", has_text=re.compile(r"^\d+$")).first.click()
+    assert 0 < int(status(page, rf"^(?!{shown} of)\d").split()[0]) < 5
+    page.get_by_text("now only").wait_for()
     page.wait_for_timeout(500)
     shot(page, "one_confusion")
     press(page, "reset")
     status(page, start.split(" images")[0])
     choose(page, "edit", "delete")
-    assert int(status(page, "page 1 of").split()[0]) < shown
+    assert int(status(page, rf"^(?!{shown} of)\d").split()[0]) < shown
     choose(page, "show", "all")
     choose(page, "edit", "any")
     status(page, r"^(\d+) of \1 ")
     press(page, "reset")
     status(page, start.split(" images")[0])
 
-    page.get_by_role("button", name="look").nth(3).click()
+    page.locator("button.jupyter-widgets", has_text="look").nth(3).click()
     page.wait_for_function("() => document.querySelectorAll('.ok-tile')[3].classList.contains('ok-chosen')")
     field(page, "new label").fill("皖A·1")
     press(page, "2 wrong label")
