@@ -19,6 +19,7 @@ LOOK = (
     + """<style>
 .ok-tile{font:13px/1.4 sans-serif;overflow:hidden;box-sizing:border-box;min-height:140px;
  width:100%;min-width:0}
+.widget-html-content:has(>.ok-tile){min-width:0;width:100%}
 .ok-tile img{max-width:100%!important;object-fit:contain;object-position:left}
 .ok-tile .ok-same{font-size:16px;margin:12px 0}
 .ok-chosen{outline:3px solid #0072b2;outline-offset:-3px}

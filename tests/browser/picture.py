@@ -15,7 +15,7 @@ from tests.browser import lab
 TARGET = lab.COURSE / "data" / "pictures" / "browser.png"
 CODE = """import ocrkit as ok
 results = ok.Recognizer.load("plates").read(ok.load_samples("plates"))
-ok.ErrorBrowser(results, alphabet="plates", page_size=9)"""
+ok.ErrorBrowser(results, alphabet="plates")"""
 
 
 def main() -> None:

@@ -66,16 +66,20 @@ def use(page, shot):
     """Filter, page, look, mark, undo and export, in a browser that shows the shipped plates; two marks stay."""
     start = status(page, r"of \d+ images · page 1")
     shown = int(start.split()[0])
-    assert page.locator(".ok-tile").count() == min(shown, 12) and shown > 12
+    assert page.locator(".ok-tile").count() == min(shown, 12) and shown > 4
     assert page.locator(".ok-tile img").first.evaluate("image => image.complete && image.naturalWidth > 30")
     shot(page, "first_paint")
 
+    choose(page, "show", "all")
+    status(page, r"^(\d+) of \1 images · page 1 ")
     page.locator('button[title="next page"]').click()
     status(page, "page 2")
     press(page, "spans")
     press(page, "enlarge")
     page.wait_for_timeout(500)
     shot(page, "page_2_spans_enlarged")
+    press(page, "reset")
+    status(page, start.split(" images")[0])
 
     field(page, "text").fill("皖")
     assert int(status(page, rf"^(?!{shown} of)\d").split()[0]) < shown
@@ -165,9 +169,35 @@ def test_notebook_05(tmp_path, shots, shot, monkeypatch):
 
 
 def test_report_page(tmp_path, shots, shot):
-    results = Recognizer.load("plates").read(load_samples("plates", split="test"))
-    path = report(results, tmp_path / "errors.html")
+    results = Recognizer.load("plates").read(load_samples("plates", split="test")).drop(columns="operations")
+    results.loc[0, ["text", "prediction"]] = [
+        '<img src=x onerror="document.title=1">',
+        "<script>document.title=1</script>",
+    ]
+    path = report(results, tmp_path / "errors.html", title="Errors of the test plates")
+    wrong = results["text"] != results["prediction"]
+
+    def shown():
+        return page.locator("#ok-cards > div:visible").count()
+
     with lab.browser_page(shots) as page:
         page.goto(path.as_uri())
-        wait(page, "output", f"{len(results)} of {len(results)} images")
+        n = len(results)
+        wait(page, "output", f"^{n} of {n} images")
         shot(page, "report")
+        page.locator("[name=state]").select_option("wrong")
+        wait(page, "output", f"^{wrong.sum()} of {n} images")
+        assert shown() == wrong.sum()
+        page.locator("[name=text]").fill("onerror")
+        wait(page, "output", f"^1 of {n} images")
+        assert shown() == 1 and '<img src=x onerror="' in page.locator("#ok-cards > div:visible").text_content()
+        page.get_by_text("reset").click()
+        wait(page, "output", f"^{n} of {n} images")
+        page.locator("[name=low]").fill("0.9")
+        wait(page, "output", f"^{(results['confidence'] >= 0.9).sum()} of {n} images")
+        page.locator("[name=kind]").select_option("delete")
+        page.locator("[name=low]").fill("0")
+        page.locator("[name=sort]").select_option("label")
+        wait(page, "output", rf"^\d of {n} images|^\d\d of {n} images")
+        shot(page, "report_filtered")
+        assert 0 < shown() < wrong.sum() and page.title() == "Errors of the test plates"
