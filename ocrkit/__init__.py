@@ -28,6 +28,17 @@ _HOME = {
     "assign_splits": "samples",
     "load_samples": "samples",
     "lint": "linting",
+    "confidently_wrong": "errors",
+    "confusion_matrix": "errors",
+    "confusions": "errors",
+    "label_losses": "errors",
+    "likely_mislabelled": "errors",
+    "most_confused": "errors",
+    "slices": "errors",
+    "top_losses": "errors",
+    "image_facts": "facts",
+    "near_duplicates": "facts",
+    "report": "error_page",
     "read_image": "images",
     "render_plate": "synth",
     "render_plates": "synth",
@@ -41,6 +52,8 @@ _HOME = {
     "lr_find": "training",
     "overfit_one_batch": "training",
     "Recognizer": "recognizer",
+    "ErrorBrowser": "browser",
+    "apply_changes": "marks",
 }
 __all__ = sorted(_HOME)
 

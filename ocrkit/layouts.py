@@ -50,14 +50,14 @@ def read_plates(folder: Path, files: list[str]) -> Iterator[dict]:
     """The label stands between the last `-` and the `.` of the name. Adds `province`, `length`, `kind`."""
     for file in files:
         row = {"image": folder / file, "text": "", "split": _split_of_path(folder.name, file)}
-        row.update(_plate_columns(""))
+        row.update(plate_columns(""))
         label = _plate_label(file)
         if not _is_image(file):
             yield {**row, "problem": "not an image file"}
         elif not label:
             yield {**row, "problem": "no label between the last '-' and the '.' of the name"}
         else:
-            yield {**row, "text": label, **_plate_columns(label)}
+            yield {**row, "text": label, **plate_columns(label)}
 
 
 def _plate_label(file: str) -> str:
@@ -65,7 +65,7 @@ def _plate_label(file: str) -> str:
     return label if dash else ""
 
 
-def _plate_columns(label: str) -> dict:
+def plate_columns(label: str) -> dict:
     text = normalize(label)
     province = text[0] if text and text[0] in PROVINCES else ""
     return {"province": province, "length": len(text), "kind": plate_kind(text) or ""}
@@ -108,7 +108,7 @@ def read_ccpd(folder: Path, files: list[str]) -> Iterator[dict]:
     for file in sorted(set(files) - set(lists)):
         path = PurePosixPath(file)
         split = official.get(file) or _split_of_path(folder.name, file)
-        row = {"image": folder / file, "text": "", "split": split, **_plate_columns("")}
+        row = {"image": folder / file, "text": "", "split": split, **plate_columns("")}
         row["part"] = path.parent.name or folder.name
         match = _CCPD_NAME.fullmatch(path.stem)
         if not _is_image(file):
@@ -140,7 +140,7 @@ def _ccpd_columns(match: re.Match) -> dict:
         if code >= len(table):
             return {**columns, "problem": f"character number {code} is not in CCPD's table of {len(table)}"}
     text = "".join(table[code] for code, table in zip(codes, tables, strict=True) if code < len(table) - 1)
-    return {**columns, "text": text, **_plate_columns(text)}
+    return {**columns, "text": text, **plate_columns(text)}
 
 
 # --- word lists: *.csv with file_name,text[,writer_id,split,...] ---

@@ -127,11 +127,16 @@ def _look(row) -> _Look:
             faults.append(("corners outside the image", f"{corners} in {size}"))
         if np.dot(x, np.roll(y, -1)) < np.dot(y, np.roll(x, -1)):
             faults.append(("corners in wrong order", f"{corners} do not run clockwise from top left"))
-    thumb = resize(crop, _THUMB).astype(np.float32).ravel()
+    return _Look(faults, digest, thumbnail(crop))
+
+
+def thumbnail(image: np.ndarray) -> np.ndarray | None:
+    """A grey image (H, W) as 16 x 48 numbers with mean 0 and length 1, for `near_pairs`; None for an even one."""
+    thumb = resize(image, _THUMB).astype(np.float32).ravel()
     thumb -= thumb.mean()
     norm = np.linalg.norm(thumb)
     # 16-bit floats: half the memory, and 200,000 thumbnails fit in 0.3 GB.
-    return _Look(faults, digest, (thumb / norm).astype(np.float16) if norm > 1 else None)
+    return (thumb / norm).astype(np.float16) if norm > 1 else None
 
 
 def _image_fault(path: str, error: Exception) -> tuple[str, str]:

@@ -29,7 +29,7 @@ PACKAGES = {
     "matplotlib": ("matplotlib", "all figures"),
     "safetensors": ("safetensors", "saving and loading models"),
     "tqdm": ("tqdm", "training and reading (they show progress bars)"),
-    "ipywidgets": ("ipywidgets", "progress bars in the notebook"),
+    "ipywidgets": ("ipywidgets", "the error browser of notebook 05, and progress bars"),
     "jiwer": ("jiwer", "the comparison with jiwer in notebook 04"),
     "nltk": ("nltk", "the comparison with nltk in notebook 04"),
     "evaluate": ("evaluate", "the Hugging Face metrics in notebook 04"),

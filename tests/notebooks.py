@@ -40,6 +40,8 @@ def run(path: Path) -> None:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", []):
             data = output.get("data", {})
+            # The state of widgets is not kept, so their view would be an error; the HTML beside it stays.
+            data.pop("application/vnd.jupyter.widget-view+json", None)
             if "image/png" in data:
                 data["image/png"] = shrink(data["image/png"])
     notebook.metadata.pop("widgets", None)

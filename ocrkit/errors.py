@@ -1,0 +1,223 @@
+"""Errors: views of the results table that say what goes wrong, where, and in which images.
+
+Each function takes the table of `Recognizer.read`, or any table with its columns `text`, `prediction` and
+`confidence`; texts are compared in NFC. Errors by place are `ocrkit.metrics.by_position`. Taught in notebook 05.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.nn.functional import ctc_loss
+
+from ocrkit.batches import pack
+from ocrkit.edits import Edit, align
+from ocrkit.metrics import paired_texts, score_by
+from ocrkit.recognizer import Recognizer
+from ocrkit.text import graphemes, normalize
+
+#: What counts as one symbol: unit -> how a text is split. "text" is for class names, right or wrong as a whole.
+UNITS = {"codepoint": list, "grapheme": graphemes, "text": lambda text: [text] if text else []}
+
+
+def _edits(results: pd.DataFrame, unit: str) -> Iterator[Edit]:
+    if unit not in UNITS:
+        raise ValueError(f"unit={unit!r}: it must be one of {', '.join(map(repr, UNITS))}")
+    _need(results, "text", "prediction")
+    split = UNITS[unit]
+    for reference, prediction in zip(*paired_texts(results["text"], results["prediction"]), strict=True):
+        if reference == prediction:  # most are, and need no table
+            yield from (Edit("equal", c, c, i, i) for i, c in enumerate(split(reference)))
+        else:
+            yield from align(split(reference), split(prediction))
+
+
+def _need(results: pd.DataFrame, *columns: str) -> None:
+    missing = [c for c in columns if c not in results]
+    if "loss" in missing:
+        raise ValueError("the table has no column 'loss'; add it: results.assign(loss=label_losses(reader, results))")
+    if missing:
+        raise ValueError(
+            f"the table has no column {', '.join(map(repr, missing))}; it has: {', '.join(map(str, results.columns))}"
+        )
+
+
+def confusions(results: pd.DataFrame, unit: str = "codepoint") -> pd.DataFrame:
+    """Count the edits of all images.
+
+    Args:
+        results: N rows with `text` and `prediction`.
+        unit: `"codepoint"`, `"grapheme"` (see `ocrkit.text.graphemes`), or `"text"`, the whole label as one symbol.
+
+    Returns:
+        A row a kind of edit, the most frequent first: `kind` (substitute, insert, delete), `reference`,
+        `prediction` (`""` for the one that is not there), `count`. By code points, the counts add up to the
+        edit distances of `cer`.
+
+    Raises:
+        ValueError: a column is missing, the table is empty, or there is no such unit.
+        TypeError: a text or prediction is not text.
+
+    Taught in notebook 05.
+    """
+    counts = Counter(edit[:3] for edit in _edits(results, unit) if edit.kind != "equal")
+    rows = [(*edit, n) for edit, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+    return pd.DataFrame(rows, columns=["kind", "reference", "prediction", "count"])
+
+
+def confusion_matrix(results: pd.DataFrame, unit: str = "codepoint", top: int | None = None) -> pd.DataFrame:
+    """Count which symbol was read as which, the right ones on the diagonal.
+
+    Args:
+        top: keep only the symbols that take part in the most errors, this many.
+
+    Returns:
+        A square table: rows are what is written, columns what was read. Row `""` counts insertions, column `""`
+        deletions, so all but the diagonal adds up to the edits, and the row of a symbol to its occurrences.
+
+    Raises as `confusions` does. Taught in notebook 05.
+    """
+    counts = Counter((edit.reference, edit.prediction) for edit in _edits(results, unit))
+    errors = Counter()
+    for (reference, prediction), n in counts.items():
+        errors.update({reference: n * (reference != prediction), prediction: n * (reference != prediction)})
+    symbols = sorted(errors)
+    if top is not None:
+        symbols = sorted(sorted(symbols, key=lambda symbol: -errors[symbol])[:top])
+    table = [[counts[reference, prediction] for prediction in symbols] for reference in symbols]
+    return pd.DataFrame(table, pd.Index(symbols, name="reference"), pd.Index(symbols, name="prediction"))
+
+
+def most_confused(results: pd.DataFrame, min_count: int = 2, unit: str = "codepoint") -> pd.DataFrame:
+    """Return the substitutions that occur at least `min_count` times, the most frequent first.
+
+    Returns:
+        Columns `reference`, `prediction`, `count`, `occurrences` (of the reference symbol in the labels) and
+        `rate`, their quotient.
+
+    Raises as `confusions` does. Taught in notebook 05.
+    """
+    table = confusions(results, unit)
+    table = table[(table["kind"] == "substitute") & (table["count"] >= min_count)].drop(columns="kind")
+    seen = Counter(symbol for text in results["text"] for symbol in UNITS[unit](normalize(text)))
+    occurrences = table["reference"].map(seen).astype(int)
+    return table.assign(occurrences=occurrences, rate=table["count"] / occurrences).reset_index(drop=True)
+
+
+def label_losses(recognizer: Recognizer, samples: pd.DataFrame, batch_size: int = 64) -> pd.Series:
+    """Compute the CTC loss of each label: how little the model believes that this text stands in this image.
+
+    Args:
+        recognizer: computes in evaluation mode.
+        samples: a samples or results table with `image` and `text`.
+
+    Returns:
+        N losses in nats (minus the log probability of the label), with the index of `samples`. It is inf where
+        the model cannot write the label (a character outside its alphabet, or too few time steps), and NaN where
+        the image cannot be read.
+
+    Taught in notebook 05.
+    """
+    _need(samples, "image", "text")
+    losses = np.full(len(samples), np.nan)
+    numbered = samples.assign(_row=np.arange(len(samples)))
+    for start in range(0, len(samples), 1024):  # bounds the memory of images and logits
+        packed = pack(numbered.iloc[start : start + 1024], recognizer.image_size, recognizer.mode)
+        rows = packed.samples["_row"].to_numpy()
+        known = [not recognizer.tokenizer.missing(text) for text in packed.texts]
+        losses[rows] = np.inf
+        if not any(known):
+            continue
+        packed = packed.keep(known)
+        log_probs = recognizer.logits(packed.images, batch_size).log_softmax(-1)
+        codes, lengths = recognizer.tokenizer.encode_batch(packed.texts)
+        targets = torch.tensor(codes, dtype=torch.long).reshape(len(codes), -1)
+        steps = torch.full((len(codes),), len(log_probs))
+        losses[rows[known]] = ctc_loss(log_probs, targets, steps, torch.tensor(lengths), reduction="none").numpy()
+    return pd.Series(losses, index=samples.index, name="loss")
+
+
+def top_losses(results: pd.DataFrame, k: int = 30, largest: bool = True) -> pd.DataFrame:
+    """Return the `k` rows with the largest (or smallest) `loss`, a column that `label_losses` makes.
+
+    Raises:
+        ValueError: the table has no column `loss`.
+
+    Taught in notebook 05.
+    """
+    _need(results, "loss")
+    return results.dropna(subset="loss").sort_values("loss", ascending=not largest, kind="stable").head(k)
+
+
+def confidently_wrong(results: pd.DataFrame, k: int = 30) -> pd.DataFrame:
+    """Return the `k` wrong readings of which the model was most sure. Taught in notebook 05."""
+    _need(results, "text", "prediction", "confidence")
+    wrong = results["text"].map(normalize) != results["prediction"].map(normalize)
+    return results[wrong].sort_values("confidence", ascending=False, kind="stable").head(k)
+
+
+def likely_mislabelled(results: pd.DataFrame, k: int = 50) -> pd.DataFrame:
+    """Return the `k` rows whose label is most likely wrong, with their `suspicion`, highest first.
+
+    Only readings that disagree with their label are suspects. Suspicion is loss x confidence: a high loss says
+    that the model does not believe the label, a high confidence that it believes in another text. So a dark picture
+    of which it believes nothing ranks low.
+
+    Raises:
+        ValueError: a column is missing; `label_losses` makes the column `loss`.
+
+    Taught in notebook 05.
+    """
+    _need(results, "loss")
+    wrong = confidently_wrong(results, len(results)).dropna(subset="loss")
+    suspicion = wrong["loss"] * wrong["confidence"].clip(lower=1e-12)  # an infinite loss stays infinite
+    return wrong.assign(suspicion=suspicion).sort_values("suspicion", ascending=False, kind="stable").head(k)
+
+
+def slices(results: pd.DataFrame, by: str | Sequence[str], bins: int = 4) -> pd.DataFrame:
+    """Score the results in slices; numbers with more than `bins` values are cut into `bins` parts of about one size.
+
+    Args:
+        by: a column or several, for instance those of `image_facts`.
+
+    Returns:
+        A row a slice: `by` (the column), `slice` (its value or range), then as `ocrkit.metrics.score_by`: `n`
+        images, accuracy and CER with their 95% intervals. Numbers go upward, other values by n. A range begins just
+        above its first number and holds its last.
+
+    Raises:
+        ValueError: a column is missing or the table is empty.
+
+    Taught in notebook 05.
+    """
+    names = [by] if isinstance(by, str) else list(by)
+    _need(results, "text", "prediction", *names)
+    tables = []
+    for name in names:
+        words, order = _words(results[name], bins)
+        table = score_by(results.assign(slice=words), "slice")
+        if order:
+            table = table.iloc[table["slice"].map(order.index).argsort()]
+        tables.append(table.assign(by=name))
+    table = pd.concat(tables, ignore_index=True)
+    return table[["by", *table.columns.drop("by")]]
+
+
+def _words(values: pd.Series, bins: int) -> tuple[list[str], list[str]]:
+    """Values or their ranges in words, and all words of numbers in their order ([] for other values)."""
+    numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if numeric and values.nunique() > bins:
+        values = pd.qcut(values, bins, duplicates="drop")
+        ranges = list(values.cat.categories)
+        for digits in range(3, 17):  # as few as tell the ranges apart
+            names = {r: f"{r.left:.{digits}g} to {r.right:.{digits}g}" for r in ranges}
+            if len(set(names.values())) == len(ranges):
+                break
+    else:
+        names = {value: f"{value:.15g}" if numeric else str(value) for value in values.dropna().unique()}
+        ranges = sorted(names) if numeric else []
+    return [names.get(value, "(missing)") for value in values], [*(names[r] for r in ranges), "(missing)"] * numeric
