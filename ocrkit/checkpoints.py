@@ -39,8 +39,11 @@ class Checkpoint:
 
 
 def best_epoch(history: list[dict]) -> dict:
-    """The row of the epoch with the lowest validation CER; among equal ones, with the lowest validation loss."""
-    return min(history, key=lambda row: (row["valid_cer"], row["valid_loss"]))
+    """The row of the epoch with the lowest validation CER; among equal ones the last.
+
+    A small validation set often cannot tell two epochs apart, and toward its end a run settles.
+    """
+    return min(history, key=lambda row: (row["valid_cer"], -row["epoch"]))
 
 
 def save_checkpoint(path: Path, state: Checkpoint, stepper: Stepper, schedule: LRScheduler | None) -> None:

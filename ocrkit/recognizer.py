@@ -125,12 +125,14 @@ class Recognizer:
         """
         packed = samples if isinstance(samples, Packed) else self._pack(samples)
         readings = self.decode(packed.images, packed.widths, batch_size)
-        table = packed.samples.assign(
-            prediction=[r.text for r in readings],
-            confidence=[r.confidence for r in readings],
-            spans=[r.spans for r in readings],
-            error="",
-        )
+        columns = {
+            "prediction": [r.text for r in readings],
+            "confidence": [r.confidence for r in readings],
+            "spans": [r.spans for r in readings],
+            "error": "",
+        }
+        # Made in one go: for a single image, `assign` would take as long as the model.
+        table = pd.DataFrame({**packed.samples, **columns}, index=packed.samples.index)
         if isinstance(samples, pd.DataFrame) and len(packed.rejected):
             lost = packed.rejected.rename(columns={"reason": "error"})
             lost = lost.assign(prediction="", confidence=0.0, spans=[[] for _ in range(len(lost))])

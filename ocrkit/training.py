@@ -196,7 +196,8 @@ def _progress(items, label: str) -> tqdm:
 
 
 def _out_of_patience(state: Checkpoint, recipe: Recipe) -> bool:
-    return 0 < recipe.patience <= state.epoch - state.best_epoch
+    improved = min(state.history, key=lambda row: row["valid_cer"], default={"epoch": 0})["epoch"]
+    return 0 < recipe.patience <= state.epoch - improved
 
 
 def lr_find(

@@ -41,7 +41,7 @@ ROWS = {
     "sharpening, noise, JPEG": ("sharpen", "noise", "jpeg"),
     "all of them": INGREDIENTS,
 }
-START, STEP = 16_000, 20_000  # rendered plates for the common start, and for each row
+START, STEP = 12_000, 12_000  # rendered plates for the common start, and for each row
 RECIPE = Recipe(epochs=1, batch_size=64, learning_rate=2e-3, augment="none")
 
 

@@ -77,10 +77,10 @@ def _exam(results: dict) -> str:
 def _growth(results: dict) -> str:
     rows = [
         [f"{int(n):,}", f"{r['packing_s']:.1f} s", f"{r['opening_s']:.1f} s", f"{r['loading_s']:.1f} s",
-         f"{r['epoch_s']:.0f} s", f"{r['disk_mb']:,.0f} MB", f"{r['memory_mb']:,.0f} MB"]
+         f"{r['images_per_second']:,.0f}", f"{r['disk_mb']:,.0f} MB", f"{r['memory_mb']:,.0f} MB"]
         for n, r in results["growth"].items()
     ]  # fmt: skip
-    head = ["images", "pack once", "open again", "load an epoch", "train an epoch", "on disk", "most memory"]
+    head = ["images", "pack once", "open again", "load an epoch", "training images a second", "on disk", "most memory"]
     return _table(head, rows)
 
 
