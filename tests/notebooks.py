@@ -22,14 +22,14 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb")) + sorted(FOLDER.glob("solutions/*.ipy
 
 
 def shrink(png: str) -> str:
-    """A base64 PNG with 256 colors, where that is smaller and nobody sees it (mean error below 0.7 of 255)."""
+    """A base64 PNG with 256 colors, where that is smaller and nobody sees it (mean error below 1 of 255)."""
     full = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
     small = full.quantize(256, dither=Image.Dither.NONE)
     error = np.abs(np.asarray(small.convert("RGB"), dtype=int) - np.asarray(full)).mean()
     file = io.BytesIO()
     small.save(file, "PNG", optimize=True)
     text = base64.b64encode(file.getvalue()).decode()
-    return text if error < 0.7 and len(text) < len(png) else png
+    return text if error < 1 and len(text) < len(png) else png
 
 
 def run(path: Path) -> None:
