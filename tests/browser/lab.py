@@ -111,24 +111,14 @@ def open_notebook(page, address: str) -> None:
 
 def run_all(page, restart: bool = False) -> None:
     """Run all cells, after a restart of the kernel if wanted, and wait until the last one is done."""
-    from playwright.sync_api import TimeoutError as PlaywrightTimeout
-
+    page.locator('.lm-MenuBar-itemLabel:text-is("Run")').click()
+    if restart:
+        page.locator('.lm-Menu-itemLabel:text-is("Restart Kernel and Run All Cells…")').click()
+        page.locator('.jp-Dialog button:has-text("Restart")').click()
+    else:
+        page.locator('.lm-Menu-itemLabel:text-is("Run All Cells")').click()
     prompts = "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"
     done = r"prompt => /\[\d+\]/.test(prompt.textContent)"
-    started = f"() => {prompts}.some(prompt => prompt.textContent.includes('*')) || {prompts}.every({done})"
-    for attempt in range(3):
-        page.locator('.lm-MenuBar-itemLabel:text-is("Run")').click()
-        if restart:
-            page.locator('.lm-Menu-itemLabel:text-is("Restart Kernel and Run All Cells…")').click()
-            page.locator('.jp-Dialog button:has-text("Restart")').click()
-            # The numbers of the run before go away first.
-            page.wait_for_function(f"() => !{prompts}.every({done})")
-            break
-        page.locator('.lm-Menu-itemLabel:text-is("Run All Cells")').click()
-        try:  # JupyterLab drops the order where the notebook's session is not ready yet, though its kernel is idle
-            page.wait_for_function(started, timeout=5000)
-            break
-        except PlaywrightTimeout:
-            if attempt == 2:
-                raise
+    # First the numbers of the run before go away, then those of this one come.
+    page.wait_for_function(f"() => !{prompts}.every({done})")
     page.wait_for_function(f"() => {prompts}.every({done})")
