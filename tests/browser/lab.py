@@ -22,7 +22,9 @@ PATIENCE = 60_000  # milliseconds; a busy machine is slow, not wrong
 
 
 def missing() -> str:
-    """What these tests lack on this machine, or ""."""
+    """What these tests lack on this machine, or "". They take minutes and a quiet machine, so they are asked for."""
+    if not os.environ.get("OCRKIT_BROWSER"):
+        return "set OCRKIT_BROWSER=1 to run the tests in a real browser"
     try:
         import playwright.sync_api  # noqa: F401
     except ImportError:
