@@ -9,6 +9,7 @@ from html import escape
 
 import pandas as pd
 
+from ocrkit import diffs
 from ocrkit.gallery import STYLE, diff_html, picture_html
 from ocrkit.marks import Mark
 from ocrkit.text import normalize
@@ -61,9 +62,7 @@ def details(row: pd.Series, name: str, mark: Mark | None, spans: bool = False) -
 
 def visible(character: str) -> str:
     """A character for the eye: nothing is `∅`, a space is `␣`, what cannot be printed is shown by its number."""
-    if character in ("", " "):
-        return "␣" if character else "∅"
-    return character if character.isprintable() else character.encode("unicode_escape").decode()
+    return diffs.visible(character) or "∅"
 
 
 def _text(text: str) -> str:

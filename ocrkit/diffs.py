@@ -66,10 +66,11 @@ def diff_html(reference: str, prediction: str) -> str:
 
 def _columns(reference: str, prediction: str) -> list[tuple[str, str, str]]:
     edits = align(graphemes(normalize(reference)), graphemes(normalize(prediction)))
-    return [(e.kind, _visible(e.reference), _visible(e.prediction)) for e in edits]
+    return [(e.kind, visible(e.reference), visible(e.prediction)) for e in edits]
 
 
-def _visible(cluster: str) -> str:
+def visible(cluster: str) -> str:
+    """A grapheme cluster for the eye: a space is `␣`, what cannot be printed is shown by its number."""
     if cluster == " ":
         return "␣"
     return cluster if any(map(str.isprintable, cluster)) else cluster.encode("unicode_escape").decode()

@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ocrkit.batches import pack
+from ocrkit.batches import Batch, pack
 from ocrkit.images import augment, augmentation, read_sample
 from ocrkit.metrics import cer, wilson_interval
 from ocrkit.models import CRNN
@@ -82,6 +82,16 @@ def small_steps(folder: Path) -> dict:
     return speeds
 
 
+def train_on(run, batches: Iterable[Batch]) -> tuple[float, float, Batch]:
+    """Train on `batches`: images a second, the most memory held in MB, and the last batch."""
+    started, n, most = time.perf_counter(), 0, 0.0
+    for batch in batches:
+        run(batch)
+        n += len(batch.texts)
+        most = max(most, own_memory())
+    return n / (time.perf_counter() - started), most, batch
+
+
 def training(folder: Path, name: str, steps: int) -> dict:
     """Training images a second with loading and without, best of three times `steps` batches, and the most memory."""
     samples = rendered_files(4096, folder)
@@ -92,16 +102,10 @@ def training(folder: Path, name: str, steps: int) -> dict:
     run(next(batches))  # warm up
     most, with_loading, alone = 0.0, [], []
     for _ in range(3):
-        started, n = time.perf_counter(), 0
-        for batch in islice(batches, steps):
-            run(batch)
-            n += len(batch.texts)
-            most = max(most, own_memory())
-        with_loading.append(n / (time.perf_counter() - started))
-        started = time.perf_counter()
-        for _ in range(steps):
-            run(batch)
-        alone.append(steps * len(batch.texts) / (time.perf_counter() - started))
+        speed, held, batch = train_on(run, islice(batches, steps))
+        with_loading.append(speed)
+        alone.append(train_on(run, [batch] * steps)[0])
+        most = max(most, held)
     speeds = {"images_per_second": max(with_loading), "without_loading": max(alone)}
     return {**speeds, "memory_mb": most, "batch": run.batch_size}
 
@@ -205,18 +209,13 @@ def growth(folder: Path, n: int) -> dict:
     packed_store(samples, store, SIZE)
     packing, memory_packing = time.perf_counter() - started, own_memory()
     started = time.perf_counter()
-    run, most = Laptop(samples, store), 0.0
+    run = Laptop(samples, store)
     opening = time.perf_counter() - started
     started = time.perf_counter()
     for _ in run.batches():
         pass
     loading = time.perf_counter() - started
-    started, seen = time.perf_counter(), 0
-    for batch in islice(run.batches(), 40):
-        run(batch)
-        seen += len(batch.texts)
-        most = max(most, own_memory())
-    speed = seen / (time.perf_counter() - started)
+    speed, most, _ = train_on(run, islice(run.batches(), 40))
     size = sum(f.stat().st_size for f in store.iterdir()) / 1e6
     return {
         "packing_s": packing, "opening_s": opening, "loading_s": loading, "images_per_second": speed,
@@ -230,15 +229,9 @@ def anatomy(folder: Path) -> dict:
     speeds = {}
 
     def add(what: str, run, steps: int) -> None:
-        batches, best = run.batches(), 0.0
+        batches = run.batches()
         run(next(batches))
-        for _ in range(3):
-            started, n = time.perf_counter(), 0
-            for batch in islice(batches, steps):
-                run(batch)
-                n += len(batch.texts)
-            best = max(best, n / (time.perf_counter() - started))
-        speeds[what] = best
+        speeds[what] = max(train_on(run, islice(batches, steps))[0] for _ in range(3))
 
     add("VGG system: decode each epoch, float32", system("vgg", files, folder), 1)
     slow = system("vgg", files, folder)

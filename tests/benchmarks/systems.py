@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from ocrkit.batches import Batch, Mixed, collate, loader, set_epoch
+from ocrkit.batches import Batch, collate, loader, set_epoch
 from ocrkit.images import augmentation
 from ocrkit.models import CRNN
 from ocrkit.recipes import find_recipe
@@ -116,7 +116,7 @@ class Laptop:
         self.batch_size = self.recipe.batch_size
         self.recognizer = Recognizer.create(device="cpu")
         self.packed = packed_store(samples, store, SIZE)
-        self.loader = loader(Mixed([self.packed]), self.recognizer.tokenizer, self.batch_size, seed=0)
+        self.loader = loader(self.packed, self.recognizer.tokenizer, self.batch_size, seed=0)
         self.stepper = Stepper(self.recognizer, self.recipe)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.stepper.optimizer, self.recipe.learning_rate, total_steps=self.recipe.epochs * len(self.loader)
