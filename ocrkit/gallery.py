@@ -184,7 +184,7 @@ def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.
         if not rows:
             continue
         row, shown = rows.pop(0), texts.pop(0)
-        shown_as = ["".join(_in_words(c) if c in missing else c for c in t) or "(nothing)" for t in shown]
+        shown_as = ["".join(in_words(c) if c in missing else c for c in t) or "(nothing)" for t in shown]
         if any(unicodedata.bidirectional(c) in ("R", "AL") for t in shown for c in t):
             shown_as = [f"\u200e{t}\u200e" for t in shown_as]  # left-to-right marks keep the order of the parts
         title = " / ".join(shown_as)
@@ -230,7 +230,8 @@ def _characters(file: str) -> frozenset[str]:
         return frozenset()
 
 
-def _in_words(character: str) -> str:
+def in_words(character: str) -> str:
+    """A character that a font lacks: its province in English, or its number."""
     return f"[{PROVINCE_NAMES.get(character, f'U+{ord(character):04X}')}]"
 
 
