@@ -34,7 +34,8 @@ class Recipe:
     # Data: the command line reads these, `fit` is given its data ready.
     samples: tuple[str, ...] = ()  # sample sets or folders, of which the train and valid splits are used
     repeat: int = 1  # how often each of those images counts in an epoch
-    rendered: int = 0  # rendered plates beside them
+    rendered: int = 0  # rendered images beside them
+    renderer: str = "plates"  # of what: "plates" or "look-alikes"
     start: str = ""  # a model to go on from; empty starts anew
 
     alphabet: str = "plates"
@@ -60,6 +61,7 @@ class Recipe:
             "schedule": ("one-cycle", "plateau", "constant"),
             "amp": ("auto", "off", "bf16", "fp16"),
             "mode": ("RGB", "L"),
+            "renderer": ("plates", "look-alikes"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:

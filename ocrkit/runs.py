@@ -25,7 +25,7 @@ from ocrkit.samples import assign_splits, load_samples
 from ocrkit.stores import packed_store, rendered_store
 from ocrkit.training import fit
 
-#: Rendered plates that stand in for a validation set where a recipe has no other samples.
+#: Rendered images that stand in for a validation set where a recipe has no other samples.
 RENDERED_VALID = 400
 
 
@@ -51,7 +51,8 @@ def recipe_data(recipe: Recipe, stores: str | Path) -> tuple[Mixed, Packed, list
         return packed_store(part, Path(stores, f"{Path(where).name}-{split}-{shape}-{place}"), *form)
 
     def rendered(n: int, seed: int) -> Packed:
-        return rendered_store(n, seed, Path(stores, f"rendered-{n}-{seed}-{shape}"), *form)
+        folder = Path(stores, f"rendered-{recipe.renderer}-{n}-{seed}-{shape}")
+        return rendered_store(n, seed, folder, *form, recipe.renderer)
 
     trains, valids, repeats, lines = [], [], [], []
     for where in recipe.samples:
@@ -63,12 +64,12 @@ def recipe_data(recipe: Recipe, stores: str | Path) -> tuple[Mixed, Packed, list
     if recipe.rendered:
         trains.append(rendered(recipe.rendered, recipe.seed))
         repeats.append(1)
-        lines.append(f"{recipe.rendered} rendered plates for training (seed {recipe.seed})")
+        lines.append(f"{recipe.rendered} rendered {recipe.renderer} for training (seed {recipe.seed})")
     if not trains:
         raise ValueError("the recipe names no data: set samples=FOLDER, or rendered=20000 to render plates")
     if not valids:
         valids.append(rendered(RENDERED_VALID, recipe.seed + 1_000_000))
-        lines.append(f"{RENDERED_VALID} rendered plates for validation (seed {recipe.seed + 1_000_000})")
+        lines.append(f"{RENDERED_VALID} rendered {recipe.renderer} for validation (seed {recipe.seed + 1_000_000})")
     return Mixed(trains, repeats), concatenate(valids), lines
 
 
@@ -101,7 +102,9 @@ def run_recipe(recipe: Recipe, run_dir: str | Path, resume: bool = False, comman
         "data": lines,
         "recipe": dataclasses.asdict(recipe),
         "best": {name: best[name] for name in ("epoch", "valid_cer", "valid_accuracy")},
-        "tests": [t for where in dict.fromkeys((*recipe.samples, "plates")) if (t := split_figures(recognizer, where))],
+        "tests": [
+            t for where in dict.fromkeys((*recipe.samples, recipe.renderer)) if (t := split_figures(recognizer, where))
+        ],
     }
     write_json(run_dir / "run.json", facts)
     with atomic(run_dir / "README.md") as path:
@@ -146,7 +149,7 @@ Made on {facts["date"]} in {facts["seconds"] / 60:.0f} minutes on {facts["device
 
 ## Figures
 Measured on test splits, whose texts are in no training or validation image; with 95% intervals.
-`plates` is the shipped sample of rendered plates.
+`{facts["recipe"]["renderer"]}` is the shipped sample of rendered images.
 
 | samples | images | exact match | CER |
 |---|---|---|---|

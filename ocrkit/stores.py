@@ -22,9 +22,11 @@ from PIL import Image
 
 from ocrkit.batches import Packed, pack, pack_arrays
 from ocrkit.files import write_json
-from ocrkit.synth import plates, render_plates
+from ocrkit.synth import plates, render_lines, render_plates
 
 _FORMAT = "ocrkit store 1"
+#: What can be rendered -> how: a function of n, seed, size, workers and the number of the first image.
+RENDERERS = {"plates": render_plates, "look-alikes": render_lines}
 CHUNK = 8192  # images that are in memory at a time while a store is made
 
 
@@ -56,16 +58,25 @@ def packed_store(
 
 
 def rendered_store(
-    n: int, seed: int, folder: str | Path, size: tuple[int, int] = (32, 128), mode: str = "RGB"
+    n: int,
+    seed: int,
+    folder: str | Path,
+    size: tuple[int, int] = (32, 128),
+    mode: str = "RGB",
+    renderer: str = "plates",
 ) -> Packed:
-    """`n` freshly rendered plates kept in `folder`, made anew only when a number or the renderer has changed."""
-    renderer = [hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(Path(plates.__file__).parent.glob("*.*"))]
-    source = _digest("rendered", n, seed, size, mode, renderer)
+    """`n` freshly rendered images kept in `folder`, made anew only when a number or the code has changed.
+
+    Args:
+        renderer: a key of `RENDERERS`.
+    """
+    code = [hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(Path(plates.__file__).parent.glob("*.*"))]
+    source = _digest("rendered", renderer, n, seed, size, mode, code)
 
     def chunks():
         for first in range(0, n, CHUNK):
             count = min(CHUNK, n - first)
-            images, table = render_plates(count, seed, size, os.cpu_count() or 1, first)
+            images, table = RENDERERS[renderer](count, seed, size, os.cpu_count() or 1, first)
             if mode == "L":
                 images = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in images])
             yield pack_arrays(images, table.assign(image=[f"rendered {seed}/{first + i}" for i in range(count)]))

@@ -1,7 +1,7 @@
-"""Maintainer's command behind `make sample`: rebuild the glyph atlas and the shipped sample of plates.
+"""Maintainer's command behind `make sample`: rebuild the glyph atlases and the shipped samples.
 
-`python -m ocrkit.synth` needs the fonts that `atlas.py` names. With `--keep-atlas` it only draws the sample
-and needs none. With `--describe` it prints the sample's counts and leaves everything as it is.
+`python -m ocrkit.synth` needs the fonts that `atlas.py` and `faces.py` name. With `--keep-atlas` it only draws the
+samples and needs none. With `--describe` it prints the samples' counts and leaves everything as it is.
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ import pandas as pd
 from PIL import Image
 
 from ocrkit.synth.atlas import build_atlas
+from ocrkit.synth.faces import build_faces
+from ocrkit.synth.lines import write_lines
 from ocrkit.synth.plates import PLATE_COLORS, write_plates
-from ocrkit.text import PROVINCES
+from ocrkit.text import PROVINCES, brothers
 
 SAMPLE = Path(__file__).parents[2] / "data" / "samples" / "plates"
 #: part -> (number of images, seed)
 PARTS = {"train": (400, 1), "test": (100, 2)}
+LINES = SAMPLE.with_name("look-alikes")
+LINE_PARTS = {"train": (1600, 1), "test": (400, 2)}
 
 
 def write_sample(folder: Path) -> pd.DataFrame:
@@ -52,23 +56,41 @@ def describe(samples: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def describe_lines(samples: pd.DataFrame) -> str:
+    """The same for the lines of look-alikes."""
+    alike, lines = brothers(), []
+    for split, part in samples.groupby("split", sort=False):
+        characters = "".join(part.text)
+        counts = pd.Series(list(characters)).value_counts()
+        size = sum(Path(f).stat().st_size for f in part.image)
+        lines.append(
+            f"{split}: {len(part)} lines, {part.text.nunique()} texts, {part.face.nunique()} faces; {len(characters)} "
+            f"characters, {sum(c in alike for c in characters)} of them look-alikes; {len(counts)} different ones, "
+            f"{counts.min()} to {counts.max()} each; {size / 1000:.0f} kB"
+        )
+    return "\n".join(lines)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m ocrkit.synth", description=__doc__.splitlines()[0])
-    parser.add_argument("--keep-atlas", action="store_true", help="use the atlas as it is; needs no fonts")
-    parser.add_argument("--describe", action="store_true", help="print the sample's counts and write nothing")
+    parser.add_argument("--keep-atlas", action="store_true", help="use the atlases as they are; needs no fonts")
+    parser.add_argument("--describe", action="store_true", help="print the samples' counts and write nothing")
     options = parser.parse_args(arguments)
     if options.describe:
         with tempfile.TemporaryDirectory() as folder:
-            print(describe(write_sample(Path(folder))))
+            print(describe(write_sample(Path(folder, "plates"))))
+            print(describe_lines(write_lines(Path(folder, "look-alikes"), LINE_PARTS)))
         return 0
     if not options.keep_atlas:
         try:
             build_atlas()
+            build_faces()
         except FileNotFoundError as error:
-            print(f"{error}; or pass --keep-atlas to draw with the atlas as it is", file=sys.stderr)
+            print(f"{error}; or pass --keep-atlas to draw with the atlases as they are", file=sys.stderr)
             return 1
     print(describe(write_sample(SAMPLE)))
+    print(describe_lines(write_lines(LINES, LINE_PARTS)))
     return 0
 
 

@@ -1,0 +1,215 @@
+"""Draws short lines of text in which look-alike characters stand: 未 and 末, 己, 已 and 巳, 0, O and D.
+
+No word helps to tell them apart, as each character is drawn by chance: the shape alone decides. Only numpy, Pillow,
+pandas and the faces of `lines_atlas.png` are needed. Taught in notebook 07.
+"""
+
+from __future__ import annotations
+
+import csv
+import multiprocessing
+import shutil
+from collections.abc import Mapping
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageFilter
+
+from ocrkit.synth.degrade import BICUBIC, BILINEAR
+from ocrkit.synth.degrade import degrade as spoil
+from ocrkit.synth.faces import CELL, load_faces
+from ocrkit.text import LOOK_ALIKES, UNLIKE, normalize, quote
+
+SIZE = (32, 160)  # height and width in pixels of a line by default
+#: Of `degrade.DEGRADATIONS`, what happens on the road only, or wipes thin strokes off white paper.
+UNFIT = ("dirt", "occlusion", "night", "motion_blur", "overexposure", "glare")
+
+
+def random_line_text(rng: np.random.Generator) -> str:
+    """Three to six characters, of which three in five look like another one; all groups are equally likely."""
+    text = ""
+    for _ in range(rng.integers(3, 7)):
+        among = LOOK_ALIKES[rng.integers(len(LOOK_ALIKES))] if rng.random() < 0.6 else UNLIKE
+        text += among[rng.integers(len(among))]
+    return text
+
+
+def random_face(rng: np.random.Generator, split: str = "train") -> tuple[str, str]:
+    """A face for the Chinese characters of a line and one for its letters and digits, which often is the same.
+
+    Raises:
+        ValueError: `split` is not "train" or "test".
+    """
+    names = load_faces()[1]
+    if split not in names:
+        raise ValueError(f'split={split!r}: the fonts are parted into "train" and "test"')
+    chinese = names[split]["chinese"][rng.integers(len(names[split]["chinese"]))]
+    other = names[split]["latin"][rng.integers(len(names[split]["latin"]))]
+    return chinese, other if rng.random() < 0.5 else chinese
+
+
+def render_line(
+    text: str,
+    face: tuple[str, str] | None = None,
+    rng: np.random.Generator | int | None = None,
+    degrade: bool = True,
+    size: tuple[int, int] = SIZE,
+    split: str = "train",
+) -> np.ndarray:
+    """Draw one line and return it as uint8 (H, W, 3).
+
+    Args:
+        text: characters of the alphabet `look-alikes`.
+        face: what `random_face` gives; drawn from the fonts of `split` by default.
+        rng: source of all chance, a numpy Generator or a seed. The same state gives the same pixels.
+        degrade: False draws black on white, straight, as it left the press.
+        size: height and width of the result. The line keeps its proportions and stands on the ground around it.
+
+    Raises:
+        ValueError: the text is empty, or a face or one of its characters is not in the atlas.
+
+    Taught in notebook 07.
+    """
+    rng = np.random.default_rng(rng)
+    ink = _ink(normalize(text), face or random_face(rng, split))
+    if not degrade:
+        mask = _place(Image.fromarray(ink), size, None)
+        return np.repeat(255 - mask[..., None], 3, axis=2)
+    if rng.random() < 0.5:
+        ink = _reweigh(ink, rng)
+    # As the camera saw it, a little smaller or larger than asked for.
+    height = int(rng.integers(24, 41))
+    mask = _place(Image.fromarray(ink), (height, round(height * size[1] / size[0])), rng)
+    image = spoil(_print(mask, rng), rng, without=UNFIT)
+    if image.shape[:2] != tuple(size):
+        image = np.asarray(Image.fromarray(image).resize(size[::-1], BILINEAR))
+    return image
+
+
+def render_lines(
+    n: int, seed: int = 0, size: tuple[int, int] = SIZE, workers: int = 0, first: int = 0, split: str = "train"
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Draw `n` random lines in the fonts of `split`; line i depends on `seed` and i alone.
+
+    Args:
+        size: height and width of all images.
+        workers: processes that share the work; 0 or 1 does it here.
+        first: number of the first line, to go on where another call ended.
+
+    Returns:
+        `(images, table)`: images uint8 (n, H, W, 3), and a table with the columns `text`, `face` and `split`.
+
+    Taught in notebook 07.
+    """
+    job, numbers = partial(_numbered, seed=seed, size=tuple(size), split=split), range(first, first + n)
+    if workers > 1:
+        with multiprocessing.Pool(workers) as pool:
+            rows = pool.map(job, numbers, chunksize=64)
+    else:
+        rows = [job(i) for i in numbers]
+    images = np.stack([r[2] for r in rows]) if rows else np.zeros((0, *size, 3), np.uint8)
+    return images, pd.DataFrame([r[:2] for r in rows], columns=["text", "face"]).assign(split=split)
+
+
+def write_lines(folder: str | Path, parts: Mapping[str, tuple[int, int]]) -> pd.DataFrame:
+    """Write a set of lines as `folder/train/00001.jpg` and so on, with their labels in `folder/metadata.csv`.
+
+    Args:
+        parts: split -> (number of images, seed). No text comes twice.
+
+    Returns:
+        A samples table: `image` (absolute path), `text`, `split`, `face`.
+    """
+    folder, used, rows = Path(folder).resolve(), set(), []
+    for split, (n, seed) in parts.items():
+        shutil.rmtree(folder / split, ignore_errors=True)
+        (folder / split).mkdir(parents=True)
+        i = written = 0
+        while written < n:
+            text, face, image = _numbered(i, seed, SIZE, split)
+            i += 1
+            if text in used:
+                continue
+            used.add(text)
+            written += 1
+            name = f"{split}/{written:05d}.jpg"
+            Image.fromarray(image).save(folder / name, quality=85)
+            rows.append((name, text, split, face))
+    with open(folder / "metadata.csv", "w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([("file_name", "text", "split", "face"), *rows])
+    table = pd.DataFrame(rows, columns=["image", "text", "split", "face"])
+    return table.assign(image=[str(folder / name) for name in table["image"]])
+
+
+def _numbered(i: int, seed: int, size: tuple[int, int], split: str) -> tuple[str, str, np.ndarray]:
+    rng = np.random.default_rng([seed, i])
+    text, face = random_line_text(rng), random_face(rng, split)
+    return text, face[0], render_line(text, face, rng, size=size)
+
+
+def _ink(text: str, face: tuple[str, str]) -> np.ndarray:
+    """The line as ink, uint8 (40, W): Chinese characters of one width, letters and digits as wide as they are."""
+    glyphs = load_faces()[0]
+    if unknown := [name for name in face if name not in glyphs]:
+        raise ValueError(f"no face is named {unknown[0]!r}; there are: {', '.join(glyphs)}")
+    if not text:
+        raise ValueError("there is no text to draw: give at least one character")
+    parts = []
+    for c in text:
+        glyph = glyphs[face[1] if c.isascii() else face[0]].get(c)
+        if glyph is None:
+            raise ValueError(f"label {text!r} has {quote(c)}, which the face {face[0]!r} lacks; leave it out")
+        columns = np.flatnonzero(glyph.max(axis=0)) if c.isascii() else _columns(face[0])
+        parts.append(np.pad(glyph[:, columns[0] : columns[-1] + 1], ((0, 0), (2, 2) if c.isascii() else (1, 1))))
+    return np.concatenate(parts, axis=1)
+
+
+@cache
+def _columns(face: str) -> np.ndarray:
+    """Columns of a cell in which some Chinese character of the face has ink: narrow faces are set closer."""
+    return np.flatnonzero(np.max([g for c, g in load_faces()[0][face].items() if not c.isascii()], axis=(0, 1)))
+
+
+def _reweigh(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Make all strokes a little bolder or finer, as more or less ink does: blur and cut off at another height."""
+    table = np.clip((np.arange(256) - rng.uniform(85, 165)) * 2 + 128, 0, 255)
+    blurred = Image.fromarray(np.pad(ink, 2)).filter(ImageFilter.GaussianBlur(0.8))
+    return np.asarray(blurred.point(table.astype(int).tolist()))[2:-2, 2:-2]
+
+
+def _place(ink: Image.Image, size: tuple[int, int], rng: np.random.Generator | None) -> np.ndarray:
+    """Put the line on an empty ground of `size`; with `rng` of varied size, place, width, slant and turn."""
+    (w, h), (height, width) = ink.size, size
+    scale = min(0.84 * height / CELL, 0.96 * width / w)
+    across, slant, turn, free = 1.0, 0.0, 0.0, np.array([0.5, 0.5])
+    if rng is not None:
+        scale *= rng.uniform(0.78, 1.08)
+        across = rng.uniform(0.88, 1.08)
+        slant = rng.normal(0, 0.1) if rng.random() < 0.4 else 0.0
+        turn, free = np.radians(rng.normal(0, 0.8)), rng.uniform(0, 1, 2)
+    across = min(across, 0.98 * width / (w * scale))
+    forward = scale * np.array([[across, -slant], [0, 1]])
+    forward = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ forward
+    room = np.array([width, height]) - np.array([w * scale * across, h * scale])
+    center = np.array([width, height]) / 2 + (free - 0.5) * np.maximum(room, 0)
+    # Drawn twice as large and halved, so that thin strokes are not lost between two pixels.
+    inverse = np.linalg.inv(2 * forward)
+    offset = np.array([w, h]) / 2 - inverse @ (2 * center)
+    numbers = (inverse[0, 0], inverse[0, 1], offset[0], inverse[1, 0], inverse[1, 1], offset[1])
+    large = ink.transform((2 * width, 2 * height), Image.Transform.AFFINE, numbers, BICUBIC)
+    return np.asarray(large.reduce(2))
+
+
+def _print(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Ink of some color on a ground of some other, which shades from one side to the other: uint8 (H, W, 3)."""
+    height, width = mask.shape
+    light, dark = rng.uniform(165, 250) + rng.normal(0, 5, 3), rng.uniform(5, 90) + rng.normal(0, 8, 3)
+    if rng.random() < 0.15:  # a sign or a screen: colored ground, light letters
+        light, dark = rng.uniform(10, 110, 3), rng.uniform(200, 250) + rng.normal(0, 6, 3)
+    slope = rng.normal(0, 14, 2)
+    shade = slope[0] * np.linspace(-1, 1, width)[None, :] + slope[1] * np.linspace(-1, 1, height)[:, None]
+    ground = light + shade[..., None] + rng.normal(0, rng.uniform(0, 5), (height, width, 1))
+    ink = mask[..., None] / 255.0
+    return np.clip(ground * (1 - ink) + dark * ink, 0, 255).astype(np.uint8)
