@@ -52,6 +52,8 @@ def save_checkpoint(path: Path, state: Checkpoint, stepper: Stepper, schedule: L
     tensors = {f"model.{name}": t for name, t in stepper.model.state_dict().items()}
     tensors |= {f"best.{name}": t for name, t in state.best.items()}
     tensors |= {f"optimizer.{i}.{name}": t for i, slot in saved["state"].items() for name, t in slot.items()}
+    if stepper.extra is not None:
+        tensors |= {f"extra.{name}": t for name, t in stepper.extra.state_dict().items()}
     meta = {
         "recipe": state.recipe,
         "alphabet": state.alphabet,
@@ -92,11 +94,13 @@ def load_checkpoint(path: Path, fresh: Checkpoint, stepper: Stepper, schedule: L
             f"{path} is of another recipe ({'; '.join(differ)}); use another run folder, or the old settings"
         )
 
-    parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}, "extra": {}}
     for name, tensor in tensors.items():
         part, _, rest = name.partition(".")
         parts[part][rest] = tensor
     stepper.model.load_state_dict(parts["model"])
+    if stepper.extra is not None:
+        stepper.extra.load_state_dict(parts["extra"])
     slots: dict[int, dict[str, Tensor]] = {}
     for name, tensor in parts["optimizer"].items():
         index, _, key = name.partition(".")

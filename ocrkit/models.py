@@ -165,6 +165,19 @@ class CRNN(nn.Module):
         """`(N, C, H, W)` float images to `(T, N, K)` float32 logits."""
         return self.classifier(self.sequence(images)).float()
 
+    @property
+    def feature_size(self) -> int:
+        """D, the number of inputs of the last linear layer."""
+        return self.classifier[-1].in_features
+
+    def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """`forward`, and with it what the last linear layer sees: `(T, N, D)` and `(T, N, K)`, both float32.
+
+        Taught in notebook 07.
+        """
+        features = self.classifier[:-1](self.sequence(images))
+        return features.float(), self.classifier[-1](features).float()
+
 
 def _init_resnet(module: nn.Module) -> None:
     """The start values of the ResNet plate system."""

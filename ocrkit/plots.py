@@ -5,6 +5,7 @@ Taught in notebook 03.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 
 import pandas as pd
@@ -26,29 +27,38 @@ def plot_history(history: pd.DataFrame) -> Figure:
     return figure
 
 
-class LivePlot:
-    """Pass it to `fit` as `on_epoch`: redraws the curves in the notebook's output after each epoch.
-
-    Outside a notebook it prints one line an epoch instead.
-    """
+class LiveFigure:
+    """A figure in a notebook's output that is drawn over again, in the same place."""
 
     def __init__(self):
         self._display = None
 
-    def __call__(self, history: pd.DataFrame) -> None:
+    def show(self, draw: Callable[[], Figure]) -> bool:
+        """Show the figure that `draw` gives; False, and nothing is drawn, outside of a notebook."""
         try:
             from IPython import get_ipython
             from IPython.display import Image, display
         except ImportError:
             get_ipython = lambda: None  # noqa: E731
         if get_ipython() is None:
-            print_epoch(history)
-            return
-        picture = Image(_png(plot_history(history)))
+            return False
+        picture = Image(_png(draw()))
         if self._display is None:
             self._display = display(picture, display_id=True)
         else:
             self._display.update(picture)
+        return True
+
+
+class LivePlot(LiveFigure):
+    """Pass it to `fit` as `on_epoch`: redraws the curves in the notebook's output after each epoch.
+
+    Outside a notebook it prints one line an epoch instead.
+    """
+
+    def __call__(self, history: pd.DataFrame) -> None:
+        if not self.show(lambda: plot_history(history)):
+            print_epoch(history)
 
 
 def print_epoch(history: pd.DataFrame) -> None:

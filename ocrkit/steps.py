@@ -45,21 +45,30 @@ def keep_memory() -> bool:
     return bool(mallopt and mallopt(mmap_threshold, 1 << 30) and mallopt(trim_threshold, 2**31 - 1))
 
 
-def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def _optimizer(model: nn.Module, recipe: Recipe, extra: nn.Module | None) -> torch.optim.Optimizer:
+    groups = [{"params": list(model.parameters())}]
+    if learned := list(extra.parameters()) if extra is not None else []:
+        groups.append({"params": learned, "weight_decay": 0.0})  # decay would pull centers to the origin
     if recipe.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), recipe.learning_rate)
-    return torch.optim.AdamW(model.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+        return torch.optim.Adam(groups, recipe.learning_rate)
+    return torch.optim.AdamW(groups, recipe.learning_rate, weight_decay=recipe.weight_decay)
 
 
 class Stepper:
     """One training step, shared by `fit`, `lr_find` and `overfit_one_batch`: model, loss, optimizer, precision.
 
     Call it with a `Batch`; it returns the batch's loss (a tensor, so that nothing waits for the device).
+
+    Args:
+        extra: a loss that is added to CTC in training, such as `centers.AlignedLoss`: a module that is called with
+            features `(T, N, D)`, logits `(T, N, K)`, targets `(N, L)` and lengths `(N,)` and gives one number. What it
+            has in parameters is learned too.
     """
 
-    def __init__(self, recognizer: Recognizer, recipe: Recipe):
+    def __init__(self, recognizer: Recognizer, recipe: Recipe, extra: nn.Module | None = None):
         self.model, self.device, self.clip_norm = recognizer.model, recognizer.device, recipe.clip_norm
-        self.optimizer = _optimizer(self.model, recipe)
+        self.extra = None if extra is None else extra.to(self.device).train()
+        self.optimizer = _optimizer(self.model, recipe, self.extra)
         self.augmentation = augmentation(recipe.augment)
         self.dtype = autocast_dtype(self.device, recipe.amp)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
@@ -67,14 +76,19 @@ class Stepper:
         self.criterion = nn.CTCLoss(blank=0, zero_infinity=True)
 
     def loss(self, batch: Batch) -> Tensor:
-        """The mean CTC loss of a batch, augmented if the model is in training mode."""
+        """The mean CTC loss of a batch; if the model is in training mode, of augmented images and with `extra`."""
         images = batch.images.to(self.device, non_blocking=True)
         if self.model.training:
             images = augment(images, self.augmentation)
+        extra = self.extra if self.model.training else None
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-            logits = self.model(normalize_images(images))
-        steps = torch.full((logits.shape[1],), logits.shape[0])
-        return self.criterion(logits.float().log_softmax(-1), batch.targets.to(self.device), steps, batch.lengths)
+            if extra is None:
+                logits = self.model(normalize_images(images))
+            else:
+                features, logits = self.model.features_and_logits(normalize_images(images))
+        targets, steps = batch.targets.to(self.device), torch.full((logits.shape[1],), logits.shape[0])
+        loss = self.criterion(logits.float().log_softmax(-1), targets, steps, batch.lengths)
+        return loss if extra is None else loss + extra(features, logits, targets, batch.lengths)
 
     def __call__(self, batch: Batch) -> Tensor:
         loss = self.loss(batch)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
 from tqdm.auto import tqdm
 
@@ -91,6 +92,8 @@ def fit(
     run_dir: str | Path | None = None,
     resume: bool = False,
     on_epoch: Callable[[pd.DataFrame], None] | None = None,
+    extra: nn.Module | None = None,
+    on_step: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
     """Train with CTC and leave the weights of the best epoch (see `checkpoints.best_epoch`) in `recognizer`.
 
@@ -100,6 +103,9 @@ def fit(
         resume: go on from the checkpoint in `run_dir`, if there is one. The weights at the end are
             those of a run that was never stopped.
         on_epoch: called with the history after each epoch, for instance `plots.LivePlot()`.
+        extra: a loss that is added to CTC, see `steps.Stepper`. It is changed in place; its state is in the checkpoint,
+            and `train_loss` has it in it, `valid_loss` never.
+        on_step: called with the number of steps taken, from 1, after each; for instance `center_tracking.Tracker`.
 
     Returns:
         The history, a row an epoch: `epoch` (from 1), `train_loss`, `valid_loss`, `valid_cer`,
@@ -124,9 +130,10 @@ def fit(
     run_dir = Path(run_dir) if run_dir else None
     keep_memory()
     batches = loader(train, recognizer.tokenizer, recipe.batch_size, recipe.seed)
-    stepper = Stepper(recognizer, recipe)
+    stepper = Stepper(recognizer, recipe, extra)
     schedule = _schedule(stepper.optimizer, recipe, recipe.epochs * len(batches))
-    state = Checkpoint(recipe=dataclasses.asdict(recipe), alphabet=recognizer.tokenizer.alphabet)
+    settings = dataclasses.asdict(recipe) | {"extra": extra and " ".join(repr(extra).split())}
+    state = Checkpoint(recipe=settings, alphabet=recognizer.tokenizer.alphabet)
     if run_dir:
         with atomic(run_dir / "set_aside.csv") as path:
             lost.to_csv(path, index=False)
@@ -136,7 +143,7 @@ def fit(
     history = pd.DataFrame(state.history)
     try:
         while state.epoch < recipe.epochs and not _out_of_patience(state, recipe):
-            row = _train_epoch(stepper, schedule, batches, state.epoch, recipe)
+            row = _train_epoch(stepper, schedule, batches, state.epoch, recipe, on_step)
             row |= validate(recognizer, stepper, valid, recipe.batch_size)
             if isinstance(schedule, ReduceLROnPlateau):
                 schedule.step(row["valid_accuracy"])
@@ -163,18 +170,26 @@ def fit(
 
 
 def _train_epoch(
-    stepper: Stepper, schedule: LRScheduler | None, batches, epoch: int, recipe: Recipe
+    stepper: Stepper,
+    schedule: LRScheduler | None,
+    batches,
+    epoch: int,
+    recipe: Recipe,
+    on_step: Callable[[int], None] | None,
 ) -> dict[str, float]:
     # All that is random in an epoch hangs on (seed, epoch), so a resumed run repeats it exactly.
     torch.manual_seed(recipe.seed * 100_003 + epoch)
     set_epoch(batches, epoch)
     stepper.model.train()
     started, losses, seen = time.perf_counter(), [], 0
-    for batch in _progress(batches, f"epoch {epoch + 1}/{recipe.epochs}"):
+    steps = enumerate(_progress(batches, f"epoch {epoch + 1}/{recipe.epochs}"), epoch * len(batches) + 1)
+    for step, batch in steps:
         losses.append(stepper(batch) * len(batch.texts))
         seen += len(batch.texts)
         if isinstance(schedule, OneCycleLR):
             schedule.step()
+        if on_step:
+            on_step(step)
     loss = torch.stack(losses).sum().item() / seen
     if not math.isfinite(loss):
         raise FloatingPointError(

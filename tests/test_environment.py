@@ -31,7 +31,7 @@ def test_conda_installs_this_package_with_all_that_learners_and_tests_need(conda
     (line,) = from_pip
     editable, folder, extras = re.fullmatch(r"(-e) (\.)\[([\w,]+)\]", line).groups()
     assert (editable, folder) == ("-e", ".")
-    assert sorted(extras.split(",")) == sorted(set(EXTRAS) - {"bench"})  # `make bench` installs its own
+    assert sorted(extras.split(",")) == sorted(set(EXTRAS) - {"bench", "tensorboard"})  # for those who want them
     assert conda["name"] == PROJECT["name"]
 
 
