@@ -57,11 +57,11 @@ def center_distances(
     for c in found.classes.unique().tolist():
         here = found.classes == c
         features = found.features[here]
-        part = pd.DataFrame({"own": (features - known[c]).norm(dim=1)}, index=here.nonzero()[:, 0].tolist())
+        part = pd.DataFrame({"own": (features - known[c]).norm(dim=1).tolist()}, index=here.nonzero()[:, 0].tolist())
         others = [t for t in alike.get(text[c], "") if t in code]
         if others:
             away, which = torch.cdist(features, torch.stack([known[code[t]] for t in others])).min(1)
-            part = part.assign(brother=away, nearest=[others[k] for k in which.tolist()])
+            part = part.assign(brother=away.tolist(), nearest=[others[k] for k in which.tolist()])
         parts.append(part)
     table = table.join(pd.concat(parts)).reindex(
         columns=["image", "text", "own", "brother", "nearest", "margin", "confidence"]

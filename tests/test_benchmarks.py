@@ -1,7 +1,11 @@
+import json
+import types
+
 import pytest
 import torch
 
 import ocrkit as ok
+from tests.benchmarks import center_report, centers
 from tests.benchmarks.lprnet import LPRNet
 from tests.benchmarks.measures import own_memory, per_second
 from tests.benchmarks.report import END, START, draw, seconds_to, write_readme
@@ -68,3 +72,56 @@ def test_each_system_trains_and_reads(tmp_path, name):
 def test_measuring_tools():
     assert per_second(10, lambda: None) > 0
     assert own_memory() > 10
+
+
+def center_runs():
+    def run(variant, seed, exact, alike):
+        return {"variant": variant, "seed": seed, "accuracy": exact, "look_alikes": alike, "confused": 0.05}
+
+    runs = [run("plain CTC", 0, 0.6, 0.8), run("plain CTC", 1, 0.7, 0.9)]
+    runs += [run("center 0.01", 0, 0.65, 0.85), run("center 0.01", 1, 0.69, 0.92), run("focal CTC", 0, 0.5, 0.7)]
+    settings, start = {"test": 100, "epochs": 1, "train": 10}, {"accuracy": 0.5, "look_alikes": 0.6}
+    return {"runs": runs, "step_ms": {"plain CTC": 20.0, "center 0.01": 25.0}, "settings": settings, "start": start}
+
+
+def test_center_table_compares_each_seed_with_its_own_plain_run(tmp_path):
+    row = center_report.table(center_runs()).set_index("variant").loc["center 0.01"]
+    assert (row.seeds, row.cost) == (2, 1.25)
+    assert (row.accuracy, row.accuracy_gain, row.accuracy_least, row.accuracy_most) == pytest.approx((67, 2, -1, 5))
+    assert (row.look_alikes_least, row.look_alikes_most) == pytest.approx((2, 5))
+    text = center_report.markdown(center_runs())
+    assert "| center 0.01 | 2 | 67.0 ± 2.8 | +2.00 (-1.00 to +5.00) | 88.5 ± 4.9 | +3.50 (+2.00 to +5.00) |" in text
+    left, right = center_report.figure(center_runs()).axes
+    assert [t.get_text() for t in left.get_yticklabels()] == ["center 0.01", "focal CTC"]
+
+
+def test_center_experiment_runs_goes_on_and_refuses_other_settings(tmp_path, capsys):
+    sizes = {"train": 24, "test": 8, "epochs": 1, "start-train": 8, "start-epochs": 1, "rounds": 1}
+    words = [f"--{name}={n}" for name, n in sizes.items()]
+    words += ["--results", tmp_path / "centers.json", "--picture", tmp_path / "a.png", "--folder", tmp_path / "runs"]
+    run = lambda *more: centers.main([str(w) for w in (*words, *more)])  # noqa: E731
+    run("--seeds", 1, "--only", "plain CTC;center 0.01, random")
+    first = json.loads((tmp_path / "centers.json").read_text())["look-alikes"]
+    assert [(r["variant"], r["seed"]) for r in first["runs"]] == [("plain CTC", 0), ("center 0.01, random", 0)]
+    assert set(first["step_ms"]) == {"plain CTC", "center 0.01, random"} and len(first["alignments"]) == 3
+    run("--seeds", 2, "--only", "plain CTC")
+    second = json.loads((tmp_path / "centers.json").read_text())["look-alikes"]
+    assert second["runs"][:2] == first["runs"] and second["runs"][2]["seed"] == 1
+    assert (tmp_path / "centers.md").read_text(encoding="utf-8").count("\n|") == 4 and (tmp_path / "a.png").exists()
+    with pytest.raises(SystemExit, match="pass the same, or another --results"):
+        run("--epochs", 2)
+    with pytest.raises(SystemExit, match="no variant is named 'magic'; there are: plain CTC; center 0.001"):
+        run("--only", "magic")
+    run("--draw")
+    assert "center 0.01, random" in capsys.readouterr().out
+
+
+def test_reading_of_look_alikes_is_counted_by_character():
+    class Reader:
+        def decode(self, images, batch_size):
+            return [types.SimpleNamespace(text=t) for t in ("8A", "B", "00", "X")]
+
+    test = types.SimpleNamespace(texts=["BA", "B8", "0O", "X"], images=None)
+    found = centers.read_test(Reader(), test, ("8B", "0O"))
+    assert found["accuracy"] == 0.25 and found["look_alikes"] == pytest.approx(2 / 5)
+    assert found["confused"] == pytest.approx(2 / 5)
