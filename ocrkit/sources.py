@@ -46,12 +46,12 @@ SOURCES = {
     source.name: source
     for source in (
         Source("plates", "rendered Chinese license plates, shipped", shipped="data/samples/plates"),
-        Source("look-alikes", "rendered lines of look-alike characters, shipped", shipped="data/samples/look-alikes"),
         Source(
             "ccpd",
             "Chinese City Parking Dataset (CCPD2019, CCPD2020): photos of cars with plates",
             homepage="https://github.com/detectRecog/CCPD",
         ),
+        Source("look-alikes", "rendered lines of look-alike characters, shipped", shipped="data/samples/look-alikes"),
     )
 }
 

@@ -244,17 +244,15 @@ def extra_of(kind, recognizer):
     return {
         "moving": lambda: AlignedLoss(CenterLoss(k, d), 0.01, "forced", warmup=5),
         "learned": lambda: AlignedLoss(CenterLoss(k, d, "learned"), 0.01, "frames"),
-        "contrastive": lambda: AlignedLoss(SupervisedContrastive(), 0.1),
         "margin": lambda: AlignedLoss(AdditiveMargin(k, d), 0.1),
         "focal": FocalCTC,
-        "smoothing": LabelSmoothing,
     }[kind]()
 
 
-@pytest.mark.parametrize("kind", ["moving", "learned", "contrastive", "margin", "focal", "smoothing"])
+@pytest.mark.parametrize("kind", ["moving", "learned", "margin", "focal"])
 def test_a_stopped_run_goes_on_to_the_same_weights_and_centers(tmp_path, kind):
-    recipe = dataclasses.replace(RECIPE, epochs=2)
-    train, valid = bars(40), bars(8, seed=1)
+    recipe = dataclasses.replace(RECIPE, epochs=2, batch_size=8)
+    train, valid = bars(24), bars(8, seed=1)
     whole = reader()
     extra = extra_of(kind, whole)
     start = {k: v.clone() for k, v in extra.state_dict().items()}
@@ -345,12 +343,12 @@ def test_brothers():
 
 
 def test_tracker_measures_every_so_many_steps_and_changes_nothing(tmp_path):
-    recipe = dataclasses.replace(RECIPE, epochs=2)
+    recipe = dataclasses.replace(RECIPE, epochs=2, batch_size=8)
     plain, tracked = reader(), reader()
-    fit(plain, bars(48), bars(8), recipe)
+    fit(plain, bars(24), bars(8), recipe)
     loss = CenterLoss(tracked.tokenizer.num_classes, tracked.model.feature_size)
     tracker = Tracker(tracked, bars(12, seed=3), groups=("17", "38"), every=2, keep=(0, 3))
-    fit(tracked, bars(48), bars(8), recipe, on_step=tracker)
+    fit(tracked, bars(24), bars(8), recipe, on_step=tracker)
     assert same(weights(plain), weights(tracked))
     table = tracker.table
     assert table.step.tolist() == [0, 2, 4, 6] and sorted(tracker.maps) == [0, 3]

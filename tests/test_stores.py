@@ -128,7 +128,7 @@ def test_rendered_plates_are_those_of_render_plates(tmp_path, monkeypatch):
     kept = rendered_store(10, 4, tmp_path / "store", (16, 64))
     images, table = render_plates(10, 4, (16, 64))
     assert np.array_equal(kept.images.permute(0, 2, 3, 1), images) and kept.texts == table.text.tolist()
-    monkeypatch.setattr(stores, "render_plates", None)  # it must not be called again
+    monkeypatch.setitem(stores.RENDERERS, "plates", None)  # it must not be called again
     assert rendered_store(10, 4, tmp_path / "store", (16, 64)).texts == kept.texts
     with pytest.raises(TypeError):
         rendered_store(10, 5, tmp_path / "store", (16, 64))

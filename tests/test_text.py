@@ -29,7 +29,7 @@ plate_texts = st.text(PLATES.alphabet, max_size=12)
 
 def test_classes_of_the_two_plate_systems():
     assert (BLANK, OOV, PAD) == (0, 1, 2)
-    sizes = {"digits": 10, "plates": 73, "plates-resnet": 66, "plates-vgg": 67}
+    sizes = {"digits": 10, "plates": 73, "plates-resnet": 66, "plates-vgg": 67, "look-alikes": 100}
     assert {name: len(alphabet) for name, alphabet in ALPHABETS.items()} == sizes
     for name, size in sizes.items():
         tokenizer = Tokenizer.from_name(name)
