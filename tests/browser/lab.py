@@ -107,22 +107,21 @@ def open_notebook(page, address: str) -> None:
     """Open a notebook and wait until its kernel answers."""
     page.goto(address)
     page.wait_for_selector(".jp-Notebook .jp-Cell")
-    page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel")
-    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.ready")
+    page.wait_for_function(f"() => {_KERNEL}")
     page.keyboard.press("Control+b")  # the file list
 
 
-#: Runs all cells by JupyterLab's own command, which says when the last one is done and whether all went well.
-#: It is given only once the kernel has answered: JupyterLab drops an order that comes sooner without a word.
-RUN = """async restart => {
-    const app = window.jupyterapp, {sessionContext} = app.shell.currentWidget;
-    if (restart) await sessionContext.session.kernel.restart();
-    await sessionContext.session.kernel.requestKernelInfo();
-    return await app.commands.execute("notebook:run-all-cells");
-}"""
+_KERNEL = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
 
 
 def run_all(page, restart: bool = False) -> None:
-    """Run all cells, after a restart of the kernel if wanted, and wait until the last one is done."""
-    if not page.evaluate(RUN, restart):
+    """Run all cells, after a restart of the kernel if wanted, and wait until the last one is done.
+
+    By JupyterLab's own command, which says whether all went well. It is given only once the kernel is connected:
+    an order that comes sooner is dropped without a word.
+    """
+    if restart:
+        page.evaluate(f"() => {_KERNEL}.restart()")
+    page.wait_for_function(f"() => {_KERNEL}.connectionStatus === 'connected'")
+    if not page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')"):
         raise AssertionError("a cell failed; failure.png shows it")
