@@ -4,33 +4,12 @@ import re
 from html import unescape
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 import ocrkit as ok
 from ocrkit import explain, gallery, heatmaps
-
-
-@pytest.fixture(scope="module")
-def plates():
-    return ok.load_samples("plates").head(4)
-
-
-@pytest.fixture(scope="module")
-def reader():
-    return ok.Recognizer.load("plates", device="cpu")
-
-
-@pytest.fixture(scope="module")
-def packed(plates):
-    return ok.pack(plates)
-
-
-@pytest.fixture(scope="module")
-def found(reader, plates):
-    return ok.character_maps(reader, plates.iloc[0])
 
 
 def test_a_notebook_shows_figures_before_pyplot_was_used(reader, plates, found):
