@@ -25,6 +25,7 @@ from ocrkit.diffs import DIFF_STYLE, diff_html
 from ocrkit.diffs import diff_text as diff_text
 from ocrkit.edits import edit_distance
 from ocrkit.images import ImageError, read_sample, resize
+from ocrkit.plots import Picture
 from ocrkit.text import PROVINCE_NAMES, normalize, quote
 
 #: Goes once on every page that shows cards. The colors are see-through: they work on light and dark grounds.
@@ -178,13 +179,13 @@ def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.
             "fonts-noto-cjk, and restart), or pass font='a font file', or use gallery.cards, which needs none."
         )
     lines = -(-max(len(rows), 1) // columns)
-    drawing = Figure(figsize=(2.6 * columns, 1.3 * lines), layout="constrained")
+    drawing = Picture(figsize=(2.6 * columns, 1.3 * lines), layout="constrained")
     for axes in drawing.subplots(lines, columns, squeeze=False).flat:
         axes.set_axis_off()
         if not rows:
             continue
         row, shown = rows.pop(0), texts.pop(0)
-        shown_as = ["".join(_in_words(c) if c in missing else c for c in t) or "(nothing)" for t in shown]
+        shown_as = ["".join(in_words(c) if c in missing else c for c in t) or "(nothing)" for t in shown]
         if any(unicodedata.bidirectional(c) in ("R", "AL") for t in shown for c in t):
             shown_as = [f"\u200e{t}\u200e" for t in shown_as]  # left-to-right marks keep the order of the parts
         title = " / ".join(shown_as)
@@ -230,7 +231,8 @@ def _characters(file: str) -> frozenset[str]:
         return frozenset()
 
 
-def _in_words(character: str) -> str:
+def in_words(character: str) -> str:
+    """A character that a font lacks: its province in English, or its number."""
     return f"[{PROVINCE_NAMES.get(character, f'U+{ord(character):04X}')}]"
 
 

@@ -10,6 +10,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from ocrkit.hooks import observed
+
 BACKBONES = ("light", "vgg", "resnet")
 
 
@@ -177,8 +179,11 @@ def _init_resnet(module: nn.Module) -> None:
 _SHOWN = (nn.Conv2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.LSTM, nn.Linear)
 
 
-def _trace(model: CRNN) -> list[tuple[str, nn.Module, tuple, tuple]]:
-    """(name, module, input shape, output shape) of each layer with weights or a window, in order of use."""
+def _trace(model: CRNN, layer: str | None = None) -> list[tuple[str, nn.Module, tuple, tuple]]:
+    """(name, module, input shape, output shape) of each layer with weights or a window, and `layer`, in order of use.
+
+    A container comes after its parts.
+    """
     steps, handles, device = [], [], next(model.parameters()).device
 
     def note(name):
@@ -188,15 +193,13 @@ def _trace(model: CRNN) -> list[tuple[str, nn.Module, tuple, tuple]]:
 
         return hook
 
-    training = model.training
     try:
         for name, module in model.named_modules():
-            if isinstance(module, _SHOWN):
+            if isinstance(module, _SHOWN) or name == layer:
                 handles.append(module.register_forward_hook(note(name)))
-        with torch.no_grad():
-            model.eval()(torch.zeros(1, model.in_channels, *model.image_size, device=device))
+        with observed(model), torch.no_grad():
+            model(torch.zeros(1, model.in_channels, *model.image_size, device=device))
     finally:
-        model.train(training)
         for handle in handles:
             handle.remove()
     return steps
@@ -216,24 +219,38 @@ def summary(model: CRNN) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["layer", "kind", "output", "parameters"])
 
 
-def receptive_field(model: CRNN) -> pd.DataFrame:
+def receptive_field(model: CRNN, layer: str | None = None, axis: str = "columns") -> pd.DataFrame:
     """Which pixel columns of the input each time step can see through the convolutions.
+
+    Args:
+        layer: dotted name; the places of its output are meant instead of the time steps.
+        axis: `"columns"` or `"rows"` of the image.
 
     Returns a row a time step: `step`, `start` and `end` (pixel columns, end excluded, cut to the
     image), `center`. The LSTM after it mixes all steps; this is where a step looks first.
     Found by pushing intervals of columns through each window: output i of a layer with kernel k,
-    stride s and padding p covers inputs `i*s - p .. i*s - p + k - 1`. Taught in notebook 03.
+    stride s and padding p covers inputs `i*s - p .. i*s - p + k - 1`. Taught in notebooks 03 and 06.
+
+    Raises:
+        ValueError: the model has no such layer, or there is no such axis.
     """
-    width = model.image_size[1]
-    start, end = list(range(width)), list(range(1, width + 1))
-    for name, module, shape_in, shape_out in _trace(model):
-        if "shortcut" in name or isinstance(module, (nn.LSTM, nn.Linear)):
+    if axis not in ("columns", "rows"):
+        raise ValueError(f'axis={axis!r}: it must be "columns" or "rows"')
+    k = -1 if axis == "columns" else -2
+    steps = _trace(model, layer)
+    names = [name for name, *_ in steps]
+    if layer is not None and layer not in names:
+        raise ValueError(f"the model has no layer {layer!r} that a forward pass uses; see summary(model)")
+    size = model.image_size[k]
+    start, end = list(range(size)), list(range(1, size + 1))
+    for name, module, shape_in, shape_out in steps[: names.index(layer) + 1 if layer else None]:
+        if "shortcut" in name or isinstance(module, (nn.LSTM, nn.Linear)) or not isinstance(module, _SHOWN):
             continue
-        n_in, n_out = shape_in[-1], shape_out[-1]
+        n_in, n_out = shape_in[k], shape_out[k]
         if isinstance(module, nn.AdaptiveAvgPool2d):
             windows = [(i * n_in // n_out, -(-(i + 1) * n_in // n_out) - 1) for i in range(n_out)]
         else:
-            kernel, stride, padding = (_last(v) for v in (module.kernel_size, module.stride, module.padding))
+            kernel, stride, padding = (_side(v, k) for v in (module.kernel_size, module.stride, module.padding))
             windows = [(i * stride - padding, i * stride - padding + kernel - 1) for i in range(n_out)]
         start = [start[max(first, 0)] for first, _ in windows]
         end = [end[min(last, n_in - 1)] for _, last in windows]
@@ -241,5 +258,5 @@ def receptive_field(model: CRNN) -> pd.DataFrame:
     return table.assign(center=(table.start + table.end) / 2)
 
 
-def _last(value: int | tuple) -> int:
-    return value if isinstance(value, int) else value[-1]
+def _side(value: int | tuple, k: int) -> int:
+    return value if isinstance(value, int) else value[k]

@@ -1,4 +1,6 @@
-"""Plots of a training run. Each function returns the matplotlib figure and shows nothing by itself.
+"""Plots of a training run, and `Picture`, the figure that all plots of ocrkit are.
+
+Each function returns the matplotlib figure and shows nothing by itself.
 
 Taught in notebook 03.
 """
@@ -11,9 +13,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 
-def plot_history(history: pd.DataFrame) -> Figure:
+class Picture(Figure):
+    """A figure that a notebook shows even before pyplot was used, which is when figures get their display."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = BytesIO()
+        self.savefig(buffer, format="png", dpi=80)
+        return buffer.getvalue()
+
+
+def plot_history(history: pd.DataFrame) -> Picture:
     """Draw what `fit` returned: the losses on the left; CER and accuracy on the validation set on the right."""
-    figure = Figure(figsize=(9, 3), layout="constrained")
+    figure = Picture(figsize=(9, 3), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(history["epoch"], history["train_loss"], "o-", label="training")
     left.plot(history["epoch"], history["valid_loss"], "o-", label="validation")
@@ -44,7 +55,7 @@ class LivePlot:
         if get_ipython() is None:
             print_epoch(history)
             return
-        picture = Image(_png(plot_history(history)))
+        picture = Image(plot_history(history)._repr_png_())
         if self._display is None:
             self._display = display(picture, display_id=True)
         else:
@@ -61,15 +72,9 @@ def print_epoch(history: pd.DataFrame) -> None:
     )
 
 
-def _png(figure: Figure) -> bytes:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=80)
-    return buffer.getvalue()
-
-
 def plot_lr_find(found: pd.DataFrame) -> Figure:
     """Draw what `lr_find` returned: loss against learning rate, with the suggestion marked."""
-    figure = Figure(figsize=(5, 3), layout="constrained")
+    figure = Picture(figsize=(5, 3), layout="constrained")
     axes = figure.subplots()
     axes.plot(found["learning_rate"], found["loss"], color="0.8", label="each step")
     axes.plot(found["learning_rate"], found["smooth"], label="smoothed")
