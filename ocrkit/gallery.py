@@ -47,6 +47,9 @@ class Gallery:
     def _repr_html_(self) -> str:
         return self.html
 
+    def __repr__(self) -> str:
+        return "a Gallery, which a notebook shows as HTML"  # no address: outputs stay the same from run to run
+
     def __str__(self) -> str:
         return self.html
 
