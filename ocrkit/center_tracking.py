@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from ocrkit.batches import Packed
 from ocrkit.centers import Aligned, collect
-from ocrkit.plots import LiveFigure
+from ocrkit.plots import LiveFigure, Picture
 from ocrkit.recognizer import Recognizer
 from ocrkit.text import LOOK_ALIKES, Tokenizer, brothers
 
@@ -149,9 +148,9 @@ class Tracker(LiveFigure):
         }
 
 
-def plot_distances(table: pd.DataFrame) -> Figure:
+def plot_distances(table: pd.DataFrame) -> Picture:
     """Draw a `Tracker.table`: distances on the left, the share that went astray and the agreement on the right."""
-    figure = Figure(figsize=(9, 3), layout="constrained")
+    figure = Picture(figsize=(9, 3), layout="constrained")
     left, right = figure.subplots(1, 2)
     for column, label in {"own": "own center", "brother": "nearest brother's center", "margin": "margin"}.items():
         left.plot(

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ocrkit.edits import operations
+from ocrkit.errors import in_words
 from ocrkit.marks import MARKS, Mark, Marks, Rows, write_changes
 from ocrkit.text import ALPHABETS, Tokenizer, normalize, quote
 
@@ -278,10 +279,7 @@ class ErrorTable:
                 f"there is no column {column!r} to slice by; there are: {', '.join(map(str, self.columns))}"
             )
         if column not in self._slices:
-            values = self.results[column]
-            if pd.api.types.is_numeric_dtype(values) and values.nunique() > 12:
-                values = pd.qcut(values.replace([np.inf, -np.inf], np.nan), 5, duplicates="drop")
-            codes, names = pd.factorize(values.map(str, na_action="ignore"))
+            codes, names = pd.factorize(in_words(self.results[column], bins=5, most=12)[0])
             counts = np.bincount(codes[codes >= 0], minlength=len(names))
             order = np.argsort(-counts, kind="stable")
             ranks = np.append(np.argsort(order), -1)  # the last one is what code -1 finds

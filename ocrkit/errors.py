@@ -198,26 +198,30 @@ def slices(results: pd.DataFrame, by: str | Sequence[str], bins: int = 4) -> pd.
     _need(results, "text", "prediction", *names)
     tables = []
     for name in names:
-        words, order = _words(results[name], bins)
-        table = score_by(results.assign(slice=words), "slice")
+        words, order = in_words(results[name], bins, bins)
+        table = score_by(results.assign(slice=words.fillna("(missing)")), "slice")
         if order:
-            table = table.iloc[table["slice"].map(order.index).argsort()]
+            table = table.iloc[table["slice"].map([*order, "(missing)"].index).argsort()]
         tables.append(table.assign(by=name))
     table = pd.concat(tables, ignore_index=True)
     return table[["by", *table.columns.drop("by")]]
 
 
-def _words(values: pd.Series, bins: int) -> tuple[list[str], list[str]]:
-    """Values or their ranges in words, and all words of numbers in their order ([] for other values)."""
+def in_words(values: pd.Series, bins: int, most: int) -> tuple[pd.Series, list[str]]:
+    """Return a column in words, missing values as None, and the words of numbers in their order ([] for other values).
+
+    More than `most` different numbers become `bins` ranges of about one size. Taught in notebook 05.
+    """
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    if numeric and values.nunique() > bins:
-        values = pd.qcut(values, bins, duplicates="drop")
-        ranges = list(values.cat.categories)
-        for digits in range(3, 17):  # as few as tell the ranges apart
-            names = {r: f"{r.left:.{digits}g} to {r.right:.{digits}g}" for r in ranges}
-            if len(set(names.values())) == len(ranges):
-                break
-    else:
-        names = {value: f"{value:.15g}" if numeric else str(value) for value in values.dropna().unique()}
-        ranges = sorted(names) if numeric else []
-    return [names.get(value, "(missing)") for value in values], [*(names[r] for r in ranges), "(missing)"] * numeric
+    if not numeric:
+        return values.map(str, na_action="ignore").astype(object), []
+    values = values.replace([np.inf, -np.inf], np.nan)  # a range cannot end there
+    if values.nunique() <= most:
+        names = {value: f"{value:.15g}" for value in sorted(values.dropna().unique())}
+        return values.map(names).astype(object), list(names.values())
+    values = pd.qcut(values, bins, duplicates="drop")
+    for digits in range(3, 17):  # as few as tell the ranges apart
+        words = [f"{r.left:.{digits}g} to {r.right:.{digits}g}" for r in values.cat.categories]
+        if len(set(words)) == len(words):
+            break
+    return values.cat.rename_categories(words).astype(object), words

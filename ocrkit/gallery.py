@@ -25,6 +25,7 @@ from ocrkit.diffs import DIFF_STYLE, diff_html
 from ocrkit.diffs import diff_text as diff_text
 from ocrkit.edits import edit_distance
 from ocrkit.images import ImageError, read_sample, resize
+from ocrkit.plots import Picture
 from ocrkit.text import PROVINCE_NAMES, normalize, quote
 
 #: Goes once on every page that shows cards. The colors are see-through: they work on light and dark grounds.
@@ -45,6 +46,9 @@ class Gallery:
 
     def _repr_html_(self) -> str:
         return self.html
+
+    def __repr__(self) -> str:
+        return "a Gallery, which a notebook shows as HTML"  # no address: outputs stay the same from run to run
 
     def __str__(self) -> str:
         return self.html
@@ -178,7 +182,7 @@ def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.
             "fonts-noto-cjk, and restart), or pass font='a font file', or use gallery.cards, which needs none."
         )
     lines = -(-max(len(rows), 1) // columns)
-    drawing = Figure(figsize=(2.6 * columns, 1.3 * lines), layout="constrained")
+    drawing = Picture(figsize=(2.6 * columns, 1.3 * lines), layout="constrained")
     for axes in drawing.subplots(lines, columns, squeeze=False).flat:
         axes.set_axis_off()
         if not rows:

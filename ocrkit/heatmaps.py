@@ -20,6 +20,7 @@ from ocrkit.explain import CharacterMaps, read_one
 from ocrkit.gallery import Gallery, find_fonts, image_tag, in_words
 from ocrkit.images import resize
 from ocrkit.patches import Patch
+from ocrkit.plots import Picture
 from ocrkit.recognizer import Recognizer
 from ocrkit.text import Tokenizer, normalize
 
@@ -51,7 +52,7 @@ def maps_figure(found: CharacterMaps, columns: int = 4) -> Figure:
     columns = min(columns, len(pictures))
     lines = -(-len(pictures) // columns)
     ratio = found.image.shape[0] / found.image.shape[1]
-    drawing = Figure(figsize=(2.6 * columns, (2.6 * ratio + 0.35) * lines), layout="constrained")
+    drawing = Picture(figsize=(2.6 * columns, (2.6 * ratio + 0.35) * lines), layout="constrained")
     for axes in drawing.subplots(lines, columns, squeeze=False).flat[len(pictures) :]:
         axes.set_axis_off()
     for k, (axes, picture) in enumerate(zip(drawing.axes, pictures)):
@@ -85,7 +86,7 @@ def ctc_frames(recognizer: Recognizer, image, text: str | None = None, others: i
     rows = [*codes, *rest, BLANK]
     names = _names([tokenizer.decode([c]) or "blank" for c in rows])
 
-    drawing = Figure(figsize=(7, 1.5 + 0.24 * len(rows)), layout="constrained")
+    drawing = Picture(figsize=(7, 1.5 + 0.24 * len(rows)), layout="constrained")
     top, below = drawing.subplots(2, 1, sharex=True, height_ratios=(1.3, 0.24 * len(rows)))
     steps = len(probs)
     top.imshow(pixels, cmap="gray", vmin=0, vmax=255, aspect="auto", extent=(0, steps, 1, 0))
@@ -111,7 +112,7 @@ def ctc_frames(recognizer: Recognizer, image, text: str | None = None, others: i
 def patches_figure(patches: Sequence[Sequence[Patch]], names: Iterable[str] = ()) -> Figure:
     """A row of patches a channel (each as `ocrkit.patches.top_patches` gives them), with its name before it."""
     columns, names = max(map(len, patches), default=1), list(names) or [""] * len(patches)
-    drawing = Figure(figsize=(0.8 * columns + 0.8, 0.8 * max(len(patches), 1)), layout="constrained")
+    drawing = Picture(figsize=(0.8 * columns + 0.8, 0.8 * max(len(patches), 1)), layout="constrained")
     for line, found, name in zip(drawing.subplots(max(len(patches), 1), columns, squeeze=False), patches, names):
         for axes, patch in zip(line, [*found, *[None] * columns]):
             axes.set(xticks=[], yticks=[])

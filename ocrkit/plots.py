@@ -1,4 +1,6 @@
-"""Plots of a training run. Each function returns the matplotlib figure and shows nothing by itself.
+"""Plots of a training run, and `Picture`, the figure that all plots of ocrkit are.
+
+Each function returns the matplotlib figure and shows nothing by itself.
 
 Taught in notebook 03.
 """
@@ -12,9 +14,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 
-def plot_history(history: pd.DataFrame) -> Figure:
+class Picture(Figure):
+    """A figure that a notebook shows even before pyplot was used, which is when figures get their display."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = BytesIO()
+        self.savefig(buffer, format="png", dpi=80)
+        return buffer.getvalue()
+
+
+def plot_history(history: pd.DataFrame) -> Picture:
     """Draw what `fit` returned: the losses on the left; CER and accuracy on the validation set on the right."""
-    figure = Figure(figsize=(9, 3), layout="constrained")
+    figure = Picture(figsize=(9, 3), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(history["epoch"], history["train_loss"], "o-", label="training")
     left.plot(history["epoch"], history["valid_loss"], "o-", label="validation")
@@ -33,7 +44,7 @@ class LiveFigure:
     def __init__(self):
         self._display = None
 
-    def show(self, draw: Callable[[], Figure]) -> bool:
+    def show(self, draw: Callable[[], Picture]) -> bool:
         """Show the figure that `draw` gives; False, and nothing is drawn, outside of a notebook."""
         try:
             from IPython import get_ipython
@@ -42,7 +53,7 @@ class LiveFigure:
             get_ipython = lambda: None  # noqa: E731
         if get_ipython() is None:
             return False
-        picture = Image(_png(draw()))
+        picture = Image(draw()._repr_png_())
         if self._display is None:
             self._display = display(picture, display_id=True)
         else:
@@ -71,15 +82,9 @@ def print_epoch(history: pd.DataFrame) -> None:
     )
 
 
-def _png(figure: Figure) -> bytes:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=80)
-    return buffer.getvalue()
-
-
 def plot_lr_find(found: pd.DataFrame) -> Figure:
     """Draw what `lr_find` returned: loss against learning rate, with the suggestion marked."""
-    figure = Figure(figsize=(5, 3), layout="constrained")
+    figure = Picture(figsize=(5, 3), layout="constrained")
     axes = figure.subplots()
     axes.plot(found["learning_rate"], found["loss"], color="0.8", label="each step")
     axes.plot(found["learning_rate"], found["smooth"], label="smoothed")

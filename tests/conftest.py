@@ -1,7 +1,30 @@
-"""Settings that all tests share."""
+"""Settings and fixtures that several tests share."""
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+import ocrkit as ok
 
 # A busy machine is slow, not wrong: no example fails for the time it took.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+@pytest.fixture(scope="session")
+def plates():
+    return ok.load_samples("plates").head(4)
+
+
+@pytest.fixture(scope="session")
+def reader():
+    return ok.Recognizer.load("plates", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def packed(plates):
+    return ok.pack(plates)
+
+
+@pytest.fixture(scope="session")
+def found(reader, plates):
+    return ok.character_maps(reader, plates.iloc[0])

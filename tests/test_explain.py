@@ -25,26 +25,6 @@ def photos():
     return torch.randn(3, 3, 16, 24, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.fixture(scope="module")
-def plates():
-    return ok.load_samples("plates").head(4)
-
-
-@pytest.fixture(scope="module")
-def reader():
-    return ok.Recognizer.load("plates", device="cpu")
-
-
-@pytest.fixture(scope="module")
-def packed(plates):
-    return ok.pack(plates)
-
-
-@pytest.fixture(scope="module")
-def found(reader, plates):
-    return ok.character_maps(reader, plates.iloc[0])
-
-
 def weights(model):
     return torch.cat([t.flatten().double() for t in model.state_dict().values()])
 

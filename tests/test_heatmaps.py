@@ -4,33 +4,17 @@ import re
 from html import unescape
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 import ocrkit as ok
-from ocrkit import explain, heatmaps
+from ocrkit import explain, gallery, heatmaps
 
 
-@pytest.fixture(scope="module")
-def plates():
-    return ok.load_samples("plates").head(4)
-
-
-@pytest.fixture(scope="module")
-def reader():
-    return ok.Recognizer.load("plates", device="cpu")
-
-
-@pytest.fixture(scope="module")
-def packed(plates):
-    return ok.pack(plates)
-
-
-@pytest.fixture(scope="module")
-def found(reader, plates):
-    return ok.character_maps(reader, plates.iloc[0])
+def test_a_notebook_shows_figures_before_pyplot_was_used(reader, plates, found):
+    for drawing in (ok.maps_figure(found), ok.ctc_frames(reader, plates.iloc[0]), gallery.figure(plates, n=2)):
+        assert drawing._repr_png_().startswith(b"\x89PNG")
 
 
 def test_overlay_mixes_the_image_with_magma():

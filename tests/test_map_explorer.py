@@ -13,16 +13,6 @@ from ocrkit.map_explorer import MapExplorer, map_button
 HOSTILE = '<img src=x onerror="alert(1)">'
 
 
-@pytest.fixture(scope="module")
-def plates():
-    return ok.load_samples("plates").head(4)
-
-
-@pytest.fixture(scope="module")
-def reader():
-    return ok.Recognizer.load("plates", device="cpu")
-
-
 def test_explorer_chooses(reader, plates):
     explorer = MapExplorer(reader, plates)
     assert explorer.maps.method == "hires_cam" and explorer.layer == "features.16"

@@ -78,6 +78,7 @@ def main() -> None:
         "anatomy": lambda: measure("anatomy"),
         "reading": lambda: {name: measure("reading", name=name) for name in ("light", "lprnet", "rapidocr")},
         "growth": lambda: {str(n): measure("growth", n=n) for n in (1000, 10_000, 100_000)},
+        "browser": lambda: measure("browser", n=100_000),
     }
     if options.plates:
         jobs["exam"] = lambda: {

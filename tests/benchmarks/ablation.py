@@ -1,16 +1,18 @@
-"""`python -m tests.benchmarks.ablation SAMPLES...`: what each ingredient of the renderer is worth on real plates.
+"""What each ingredient of the renderer is worth on real plates: `python -m tests.benchmarks.ablation SAMPLES...`
 
 One model learns bare plates (no ingredient at all). From that same start, one run a row goes on for one
 epoch with plates that lack one ingredient, and then reads real crops that nothing was trained on. Rows whose
-text falls in the test split are left out of the measure, because the renderer is improved by this table.
+text falls in the test split are left out of the measure, because the renderer is improved by this table. One row
+leaves nothing out and draws other plates: what it differs by from the first row is chance.
 Results go to `data/benchmarks/ablation.json`.
 """
 
 from __future__ import annotations
 
+import argparse
 import copy
+import json
 import os
-import sys
 
 import pandas as pd
 
@@ -18,15 +20,17 @@ from ocrkit.batches import concatenate, pack, pack_arrays
 from ocrkit.files import write_json
 from ocrkit.metrics import accuracy, cer
 from ocrkit.platforms import COURSE
-from ocrkit.recipes import Recipe
+from ocrkit.recipes import find_recipe
 from ocrkit.recognizer import Recognizer
 from ocrkit.samples import assign_splits, load_samples
 from ocrkit.synth import INGREDIENTS, render_plates
 from ocrkit.training import fit
 
+CHANCE = "nothing, other plates"
 #: name of a row -> what is left out.
 ROWS = {
     "nothing": (),
+    CHANCE: (),
     "varied letterforms": ("letterforms",),
     "colors: paint, color cast": ("paint", "color_cast"),
     "frame, screws, car body": ("mount",),
@@ -41,39 +45,48 @@ ROWS = {
     "sharpening, noise, JPEG": ("sharpen", "noise", "jpeg"),
     "all of them": INGREDIENTS,
 }
-START, STEP = 12_000, 12_000  # rendered plates for the common start, and for each row
-RECIPE = Recipe(epochs=1, batch_size=64, learning_rate=2e-3, augment="none")
+RESULTS = COURSE / "data" / "benchmarks" / "ablation.json"
+START, STEP = 12_000, 36_000  # rendered plates for the common start, and for each row
+RECIPE = find_recipe("plates", epochs=1, batch_size=64, learning_rate=2e-3)
 
 
 def rendered(n: int, seed: int, without: tuple[str, ...]):
-    images, table = render_plates(n, seed, workers=os.cpu_count() or 1, without=without)
+    images, table = render_plates(n, seed, RECIPE.image_size, workers=os.cpu_count() or 1, without=without)
     return pack_arrays(images, table.assign(image=""))
 
 
-def main(places: list[str]) -> None:
-    """Train and measure every row; prints each as it is done."""
+def main(places: list[str], only: str | None = None) -> None:
+    """Train and measure every row, or `only` one and keep the others; prints each as it is done."""
     real = {}
     for place in places:
         samples = load_samples(place)
         samples = samples[(assign_splits(samples)["split"] != "test") & (samples["text"] != "")]
-        real["/".join(place.rstrip("/").split("/")[-2:])] = pack(samples)
+        real["/".join(place.rstrip("/").split("/")[-2:])] = pack(samples, RECIPE.image_size)
     everything = concatenate(list(real.values()))
-    start, valid = Recognizer.create(), rendered(200, 10**6, ())
+    start, valid = Recognizer.create(image_size=RECIPE.image_size), rendered(200, 10**6, ())
     fit(start, rendered(START, 1, INGREDIENTS), valid, RECIPE)
-    rows = []
-    for name, without in ROWS.items():
+    rows = {}
+    if only:
+        rows = {row["without"]: row for row in json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]}
+    for name in [only] if only else ROWS:
         recognizer = copy.deepcopy(start)
-        history = fit(recognizer, rendered(STEP, 2, without), valid, RECIPE)
+        seed = 3 if name == CHANCE else 2
+        history = fit(recognizer, rendered(STEP, seed, ROWS[name]), valid, RECIPE)
         row = {"without": name, "seconds": round(history["seconds"].sum())}
         for part, packed in {**real, "all": everything}.items():
             read = [r.text for r in recognizer.decode(packed.images)]
             row |= {f"{part} accuracy": accuracy(packed.texts, read), f"{part} cer": cer(packed.texts, read)}
-        rows.append(row)
+        rows[name] = row
         print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
-    facts = {"images": {name: len(p) for name, p in real.items()}, "start": START, "step": STEP, "rows": rows}
-    write_json(COURSE / "data" / "benchmarks" / "ablation.json", facts)
-    print(pd.DataFrame(rows).to_string(index=False))
+    table = [rows[name] for name in ROWS if name in rows]
+    facts = {"images": {name: len(p) for name, p in real.items()}, "start": START, "step": STEP, "rows": table}
+    write_json(RESULTS, facts)
+    print(pd.DataFrame(table).to_string(index=False))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.ablation", description=__doc__.split(": `")[0])
+    parser.add_argument("places", nargs="+", metavar="SAMPLES", help="folders of real plates")
+    parser.add_argument("--only", choices=ROWS, metavar="ROW", help="measure only this row again")
+    options = parser.parse_args()
+    main(options.places, options.only)

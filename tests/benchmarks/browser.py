@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.browser`: the error browser over 100,000 results, first paint and each action.
+"""The error browser over many results: first paint and each action, a part of `make bench`.
 
 What is timed is Python's part, from a click to the last value that is handed to the page. The images are those of the
 shipped samples, again and again; one row in five is wrong. On a busy machine, the time on the CPU is what to look at.
@@ -6,7 +6,7 @@ shipped samples, again and again; one row in five is wrong. On a busy machine, t
 
 from __future__ import annotations
 
-import sys
+import gc
 import tempfile
 import time
 from collections.abc import Callable
@@ -44,13 +44,14 @@ def results_table(n: int) -> pd.DataFrame:
     )
 
 
-def main(n: int = 100_000) -> None:
-    """Measure and print one table; of each action the slowest try counts."""
+def browser_times(n: int) -> dict[str, dict[str, float]]:
+    """Action -> milliseconds by the clock (`ms`) and on the CPU (`cpu_ms`), of its slowest try, over `n` results."""
     results = results_table(n)
     with tempfile.TemporaryDirectory() as folder:
         marks = Path(folder, "marks.json")
         ErrorBrowser(results.head(100), marks=marks)._repr_mimebundle_()  # imports
-        rows = []
+        gc.collect()  # of what making the table left behind, or it falls to one of the actions by chance
+        times = {}
 
         def measure(name: str, *acts: Callable[[], object]) -> None:
             wall, own = [], []
@@ -59,7 +60,7 @@ def main(n: int = 100_000) -> None:
                 act()
                 wall.append(time.perf_counter() - started[0])
                 own.append(time.process_time() - started[1])
-            rows.append((name, 1000 * max(wall), 1000 * max(own)))
+            times[name] = {"ms": 1000 * max(wall), "cpu_ms": 1000 * max(own)}
 
         browser = ErrorBrowser(results.head(1), marks=None)
 
@@ -93,13 +94,4 @@ def main(n: int = 100_000) -> None:
         measure("sort (first use)", *put(view.sort, "label", "highest CER first", "reading", "least sure first"))
         measure("sort", *put(view.sort, "label", "highest CER first", "reading"))
         measure("key", *put(view.keys, "n", "nj", "njp"))
-    print(f"{n:,} results, {results['distance'].gt(0).sum():,} of them wrong; milliseconds of the slowest try")
-    print(
-        pd.DataFrame(rows, columns=["what", "ms", "ms of CPU"]).to_string(
-            index=False, float_format=lambda v: f"{v:,.0f}"
-        )
-    )
-
-
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    return times

@@ -114,8 +114,8 @@ class Laptop:
     def __init__(self, samples: pd.DataFrame, store: Path, **changes):
         self.recipe = find_recipe("plates", **changes)
         self.batch_size = self.recipe.batch_size
-        self.recognizer = Recognizer.create(device="cpu")
-        self.packed = packed_store(samples, store, SIZE)
+        self.recognizer = Recognizer.create(image_size=self.recipe.image_size, device="cpu")
+        self.packed = packed_store(samples, store, self.recipe.image_size)
         self.loader = loader(self.packed, self.recognizer.tokenizer, self.batch_size, seed=0)
         self.stepper = Stepper(self.recognizer, self.recipe)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(

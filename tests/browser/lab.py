@@ -66,7 +66,7 @@ def jupyter_lab(root: Path) -> Iterator[str]:
     token, home = secrets.token_hex(8), root / ".jupyter-home"
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
     command += [f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}"]
-    command += [f"--IdentityProvider.token={token}"]
+    command += [f"--IdentityProvider.token={token}", "--LabApp.expose_app_in_browser=True"]
     environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(home), "JUPYTERLAB_SETTINGS_DIR": str(home)}
     # Without an answer it would ask whether to fetch news about Jupyter.
     answer = home / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
@@ -104,23 +104,24 @@ def write_notebook(path: Path, *cells: str) -> None:
 
 
 def open_notebook(page, address: str) -> None:
-    """Open a notebook and wait until its kernel is idle."""
+    """Open a notebook and wait until its kernel answers."""
     page.goto(address)
     page.wait_for_selector(".jp-Notebook .jp-Cell")
-    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
+    page.wait_for_function(f"() => {_KERNEL}")
     page.keyboard.press("Control+b")  # the file list
 
 
+_KERNEL = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
+
+
 def run_all(page, restart: bool = False) -> None:
-    """Run all cells, after a restart of the kernel if wanted, and wait until the last one is done."""
-    page.locator('.lm-MenuBar-itemLabel:text-is("Run")').click()
+    """Run all cells, after a restart of the kernel if wanted, and wait until the last one is done.
+
+    By JupyterLab's own command, which says whether all went well. It is given only once the kernel is connected:
+    an order that comes sooner is dropped without a word.
+    """
     if restart:
-        page.locator('.lm-Menu-itemLabel:text-is("Restart Kernel and Run All Cells…")').click()
-        page.locator('.jp-Dialog button:has-text("Restart")').click()
-    else:
-        page.locator('.lm-Menu-itemLabel:text-is("Run All Cells")').click()
-    prompts = "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"
-    done = r"prompt => /\[\d+\]/.test(prompt.textContent)"
-    # First the numbers of the run before go away, then those of this one come.
-    page.wait_for_function(f"() => !{prompts}.every({done})")
-    page.wait_for_function(f"() => {prompts}.every({done})")
+        page.evaluate(f"() => {_KERNEL}.restart()")
+    page.wait_for_function(f"() => {_KERNEL}.connectionStatus === 'connected'")
+    if not page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')"):
+        raise AssertionError("a cell failed; failure.png shows it")
