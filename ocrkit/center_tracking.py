@@ -31,13 +31,15 @@ def center_distances(
 
     Args:
         found: aligned features, as `centers.collect` gives them.
-        centers: `(K, D)`; by default the means of the features themselves.
+        centers: `(K, D)`; by default the means of the features themselves. A feature is then left out of the mean of
+            its own class, which it would draw near: among few, it would seem to lie well wherever it lies.
         groups: look-alikes; the others of a character's group are its brothers.
 
     Returns:
         A row a feature: `image`, `text` (the character), `own` (distance to its own center), `brother` (to the nearest
         center of a brother), `nearest` (that brother), `margin` (`brother - own`; below 0 it lies with the brother)
-        and `confidence`. Characters without a brother that has a center have NaN and "".
+        and `confidence`. Characters without a brother that has a center have NaN and ""; without `centers`, the only
+        feature of a class has NaN for `own`.
 
     Taught in notebook 07.
     """
@@ -56,7 +58,10 @@ def center_distances(
     for c in found.classes.unique().tolist():
         here = found.classes == c
         features = found.features[here]
-        part = pd.DataFrame({"own": (features - known[c]).norm(dim=1).tolist()}, index=here.nonzero()[:, 0].tolist())
+        own = (features - known[c]).norm(dim=1)
+        if centers is None:  # the mean of the n - 1 others is n / (n - 1) as far away as that of all n
+            own = own * (len(own) / (len(own) - 1) if len(own) > 1 else float("nan"))
+        part = pd.DataFrame({"own": own.tolist()}, index=here.nonzero()[:, 0].tolist())
         others = [t for t in alike.get(text[c], "") if t in code]
         if others:
             away, which = torch.cdist(features, torch.stack([known[code[t]] for t in others])).min(1)

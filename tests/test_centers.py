@@ -333,7 +333,19 @@ def test_distances_to_own_and_brother_centers():
     assert table.own.tolist() == [1, 3, 1, 3] and table.margin.iloc[[0, 1, 3]].tolist() == [2, -2, 2]
     assert np.isnan(table.margin[2]) and np.isnan(table.brother[2])
     means = center_distances(found, tokenizer, groups=("8B",))
-    assert means.own.tolist() == [1, 1, 0, 0] and means.brother[0] == pytest.approx(np.hypot(3, 3))
+    assert means.own[:2].tolist() == [2, 2] and means.own[2:].isna().all()  # each to the mean of the others
+    assert means.brother[0] == pytest.approx(np.hypot(3, 3))
+
+
+def test_a_feature_is_left_out_of_its_own_mean():
+    torch.manual_seed(5)
+    tokenizer = Tokenizer("8B")
+    eight, b = (tokenizer.encode(c)[0] for c in "8B")
+    points, classes = torch.randn(9, 6), torch.tensor([eight] * 5 + [b] * 4)
+    table = center_distances(Aligned(points, classes, torch.arange(9), torch.ones(9)), tokenizer, groups=("8B",))
+    for i in range(9):
+        others = (classes == classes[i]) & (torch.arange(9) != i)
+        assert table.own[i] == pytest.approx((points[i] - points[others].mean(0)).norm().item(), rel=1e-5)
 
 
 def test_brothers():
