@@ -101,15 +101,27 @@ def build_atlas(file: Path = FILE) -> None:
     chinese = np.concatenate([_row([_chinese(c, face) for c in CHINESE]) for face in CHINESE_FACES])
     wide = max(latin.shape[1], chinese.shape[1])
     sheet = np.concatenate([np.pad(p, ((0, 0), (0, wide - p.shape[1]))) for p in (latin, chinese)])
-    # 16 grey levels are plenty for anti-aliased edges and halve the file.
-    Image.fromarray((sheet.astype(np.uint16) * 15 // 255 * 17).astype(np.uint8)).save(file, optimize=True)
     faces = [f"{Path(name).stem} +{x} +{y} mm" for name, _, _, x, y in CHINESE_FACES]
     parts = [
         {"characters": LATIN, "faces": [f"stroke {w} mm" for w in LATIN_WEIGHTS]},
         {"characters": CHINESE, "faces": faces},
     ]
-    text = json.dumps({"cell": CELL, "parts": parts}, ensure_ascii=False, indent=1)
+    save_sheet(file, sheet, {"cell": CELL, "parts": parts})
+
+
+def save_sheet(file: Path, sheet: np.ndarray, index: dict) -> None:
+    """Write a sheet of glyphs as PNG, and beside it the JSON that says what stands where."""
+    # 16 grey levels are plenty for anti-aliased edges and halve the file.
+    Image.fromarray((sheet.astype(np.uint16) * 15 // 255 * 17).astype(np.uint8)).save(file, optimize=True)
+    text = json.dumps(index, ensure_ascii=False, indent=1)
     file.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
+def open_font(path: Path, size: int, index: int, package: str) -> ImageFont.FreeTypeFont:
+    """Open font `index` of a file; raises a FileNotFoundError that names the Debian package where it is missing."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: install it with `apt-get install {package}`")
+    return ImageFont.truetype(str(path), size, index=index)
 
 
 def _row(glyphs: list[Image.Image]) -> np.ndarray:
@@ -153,9 +165,7 @@ def _flatten(stroke: str) -> np.ndarray:
 def _chinese(c: str, face: tuple[str, int, str, float, float]) -> Image.Image:
     """Draw a Chinese character squeezed to 45 x 90 mm, with upright strokes as wide as level ones."""
     name, index, package, grow_x, grow_y = face
-    if not Path(name).exists():
-        raise FileNotFoundError(f"{name} is missing: install it with `apt-get install {package}`")
-    font = ImageFont.truetype(name, 800, index=index)
+    font = open_font(Path(name), 800, index, package)
     wide = Image.new("L", (1200, 1200))
     ImageDraw.Draw(wide).text((200, 100), c, fill=255, font=font)
     wide = wide.crop(wide.getbbox())

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ocrkit.synth.atlas import open_font, save_sheet
 from ocrkit.text import ALPHABETS
 
 CELL = 40  # pixels of a cell, which holds one character
@@ -96,20 +97,14 @@ def build_faces(file: Path = FILE) -> None:
         parts.append({"kind": kind, "characters": characters, "faces": listed})
     wide = max(row.shape[1] for row in rows)
     sheet = np.concatenate([np.pad(row, ((0, 0), (0, wide - row.shape[1]))) for row in rows])
-    # 16 grey levels are plenty for anti-aliased edges and halve the file.
-    Image.fromarray((sheet.astype(np.uint16) * 15 // 255 * 17).astype(np.uint8)).save(file, optimize=True)
-    text = json.dumps({"cell": CELL, "parts": parts}, ensure_ascii=False, indent=1)
-    file.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+    save_sheet(file, sheet, {"cell": CELL, "parts": parts})
 
 
 _FINE = 4  # pixels to one of the atlas while a character is drawn
 
 
 def _open(face: Face) -> ImageFont.FreeTypeFont:
-    path = FONTS / face.file
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: install it with `apt-get install {face.package}`")
-    return ImageFont.truetype(str(path), EM * _FINE, index=face.index)
+    return open_font(FONTS / face.file, EM * _FINE, face.index, face.package)
 
 
 def _cell(font: ImageFont.FreeTypeFont, c: str) -> np.ndarray:

@@ -7,7 +7,6 @@ pandas and the faces of `lines_atlas.png` are needed. Taught in notebook 07.
 from __future__ import annotations
 
 import csv
-import multiprocessing
 import shutil
 from collections.abc import Mapping
 from functools import cache, partial
@@ -17,6 +16,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageFilter
 
+from ocrkit.synth.bulk import draw_many
 from ocrkit.synth.degrade import BICUBIC, BILINEAR
 from ocrkit.synth.degrade import degrade as spoil
 from ocrkit.synth.faces import CELL, load_faces
@@ -103,14 +103,9 @@ def render_lines(
 
     Taught in notebook 07.
     """
-    job, numbers = partial(_numbered, seed=seed, size=tuple(size), split=split), range(first, first + n)
-    if workers > 1:
-        with multiprocessing.Pool(workers) as pool:
-            rows = pool.map(job, numbers, chunksize=64)
-    else:
-        rows = [job(i) for i in numbers]
-    images = np.stack([r[2] for r in rows]) if rows else np.zeros((0, *size, 3), np.uint8)
-    return images, pd.DataFrame([r[:2] for r in rows], columns=["text", "face"]).assign(split=split)
+    draw = partial(_numbered, seed=seed, size=tuple(size), split=split)
+    images, table = draw_many(draw, range(first, first + n), size, workers, ("text", "face"))
+    return images, table.assign(split=split)
 
 
 def write_lines(folder: str | Path, parts: Mapping[str, tuple[int, int]]) -> pd.DataFrame:

@@ -5,7 +5,6 @@ Only numpy, Pillow, pandas and the glyph atlas are needed. Taught in notebook 01
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache, partial
@@ -17,6 +16,7 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFilter
 
 from ocrkit.synth.atlas import load_atlas
+from ocrkit.synth.bulk import draw_many
 from ocrkit.synth.degrade import DEGRADATIONS, photograph
 from ocrkit.synth.degrade import degrade as spoil
 from ocrkit.text import DIGITS, PLATE_LETTERS, PROVINCES, normalize, plate_kind, quote
@@ -204,14 +204,8 @@ def render_plates(
 
     Taught in notebook 01.
     """
-    job, numbers = partial(_numbered, seed=seed, size=tuple(size), without=without), range(first, first + n)
-    if workers > 1:
-        with multiprocessing.Pool(workers) as pool:
-            rows = pool.map(job, numbers, chunksize=64)
-    else:
-        rows = [job(i) for i in numbers]
-    images = np.stack([r[2] for r in rows]) if rows else np.zeros((0, *size, 3), np.uint8)
-    table = pd.DataFrame([r[:2] for r in rows], columns=["text", "color"])
+    draw = partial(_numbered, seed=seed, size=tuple(size), without=without)
+    images, table = draw_many(draw, range(first, first + n), size, workers, ("text", "color"))
     return images, table.assign(split="train")
 
 
