@@ -13,15 +13,10 @@ import torch
 from torch import Tensor
 
 from ocrkit.batches import Packed
-from ocrkit.centers import Aligned, collect
+from ocrkit.centers import Aligned, class_means, collect
 from ocrkit.plots import LiveFigure, Picture
 from ocrkit.recognizer import Recognizer
 from ocrkit.text import LOOK_ALIKES, Tokenizer, brothers
-
-
-def class_means(features: Tensor, classes: Tensor) -> dict[int, Tensor]:
-    """Class -> mean of its features `(D,)`: where the centers of a model are that was trained without any."""
-    return {int(c): features[classes == c].mean(0) for c in classes.unique()}
 
 
 def center_distances(

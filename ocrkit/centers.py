@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ocrkit.batches import Packed, collate
 from ocrkit.ctc import BLANK, forced_alignment
+from ocrkit.hooks import evaluating
 from ocrkit.recognizer import Recognizer, normalize_images
 
 
@@ -110,10 +111,8 @@ def collect(
 
     Taught in notebook 07.
     """
-    model, tokenizer = recognizer.model, recognizer.tokenizer
-    training, parts = model.training, []
-    model.eval()
-    try:
+    model, tokenizer, parts = recognizer.model, recognizer.tokenizer, []
+    with evaluating(model):
         # Not by a `DataLoader`, which draws from the random generator: to measure shall not change a training run.
         for start in range(0, len(packed), batch_size):
             batch = collate(packed.__getitems__(range(start, min(start + batch_size, len(packed)))), tokenizer)
@@ -124,8 +123,6 @@ def collect(
                 right = torch.tensor([a == b for a, b in zip(read, batch.texts)])[found.images]
                 found = Aligned(*(part[right] for part in found))
             parts.append(found._replace(images=found.images + start))
-    finally:
-        model.train(training)
     return Aligned(*map(torch.cat, zip(*parts)))
 
 
@@ -152,6 +149,11 @@ def alignment_report(recognizer: Recognizer, packed: Packed) -> pd.DataFrame:
 
 
 # --- the losses ---
+
+
+def class_means(features: Tensor, classes: Tensor) -> dict[int, Tensor]:
+    """Class -> mean of its features `(D,)`: where the centers of a model are that was trained without any."""
+    return {int(c): features[classes == c].mean(0) for c in classes.unique()}
 
 
 class CenterLoss(nn.Module):
@@ -200,8 +202,8 @@ class CenterLoss(nn.Module):
         if not len(features):
             raise ValueError("there are no features to put centers in: no character was read correctly; train first")
         self.centers.copy_(features.mean(0))
-        for c in classes.unique():
-            self.centers[c] = features[classes == c].mean(0)
+        for c, mean in class_means(features, classes).items():
+            self.centers[c] = mean
 
     def forward(self, features: Tensor, classes: Tensor) -> Tensor:
         kept = classes != BLANK

@@ -117,6 +117,17 @@ class Hooks:
 
 
 @contextmanager
+def evaluating(model: nn.Module) -> Iterator[nn.Module]:
+    """Evaluation mode; afterwards each module by itself is in the mode it was in, also where the block raises."""
+    modes = {module: module.training for module in model.modules()}
+    try:
+        yield model.eval()
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+@contextmanager
 def observed(model: nn.Module) -> Iterator[nn.Module]:
     """Evaluation mode with gradients; afterwards the model is bit by bit as it was, also where the block raises.
 
@@ -130,23 +141,24 @@ def observed(model: nn.Module) -> Iterator[nn.Module]:
 
     Taught in notebook 06.
     """
-    modes = {module: module.training for module in model.modules()}
-    dropouts = {module: module.dropout for module in modes if isinstance(module, nn.RNNBase)}
+    dropouts = {module: module.dropout for module in model.modules() if isinstance(module, nn.RNNBase)}
     gradients = {parameter: parameter.grad for parameter in model.parameters()}
     tensors = [*model.parameters(), *model.buffers()]
     saved = [t.detach().clone() for t in tensors]
     devices = {t.device.index for t in tensors if t.is_cuda}
     try:
-        with torch.random.fork_rng(sorted(devices)), torch.inference_mode(False), torch.enable_grad():
-            model.eval()
+        with (
+            evaluating(model),
+            torch.random.fork_rng(sorted(devices)),
+            torch.inference_mode(False),
+            torch.enable_grad(),
+        ):
             for module in dropouts:
                 module.training, module.dropout = True, 0.0
             for parameter in gradients:
                 parameter.grad = None
             yield model
     finally:
-        for module, training in modes.items():
-            module.training = training
         for module, dropout in dropouts.items():
             module.dropout = dropout
         for parameter, gradient in gradients.items():

@@ -21,6 +21,7 @@ from ocrkit.batches import Packed, pack
 from ocrkit.ctc import Reading, greedy_decode
 from ocrkit.edits import operations
 from ocrkit.files import atomic, read_tensors, write_json
+from ocrkit.hooks import evaluating
 from ocrkit.models import CRNN
 from ocrkit.platforms import COURSE
 from ocrkit.text import Tokenizer
@@ -93,12 +94,8 @@ class Recognizer:
     @torch.inference_mode()
     def logits(self, images: Tensor, batch_size: int = 64) -> Tensor:
         """`(N, C, H, W)` uint8 images to `(T, N, K)` float32 logits on the CPU, in evaluation mode."""
-        training = self.model.training
-        self.model.eval()
-        try:
+        with evaluating(self.model):
             parts = [self.model(normalize_images(part.to(self.device))).cpu() for part in images.split(batch_size)]
-        finally:
-            self.model.train(training)
         return torch.cat(parts, dim=1) if parts else torch.empty(self.model.time_steps, 0, self.model.num_classes)
 
     def decode(self, images: Tensor, widths: Sequence[float] | None = None, batch_size: int = 64) -> list[Reading]:
