@@ -15,6 +15,7 @@ import pandas as pd
 
 from ocrkit.browser_html import LOOK, tile
 from ocrkit.error_table import ErrorTable
+from ocrkit.gallery import mimebundle
 from ocrkit.text import Tokenizer
 
 
@@ -76,11 +77,7 @@ class ErrorBrowser:
         )
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
-        bundle = {"text/plain": repr(self), "text/html": self.html()}
-        try:
-            return {**bundle, **self.view.root._repr_mimebundle_(), "text/plain": repr(self)}
-        except ImportError:
-            return bundle
+        return mimebundle(repr(self), self.html(), lambda: self.view.root)
 
     def __repr__(self) -> str:
         return f"ErrorBrowser({self.table.status()})"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import os
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from html import escape
 from io import BytesIO
@@ -52,6 +52,19 @@ class Gallery:
 
     def __str__(self) -> str:
         return self.html
+
+
+def mimebundle(text: str, html: str, widget: Callable[[], object]) -> dict:
+    """What a notebook may choose from: widgets, HTML where they cannot be shown, and text.
+
+    Args:
+        widget: makes the widget; an ImportError says that ipywidgets are missing.
+    """
+    bundle = {"text/plain": text, "text/html": html}
+    try:
+        return {**widget()._repr_mimebundle_(), **bundle}
+    except ImportError:
+        return bundle
 
 
 def image_tag(image: np.ndarray, height: int = 48) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ocrkit.edits import operations
 from ocrkit.explain import METHODS, CharacterMaps, character_maps, feature_layers
-from ocrkit.gallery import Gallery
+from ocrkit.gallery import Gallery, mimebundle
 from ocrkit.heatmaps import maps_html
 from ocrkit.recognizer import Recognizer
 from ocrkit.text import normalize
@@ -136,11 +136,7 @@ class MapExplorer:
         return [("(all)", ALL), *((f"{k + 1}: {c}", k) for k, c in enumerate(self.text))]
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
-        bundle = {"text/plain": repr(self), "text/html": self.html()}
-        try:
-            return {**bundle, **self.view._repr_mimebundle_(), "text/plain": repr(self)}
-        except ImportError:
-            return bundle
+        return mimebundle(repr(self), self.html(), lambda: self.view)
 
     def __repr__(self) -> str:
         return f"MapExplorer(image {self.image} of {len(self.samples)}, {self.method} of {self.layer})"
