@@ -1,5 +1,8 @@
 """Settings and fixtures that several tests share."""
 
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -28,3 +31,11 @@ def packed(plates):
 @pytest.fixture(scope="session")
 def found(reader, plates):
     return ok.character_maps(reader, plates.iloc[0])
+
+
+@pytest.fixture
+def shots(tmp_path):
+    """The folder of the screenshots: OCRKIT_SCREENSHOTS, or pytest's temporary one."""
+    folder = Path(os.environ.get("OCRKIT_SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

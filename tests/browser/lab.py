@@ -103,15 +103,15 @@ def write_notebook(path: Path, *cells: str) -> None:
     nbformat.write(book, path)
 
 
+_KERNEL = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
+
+
 def open_notebook(page, address: str) -> None:
-    """Open a notebook and wait until its kernel answers."""
+    """Open a notebook and wait until it has a kernel."""
     page.goto(address)
     page.wait_for_selector(".jp-Notebook .jp-Cell")
     page.wait_for_function(f"() => {_KERNEL}")
     page.keyboard.press("Control+b")  # the file list
-
-
-_KERNEL = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
 
 
 def run_all(page, restart: bool = False) -> None:

@@ -1,9 +1,7 @@
 """The error browser as a person uses it: JupyterLab and Chromium, both real, on loopback."""
 
-import os
 import re
 import shutil
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -22,14 +20,6 @@ hostile = '<img src=x onerror="document.title=1">'
 results.loc[0, ["text", "prediction", "confidence"]] = [hostile, "</td><script>document.title=1</script>", 1.0]
 ok.ErrorBrowser(results, alphabet="plates", marks="marks.json", on_select=lambda row: print("looking at", row["text"]),
                 buttons={"map": lambda row: f"map of {row['text']}"})"""
-
-
-@pytest.fixture
-def shots(tmp_path):
-    """The folder of the screenshots: OCRKIT_SCREENSHOTS, or pytest's temporary one."""
-    folder = Path(os.environ.get("OCRKIT_SCREENSHOTS", tmp_path))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 @pytest.fixture

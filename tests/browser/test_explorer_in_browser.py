@@ -1,8 +1,6 @@
 """The map explorer and the error browser's map button as a person uses them: JupyterLab and Chromium, both real."""
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 
@@ -14,14 +12,6 @@ CODE = """import ocrkit as ok
 reader = ok.Recognizer.load("plates")
 results = reader.read(ok.load_samples("plates", split="test"))"""
 PICTURES = ".widget-vbox .widget-html-content img"
-
-
-@pytest.fixture
-def shots(tmp_path):
-    """The folder of the screenshots: OCRKIT_SCREENSHOTS, or pytest's temporary one."""
-    folder = Path(os.environ.get("OCRKIT_SCREENSHOTS", tmp_path))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def test_choose_and_see(tmp_path, shots):
