@@ -42,6 +42,7 @@ class Recipe:
     backbone: str = "light"
     image_size: tuple[int, int] = (32, 128)
     mode: str = "RGB"
+    resize: str = "squeeze"  # or "pad": in proportion, filled up with white
     augment: str = "plates"
     epochs: int = 8
     batch_size: int = 128
@@ -61,6 +62,7 @@ class Recipe:
             "schedule": ("one-cycle", "plateau", "constant"),
             "amp": ("auto", "off", "bf16", "fp16"),
             "mode": ("RGB", "L"),
+            "resize": ("squeeze", "pad"),
             "renderer": ("plates", "look-alikes"),
         }
         for name, allowed in choices.items():

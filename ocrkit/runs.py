@@ -44,7 +44,8 @@ def recipe_data(recipe: Recipe, stores: str | Path) -> tuple[Mixed, Packed, list
     The packs are kept in the folder `stores` for the next run. Test splits are never touched. Raises
     ValueError where the recipe names no data.
     """
-    shape, form = f"{recipe.image_size[0]}x{recipe.image_size[1]}-{recipe.mode}", (recipe.image_size, recipe.mode)
+    form = recipe.image_size, recipe.mode, recipe.resize
+    shape = f"{recipe.image_size[0]}x{recipe.image_size[1]}-{recipe.mode}" + "-pad" * (recipe.resize == "pad")
 
     def kept(part: pd.DataFrame, where: str, split: str) -> Packed:
         place = sha1(os.path.abspath(where).encode()).hexdigest()[:8]
@@ -52,7 +53,7 @@ def recipe_data(recipe: Recipe, stores: str | Path) -> tuple[Mixed, Packed, list
 
     def rendered(n: int, seed: int) -> Packed:
         folder = Path(stores, f"rendered-{recipe.renderer}-{n}-{seed}-{shape}")
-        return rendered_store(n, seed, folder, *form, recipe.renderer)
+        return rendered_store(n, seed, folder, *form[:2], recipe.renderer, recipe.resize)
 
     trains, valids, repeats, lines = [], [], [], []
     for where in recipe.samples:
@@ -87,7 +88,8 @@ def run_recipe(recipe: Recipe, run_dir: str | Path, resume: bool = False, comman
     if recipe.start:
         recognizer = Recognizer.load(recipe.start)
     else:
-        recognizer = Recognizer.create(recipe.alphabet, recipe.backbone, recipe.image_size, recipe.mode, recipe.seed)
+        shape = recipe.image_size, recipe.mode, recipe.seed
+        recognizer = Recognizer.create(recipe.alphabet, recipe.backbone, *shape, resize=recipe.resize)
     history = fit(recognizer, train, valid, recipe, run_dir, resume, on_epoch=print_epoch)
     if history.empty:
         raise ValueError(f"stopped before the first epoch was finished: {run_dir} holds no model")

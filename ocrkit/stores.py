@@ -18,9 +18,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 
-from ocrkit.batches import Packed, pack, pack_arrays
+from ocrkit.batches import Packed, pack
 from ocrkit.files import write_json
 from ocrkit.synth import plates, render_lines, render_plates
 
@@ -35,12 +34,16 @@ class StoreError(ValueError):
 
 
 def packed_store(
-    samples: pd.DataFrame, folder: str | Path, size: tuple[int, int] = (32, 128), mode: str = "RGB"
+    samples: pd.DataFrame,
+    folder: str | Path,
+    size: tuple[int, int] = (32, 128),
+    mode: str = "RGB",
+    resize: str = "squeeze",
 ) -> Packed:
     """`batches.pack` with its result kept in `folder`, and made anew only when the source has changed.
 
-    The source has changed when a row of `samples`, the size or the date of an image file, `size` or `mode`
-    has. Until the new store is whole, the old one stays.
+    The source has changed when a row of `samples`, the size or the date of an image file, `size`, `mode` or
+    `resize` has. Until the new store is whole, the old one stays.
 
     Returns:
         A `Packed` whose images are mapped from disk: pages are read when they are asked for.
@@ -48,11 +51,11 @@ def packed_store(
     Raises:
         ValueError: `samples` is empty.
     """
-    source = _digest("samples", samples.to_dict("list"), [_stat(p) for p in samples["image"]], size, mode)
+    source = _digest("samples", samples.to_dict("list"), [_stat(p) for p in samples["image"]], size, mode, resize)
 
     def chunks():
         for first in range(0, len(samples), CHUNK):
-            yield pack(samples.iloc[first : first + CHUNK], size, mode)
+            yield pack(samples.iloc[first : first + CHUNK], size, mode, resize)
 
     return _open_or_make(Path(folder), source, len(samples), size, mode, chunks)
 
@@ -64,6 +67,7 @@ def rendered_store(
     size: tuple[int, int] = (32, 128),
     mode: str = "RGB",
     renderer: str = "plates",
+    resize: str = "squeeze",
 ) -> Packed:
     """`n` freshly rendered images kept in `folder`, made anew only when a number or the code has changed.
 
@@ -71,15 +75,16 @@ def rendered_store(
         renderer: a key of `RENDERERS`.
     """
     code = [hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(Path(plates.__file__).parent.glob("*.*"))]
-    source = _digest("rendered", renderer, n, seed, size, mode, code)
+    source = _digest("rendered", renderer, n, seed, size, mode, resize, code)
 
     def chunks():
         for first in range(0, n, CHUNK):
             count = min(CHUNK, n - first)
             images, table = RENDERERS[renderer](count, seed, size, os.cpu_count() or 1, first)
-            if mode == "L":
-                images = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in images])
-            yield pack_arrays(images, table.assign(image=[f"rendered {seed}/{first + i}" for i in range(count)]))
+            names = [f"rendered {seed}/{first + i}" for i in range(count)]
+            packed = pack(table.assign(image=pd.Series(list(images), dtype=object)), size, mode, resize)
+            packed.samples = packed.samples.assign(image=names)
+            yield packed
 
     return _open_or_make(Path(folder), source, n, size, mode, chunks)
 
