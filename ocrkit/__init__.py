@@ -46,6 +46,8 @@ _HOME = {
     "render_plates": "synth",
     "render_line": "synth",
     "render_lines": "synth",
+    "render_name": "synth",
+    "render_names": "synth",
     "pack": "batches",
     "CRNN": "models",
     "receptive_field": "models",

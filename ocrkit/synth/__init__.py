@@ -1,12 +1,13 @@
-"""Rendered training images with true labels: Chinese number plates, and lines of look-alike characters.
+"""Rendered training images with true labels: Chinese number plates, look-alike characters, and names on forms.
 
-Taught in notebooks 01 and 07.
+Taught in notebooks 01, 07 and 08.
 """
 
 from __future__ import annotations
 
 from ocrkit.synth.degrade import DEGRADATIONS
 from ocrkit.synth.lines import random_face, random_line_text, render_line, render_lines, write_lines
+from ocrkit.synth.names import random_name, render_name, render_names, write_names
 from ocrkit.synth.plates import (
     INGREDIENTS,
     PLATE_COLORS,
@@ -28,11 +29,15 @@ __all__ = [
     "plate_size",
     "random_face",
     "random_line_text",
+    "random_name",
     "random_plate_text",
     "render_line",
     "render_lines",
+    "render_name",
+    "render_names",
     "render_plate",
     "render_plates",
     "write_lines",
+    "write_names",
     "write_plates",
 ]

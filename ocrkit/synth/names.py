@@ -1,0 +1,270 @@
+"""Draws names as pupils write them in capitals on scanned forms, with true labels.
+
+The pictures have the sizes, labels and cut-off neighbors that such scans have. Only numpy, Pillow, pandas and
+`names_atlas.png` with its JSON are needed. Taught in notebook 08.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import string
+from collections.abc import Mapping
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageDraw
+
+from ocrkit.synth.bulk import draw_many
+from ocrkit.synth.forms import Form, random_form, stamp
+from ocrkit.synth.writing import Writer, draw_letter, random_writer, write
+from ocrkit.text import quote
+
+NAME_ALPHABET = string.ascii_uppercase + "' -"
+LIST = Path(__file__).with_name("names_list.txt")
+_SCALE = 4  # pixels of the drawing to one of the crop
+
+
+class Names:
+    """Names with their chances, and how their letters follow one another, from which new ones are made up.
+
+    Args:
+        counts: name -> how often it occurs; names with other characters than `NAME_ALPHABET` are left out.
+
+    Raises:
+        ValueError: no name is left.
+    """
+
+    def __init__(self, counts: Mapping[str, int]):
+        known = {n: c for n, c in counts.items() if n and c > 0 and set(n) <= set(NAME_ALPHABET) and n != "EMPTY"}
+        if not known:
+            raise ValueError("no name to draw: give a mapping of names in capitals A-Z, ' - and blank to their counts")
+        self.names = list(known)
+        roots = np.sqrt(np.array(list(known.values()), float))
+        # Half by the root of the count, half all alike: frequent names come more often, but fill no set.
+        self.upto = np.cumsum(0.5 * roots / roots.sum() + 0.5 / len(roots))
+        self.follow: dict[str, list[str]] = {}
+        for name in self.names:
+            padded = "^^" + name + "$"
+            for k in range(2, len(padded)):
+                self.follow.setdefault(padded[k - 2 : k], []).append(padded[k])
+
+    def draw(self, rng: np.random.Generator) -> str:
+        """One of the names."""
+        return self.names[min(int(np.searchsorted(self.upto, rng.random())), len(self.names) - 1)]
+
+    def invent(self, rng: np.random.Generator) -> str:
+        """A made-up name of 2 to 14 letters, in which each letter follows the two before it as in some name."""
+        while True:
+            text = "^^"
+            while text[-1] != "$" and len(text) < 17:
+                nexts = self.follow[text[-2:]]
+                text += nexts[rng.integers(len(nexts))]
+            text = text[2:].removesuffix("$").strip(" -'")
+            if len(text) > 1:
+                return text
+
+
+@cache
+def default_names() -> Names:
+    """The names of `names_list.txt`, all equally likely."""
+    lines = [line for line in LIST.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    words = [w for line in lines for w in (line.split("|") if "|" in line else line.split())]
+    return Names(dict.fromkeys(words, 1))
+
+
+def random_name(rng: np.random.Generator, names: Names | Mapping[str, int] | None = None) -> str:
+    """Draw a name: three in four from `names`, the others made up from their letters; one in thirty is a double name.
+
+    Args:
+        names: name -> how often it occurs; the list shipped with the module by default. A `Names` object, made once,
+            is faster.
+    """
+    names = default_names() if names is None else names if isinstance(names, Names) else Names(names)
+    text = _one(rng, names)
+    if rng.random() < 0.03 and len(text) < 11:
+        other = _one(rng, names)
+        text = f"{text}{'- '[rng.integers(2)]}{other}" if len(other) < 11 else text
+    return text
+
+
+def _one(rng: np.random.Generator, names: Names) -> str:
+    return names.invent(rng) if rng.random() < 0.25 else names.draw(rng)
+
+
+def render_name(
+    text: str,
+    rng: np.random.Generator | int | None = None,
+    split: str = "train",
+    face: str | None = None,
+    layout: str | None = None,
+) -> np.ndarray:
+    """Draw one name on a piece of a form and return it as uint8 (H, W, 3), grey as a black and white scan is.
+
+    H is 18 to 72 and W 284 to 388 pixels, after the layout.
+
+    Args:
+        text: capitals A to Z, hyphen, apostrophe and blank. Accents are drawn at times, as pupils write them.
+        rng: source of all chance, a numpy Generator or a seed. The same state gives the same pixels.
+        split: "train" or "test": whose hands write.
+        face: the hand, one of `load_hands()`; drawn from those of `split` by default.
+        layout: a key of `LAYOUTS`; drawn by chance by default.
+
+    Raises:
+        ValueError: the text is empty or has another character, or there is no such split, hand or layout.
+
+    Taught in notebook 08.
+    """
+    rng = np.random.default_rng(rng)
+    writer = random_writer(rng, split, face)
+    return _render(text, rng, writer, random_form(rng, layout)[1])
+
+
+def render_names(
+    n: int,
+    seed: int = 0,
+    size: tuple[int, int] | None = None,
+    workers: int = 0,
+    first: int = 0,
+    split: str = "train",
+    names: Names | Mapping[str, int] | None = None,
+) -> tuple[list[np.ndarray] | np.ndarray, pd.DataFrame]:
+    """Draw `n` random names in the hands of `split`; name i depends on `seed` and i alone.
+
+    Args:
+        size: None leaves every picture in its own size; a height and width scale all to that size.
+        workers: processes that share the work; 0 or 1 does it here.
+        first: number of the first name, to go on where another call ended.
+        names: name -> how often it occurs; see `random_name`.
+
+    Returns:
+        `(images, table)`: a list of uint8 (H, W, 3), or with `size` one uint8 (n, H, W, 3), and a table with the
+        columns `text`, `face`, `layout` and `split`.
+
+    Taught in notebook 08.
+    """
+    names = Names(names) if names is not None and not isinstance(names, Names) else names
+    draw = partial(_numbered, seed=seed, size=size, split=split, names=names)
+    images, table = draw_many(draw, range(first, first + n), size, workers, ("text", "face", "layout"))
+    return images, table.assign(split=split)
+
+
+def _numbered(
+    i: int, seed: int, size: tuple[int, int] | None, split: str, names: Names | None
+) -> tuple[str, str, str, np.ndarray]:
+    rng = np.random.default_rng([seed, i])
+    text, writer = random_name(rng, names), random_writer(rng, split)
+    layout, form = random_form(rng)
+    image = _render(text, rng, writer, form)
+    if size is not None and image.shape[:2] != tuple(size):
+        image = np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
+    return text, writer.hands[0], layout, image
+
+
+def _render(text: str, rng: np.random.Generator, writer: Writer, form: Form) -> np.ndarray:
+    if not text.strip():
+        raise ValueError("there is no name to draw: give at least one letter")
+    if unknown := sorted(set(text) - set(NAME_ALPHABET)):
+        raise ValueError(f"name {text!r} has {quote(unknown[0])}; names are drawn from A-Z, ' - and blank")
+    height, width = form.size
+    sheet = Image.new("L", (width * _SCALE, height * _SCALE))
+    draw = ImageDraw.Draw(sheet)
+    for digits, x, base in form.digits:
+        for strokes in write(digits, writer, rng, form.height):
+            draw_letter(draw, strokes, (x, base), writer.pen, _SCALE, rng)
+    letters = write(text, writer, rng, form.height, width - form.start - 4)
+    if form.pitch is not None:
+        letters = _box(letters, text, form.pitch, (width - form.start) / len(text))
+    for strokes in letters:
+        if rng.random() < 0.006:  # a slip of the pen, written over
+            slip = write("AEIOLMNRST"[rng.integers(10)], writer, rng, form.height)[0]
+            left = min(s[:, 0].min() for s in strokes)
+            draw_letter(draw, [s + [left, 0] for s in slip], (form.start, form.line), writer.pen, _SCALE, rng)
+        draw_letter(draw, strokes, (form.start, form.line), writer.pen, _SCALE, rng)
+    return _scan(np.asarray(sheet.reduce(2)), form, writer, rng)
+
+
+def _box(letters: list, text: str, pitch: float, room: float) -> list:
+    """Move every letter into the middle of its box."""
+    moved, pitch = [], min(pitch, room)
+    for strokes, k in zip(letters, [k for k, c in enumerate(text) if c != " "], strict=True):
+        left, right = min(s[:, 0].min() for s in strokes), max(s[:, 0].max() for s in strokes)
+        across = min(1.0, 0.85 * pitch / max(right - left, 1e-6))
+        moved.append([(s - [(left + right) / 2, 0]) * [across, 1] + [(k + 0.5) * pitch, 0] for s in strokes])
+    return moved
+
+
+def _scan(ink: np.ndarray, form: Form, writer: Writer, rng: np.random.Generator) -> np.ndarray:
+    """What the scanner makes of ink, uint8 (2H, 2W): black or white at twice the size, halved, and saved as JPEG."""
+    height, width = ink.shape
+    paper = _grain()
+    y, x = rng.integers(0, paper.shape[1] - height), rng.integers(0, paper.shape[2] - width)
+    fine, coarse = paper[:, y : y + height, x : x + width]
+    # Where the pen wrote faintly, or the paper is rough, the ink stays below the threshold and the line breaks.
+    level = rng.uniform(95, 125) + 45 * writer.faint
+    rough = ink.astype(np.int16) + ((fine * int(14 + 10 * writer.faint) + coarse * int(12 + 42 * writer.faint)) >> 6)
+    mask = np.clip((rough - int(level)) * 3 + 128, 0, 255).astype(np.uint8)
+    mask[ink == 0] = 0
+    stamp(mask, form)
+    sheet = Image.fromarray(mask)
+    draw = ImageDraw.Draw(sheet)
+    for ax, ay, bx, by in form.rules:
+        draw.line((2 * ax, 2 * ay, 2 * bx, 2 * by), 255, 2)
+    for _ in range(rng.poisson(0.35)):  # specks of dust
+        px, py = rng.integers(width), rng.integers(height)
+        draw.ellipse((px, py, px + rng.integers(0, 3), py + rng.integers(0, 3)), int(rng.integers(120, 256)))
+    small = sheet.reduce(2).point(_tone(round(rng.uniform(0.75, 1.0), 1)))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=int(rng.integers(85, 96)))
+    return np.repeat(np.asarray(Image.open(buffer))[..., None], 3, axis=2)
+
+
+@cache
+def _tone(gamma: float) -> list[int]:
+    """Ink to grey: the halves between black and white come out a little darker or lighter."""
+    return [round(255 - 255 * (v / 255) ** gamma) for v in range(256)]
+
+
+@cache
+def _grain() -> np.ndarray:
+    """The roughness of paper, int16 (2, 512, 1024): fine and coarse, with a mean of 0 and a deviation of 64."""
+    rng = np.random.default_rng(8)
+    layers = []
+    for step in (1, 6):
+        small = rng.normal(0, 64, (512 // step + 2, 1024 // step + 2)).clip(-127, 127)
+        image = Image.fromarray((small + 128).astype(np.uint8)).resize((1024, 512), Image.Resampling.BICUBIC)
+        layers.append(np.asarray(image).astype(np.int16) - 128)
+    return np.stack(layers)
+
+
+def write_names(folder: str | Path, parts: Mapping[str, tuple[int, int]]) -> pd.DataFrame:
+    """Write a set of names in the layout of the Kaggle set: `written_name_train.csv` (FILENAME, IDENTITY) beside
+    `train/`, and so on.
+
+    Args:
+        parts: split -> (number of images, seed). No text comes twice, so none is in two splits.
+
+    Returns:
+        A samples table: `image` (absolute path), `text`, `split`, `face`, `layout`.
+    """
+    folder, used, rows = Path(folder).resolve(), set(), []
+    for split, (n, seed) in parts.items():
+        shutil.rmtree(folder / split, ignore_errors=True)
+        (folder / split).mkdir(parents=True)
+        part, i = [], 0
+        while len(part) < n:
+            text, face, layout, image = _numbered(i, seed, None, split, None)
+            i += 1
+            if text in used:
+                continue
+            used.add(text)
+            name = f"{split.upper()}_{len(part) + 1:05d}.jpg"
+            Image.fromarray(image).save(folder / split / name, quality=90)
+            part.append((name, text))
+            rows.append((str(folder / split / name), text, split, face, layout))
+        with open(folder / f"written_name_{split}.csv", "w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([("FILENAME", "IDENTITY"), *part])
+    return pd.DataFrame(rows, columns=["image", "text", "split", "face", "layout"])

@@ -1,0 +1,180 @@
+"""Writes capitals as pupils do: a `Writer` has a hand, a pen and habits, and no letter comes out twice the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import ImageDraw
+
+from ocrkit.synth.hands import Strokes, load_hands
+
+#: Accents that French names may carry, by letter, with how often one is chosen.
+_ACCENTS = {"E": ("'", "'", "'", "'", "`", "`", "^", '"'), "I": ('"', "^"), "C": (",",), "O": ("^",), "A": ("^", "`")}
+#: Their strokes, in heights of a capital: x from the middle of the letter, y from its top.
+_MARKS = {
+    "'": [[[-0.1, -0.1], [0.12, -0.3]]],
+    "`": [[[0.1, -0.1], [-0.12, -0.3]]],
+    "^": [[[-0.15, -0.1], [0.0, -0.28], [0.15, -0.1]]],
+    '"': [[[-0.13, -0.18]], [[0.13, -0.18]]],
+    ",": [[[0.0, 1.0], [0.06, 1.13], [-0.06, 1.23]]],
+}
+_SIGNS = {"-": [[[0.0, -0.45], [0.2, -0.46], [0.4, -0.45]]], "'": [[[0.08, -1.05], [0.05, -0.9], [0.0, -0.78]]]}
+
+
+@dataclass
+class Writer:
+    """Habits of one writer. Lengths are in heights of a capital, but for `pen`, which is in pixels."""
+
+    hands: list[str]
+    pen: float
+    width: float = 1.0  # of the letters
+    slant: float = 0.0
+    gap: float = 0.5  # between letters
+    wobble: float = 1.0  # how uneven the writing is
+    small: float = 0.0  # share of letters in lower case
+    small_i: bool = False  # I with a dot
+    accents: float = 0.0  # share of letters that get the accent they might have
+    faint: float = 0.0  # 0: an even stroke; 1: a pen that hardly writes
+    ways: dict[str, int] = field(default_factory=dict)  # which way of writing a letter was taken
+
+
+def random_writer(rng: np.random.Generator, split: str = "train", face: str | None = None) -> Writer:
+    """Draw the habits of a writer; `face` names the hand.
+
+    Raises:
+        ValueError: `split` is not "train" or "test", or there is no such hand.
+    """
+    hands, names = load_hands()
+    if split not in names:
+        raise ValueError(f'split={split!r}: the hands are parted into "train" and "test"')
+    if face is not None and face not in hands:
+        raise ValueError(f"no hand is named {face!r}; there are: {', '.join(hands)}")
+    own = names[split]
+    main = face or ("pupil" if split == "train" and rng.random() < 0.55 else own[rng.integers(len(own))])
+    others = [own[k] for k in rng.integers(len(own), size=2)] if face is None and rng.random() < 0.3 else []
+    wide = rng.random() < 0.8
+    kind = rng.random()
+    return Writer(
+        hands=[main, *others],
+        pen=float(np.clip(rng.lognormal(0.33, 0.28), 0.85, 3.2)),
+        width=float(np.clip(rng.normal(1.0, 0.16), 0.65, 1.45)),
+        slant=float(rng.normal(0.03, 0.1)),
+        gap=float(rng.uniform(0.35, 0.95) if wide else rng.uniform(0.12, 0.4)),
+        wobble=float(rng.uniform(0.5, 1.4)),
+        small=0.95 if kind < 0.05 else 0.25 if kind < 0.11 else 0.0,
+        small_i=bool(rng.random() < 0.35),
+        accents=0.6 if rng.random() < 0.3 else 0.0,
+        faint=float(rng.uniform(0.3, 1)) if rng.random() < 0.3 else 0.0,
+    )
+
+
+def write(text: str, writer: Writer, rng: np.random.Generator, height: float, room: float = np.inf) -> list[Strokes]:
+    """Write a text and return each letter's strokes in pixels: x from 0, y from -height to 0 on the line.
+
+    Args:
+        text: A to Z, digits, hyphen, apostrophe and blank.
+        height: of a capital in pixels.
+        room: pixels that the text may take; where it is longer, it is set closer, and then made narrower.
+    """
+    letters, starts, x = [], [], 0.0
+    gap = writer.gap * height
+    for k, c in enumerate(text):
+        if c == " ":
+            x += (0.45 + 0.5 * rng.random()) * height
+            continue
+        strokes = _bend(_letter(c, k, writer, rng), writer, rng, height)
+        ends = [(s[:, 0].min(), s[:, 0].max()) for s in strokes]
+        left, right = min(e[0] for e in ends), max(e[1] for e in ends)
+        letters.append([s - [left, 0.0] for s in strokes])
+        starts.append(x)
+        x += right - left + max(gap * rng.lognormal(0, 0.25 * writer.wobble), 2.0 + writer.pen * 0.5)
+    shrink = min(1.0, room / x) if x else 1.0
+    slope = rng.normal(0, 0.012)
+    moved = []
+    for strokes, start in zip(letters, starts, strict=True):
+        lift = rng.normal(0, 0.04 * writer.wobble) * height + slope * start
+        moved.append([s * [max(shrink, 0.8) if shrink > 0.6 else shrink, 1] + [start * shrink, lift] for s in strokes])
+    return moved
+
+
+def _letter(c: str, k: int, writer: Writer, rng: np.random.Generator) -> Strokes:
+    """The strokes of one letter as this writer forms it, with an accent where the name may have one."""
+    hands = load_hands()[0]
+    if c in _SIGNS:
+        return [np.array(s) for s in _SIGNS[c]]
+    small = rng.random() < writer.small and not (k == 0 and rng.random() < 0.7)
+    form = c.lower() if small or (c == "I" and writer.small_i) else c
+    name = writer.hands[rng.integers(len(writer.hands))] if len(writer.hands) > 1 else writer.hands[0]
+    if form not in hands[name]:  # the pupil's own alphabet has capitals only
+        if not small and form == "i":
+            return hands[name]["I"][2 + rng.integers(2)]
+        name = writer.hands[-1] if form in hands[writer.hands[-1]] else "delius"
+    ways = hands[name][form]
+    usual = writer.ways.setdefault(name + form, int(rng.integers(len(ways))))
+    strokes = ways[usual if rng.random() < 0.8 else rng.integers(len(ways))]
+    if c in _ACCENTS and rng.random() < writer.accents * (0.6 if c == "E" else 0.15):
+        strokes = _mark(strokes, _ACCENTS[c][rng.integers(len(_ACCENTS[c]))])
+    return strokes
+
+
+def _mark(strokes: Strokes, accent: str) -> Strokes:
+    points = np.concatenate(strokes)
+    top = points[:, 1].min() if accent != "," else -1.0
+    at = np.array([(points[:, 0].min() + points[:, 0].max()) / 2, top])
+    return strokes + [np.array(s) + at for s in _MARKS[accent]]
+
+
+def _bend(strokes: Strokes, writer: Writer, rng: np.random.Generator, height: float) -> Strokes:
+    """Scale, slant, turn and bend one letter; every stroke moves a little on its own."""
+    w = writer.wobble
+    r = rng.normal(size=14)
+    grow = np.exp(0.08 * w * r[0])
+    wide = writer.width * np.exp(0.1 * w * r[1])
+    turn = 0.05 * w * r[2]
+    slant = writer.slant + 0.05 * w * r[3]
+    cos, sin = np.cos(turn), np.sin(turn)
+    matrix = np.array([[wide * cos, sin * wide], [-slant * cos - sin, cos - slant * sin]]) * (grow * height)
+    phase = rng.uniform(0, 2 * np.pi, 4)
+    bent = []
+    for s in strokes:
+        x, y = s[:, 0], s[:, 1]
+        waves = np.stack(
+            [
+                np.sin(3.5 * y + phase[0]) * r[4] + np.sin(4.5 * x + phase[1]) * r[5],
+                np.sin(4.5 * x + phase[2]) * r[6] + np.sin(3.5 * y + phase[3]) * r[7],
+            ],
+            axis=1,
+        )
+        own = rng.normal(0, 0.025 * w, 2)
+        bent.append((s + waves * (0.035 * w) + own) @ matrix)
+    return bent
+
+
+def draw_letter(
+    draw: ImageDraw.ImageDraw,
+    strokes: Strokes,
+    at: tuple[float, float],
+    pen: float,
+    scale: int,
+    rng: np.random.Generator,
+) -> None:
+    """Draw a letter's strokes with a round pen whose width changes along the way.
+
+    Args:
+        at: x and y of the letter's start on the line, in pixels of the crop.
+        pen: width of the line in the same pixels.
+        scale: pixels of the drawing to one of the crop.
+    """
+    for s in strokes:
+        line = ((s + at) * scale).tolist()
+        widths = (pen * scale * np.exp(rng.normal(0, 0.12) + np.cumsum(rng.normal(0, 0.06, len(line))))).tolist()
+        if len(line) == 1:
+            widths = [widths[0] * 1.25]
+        before = None
+        for (x, y), w in zip(line, widths, strict=True):
+            half = w / 2
+            draw.ellipse((x - half, y - half, x + half, y + half), 255)
+            if before:
+                draw.line((*before, x, y), 255, max(round(w), 1))
+            before = x, y
