@@ -59,6 +59,7 @@ SOURCES = {
             homepage="https://github.com/detectRecog/CCPD",
         ),
         Source("look-alikes", "rendered lines of look-alike characters, shipped", shipped="data/samples/look-alikes"),
+        Source("names", "rendered handwritten names, shipped", shipped="data/samples/names"),
         Source(
             "names-full",
             "Handwriting Recognition: 410,000 names, cut from scanned forms",
