@@ -17,7 +17,8 @@ from pathlib import Path
 import pandas as pd
 
 from ocrkit import sources
-from ocrkit.layouts import SPLIT_NAMES, find_layout, list_files, read_csv
+from ocrkit.layouts import find_layout, read_csv
+from ocrkit.listing import SPLIT_NAMES, list_files
 from ocrkit.text import normalize
 
 #: Shares of a set that brings no splits of its own.
@@ -35,8 +36,8 @@ def load_samples(where: str | os.PathLike, *, split: str | None = None) -> pd.Da
     Returns:
         A table with `image`, `text`, `split` and the columns of its layout. A set that says nothing about
         splits gets those of `assign_splits`; where it says something, images that it leaves out have `""`.
-        `label_raw` is there where some label was not in NFC, and `problem` where some file has no usable
-        label; such a row has the text `""`. Nothing is dropped: `lint` reports it.
+        `label_raw` is there where some label was not in NFC or not as its layout spells, and `problem` where
+        some file has no usable label; such a row has the text `""`. Nothing is dropped: `lint` reports it.
 
     Raises:
         FileNotFoundError: there is no such folder, file or registered set.
