@@ -23,6 +23,7 @@ from ocrkit.recipes import Recipe
 from ocrkit.recognizer import Recognizer
 from ocrkit.samples import assign_splits, load_samples
 from ocrkit.stores import packed_store, rendered_store
+from ocrkit.text import names_text
 from ocrkit.training import fit
 
 #: Rendered images that stand in for a validation set where a recipe has no other samples.
@@ -52,12 +53,18 @@ def recipe_data(recipe: Recipe, stores: str | Path) -> tuple[Mixed, Packed, list
         return packed_store(part, Path(stores, f"{Path(where).name}-{split}-{shape}-{place}"), *form)
 
     def rendered(n: int, seed: int) -> Packed:
-        folder = Path(stores, f"rendered-{recipe.renderer}-{n}-{seed}-{shape}")
-        return rendered_store(n, seed, folder, *form[:2], recipe.renderer, recipe.resize)
+        own = sha1(os.path.abspath(recipe.words).encode()).hexdigest()[:8] if recipe.words else ""
+        folder = Path(stores, f"rendered-{recipe.renderer}{own}-{n}-{seed}-{shape}")
+        return rendered_store(n, seed, folder, *form[:2], recipe.renderer, recipe.resize, recipe.words)
 
     trains, valids, repeats, lines = [], [], [], []
     for where in recipe.samples:
-        train, valid = training_splits(load_samples(where))
+        samples = load_samples(where)
+        if recipe.split_by:
+            samples = assign_splits(samples, by=recipe.split_by)
+        if recipe.labels == "names":
+            samples = samples.assign(text=samples["text"].map(names_text))
+        train, valid = training_splits(samples)
         trains.append(kept(train, where, "train"))
         valids.append(kept(valid, where, "valid"))
         repeats.append(recipe.repeat)
