@@ -52,6 +52,7 @@ _HOME = {
     "summary": "models",
     "forced_alignment": "ctc",
     "greedy_decode": "ctc",
+    "CharacterNgram": "ngrams",
     "Recipe": "recipes",
     "fit": "training",
     "lr_find": "training",
