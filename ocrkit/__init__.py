@@ -53,6 +53,7 @@ _HOME = {
     "forced_alignment": "ctc",
     "greedy_decode": "ctc",
     "CharacterNgram": "ngrams",
+    "beam_candidates": "beams",
     "Recipe": "recipes",
     "fit": "training",
     "lr_find": "training",
