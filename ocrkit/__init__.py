@@ -54,6 +54,8 @@ _HOME = {
     "greedy_decode": "ctc",
     "CharacterNgram": "ngrams",
     "beam_candidates": "beams",
+    "Lexicon": "lexicon",
+    "lexicon_decode": "lexicon",
     "Recipe": "recipes",
     "fit": "training",
     "lr_find": "training",
