@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,26 @@ from ocrkit.text import Tokenizer, normalize, quote
 # Probabilities are kept as 1e300 times themselves: float64 then goes down to 1e-600, which an image of 100 steps
 # does not reach. Where even the best word is below 1e-550, the sums are made again, with logarithms.
 _ONE, _LEAST = 1e300, -550 * math.log(10)
+
+
+def read_counts(path: str | Path) -> dict[str, int]:
+    """Read a UTF-8 file whose lines are a name, a tab and how often it occurs, below a line `name<tab>count`.
+
+    Every name stays the string that it is: 'NA' and 'NULL' are names. Names that come twice are added up.
+
+    Raises:
+        ValueError: a line is not so; the message names it.
+    """
+    counts: dict[str, int] = {}
+    lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    for number, line in enumerate(lines[1:], start=2):
+        name, tab, count = line.rpartition("\t")
+        if not tab or not count.strip().isdigit():
+            raise ValueError(f"line {number} of {path} is {line!r}: it must be a name, a tab and a count")
+        counts[normalize(name)] = counts.get(normalize(name), 0) + int(count)
+    if not counts:
+        raise ValueError(f"{path} has no names: below a line 'name<tab>count' give one name, a tab and a count a line")
+    return counts
 
 
 class LexiconReading(NamedTuple):

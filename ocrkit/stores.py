@@ -21,8 +21,8 @@ import torch
 
 from ocrkit.batches import Packed, pack
 from ocrkit.files import write_json
+from ocrkit.lexicon import read_counts
 from ocrkit.synth import plates, render_lines, render_names, render_plates
-from ocrkit.text import normalize
 
 _FORMAT = "ocrkit store 1"
 #: What can be rendered -> how: a function of n, seed, size, workers and the number of the first image.
@@ -76,7 +76,7 @@ def rendered_store(
     Args:
         renderer: a key of `RENDERERS`.
         resize: with `"pad"`, they are rendered in sizes of their own and padded.
-        words: for names, a file of names and counts, see `read_counts`.
+        words: for names, a file of names and counts, see `lexicon.read_counts`.
     """
     code = [hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(Path(plates.__file__).parent.glob("*.*"))]
     choice = {"names": read_counts(words)} if words else {}
@@ -93,26 +93,6 @@ def rendered_store(
             yield packed
 
     return _open_or_make(Path(folder), source, n, size, mode, chunks)
-
-
-def read_counts(path: str | Path) -> dict[str, int]:
-    """Read a UTF-8 file whose lines are a name, a tab and how often it occurs, below a line `name<tab>count`.
-
-    Every name stays the string that it is: 'NA' and 'NULL' are names. Names that come twice are added up.
-
-    Raises:
-        ValueError: a line is not so; the message names it.
-    """
-    counts: dict[str, int] = {}
-    lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    for number, line in enumerate(lines[1:], start=2):
-        name, tab, count = line.rpartition("\t")
-        if not tab or not count.strip().isdigit():
-            raise ValueError(f"line {number} of {path} is {line!r}: it must be a name, a tab and a count")
-        counts[normalize(name)] = counts.get(normalize(name), 0) + int(count)
-    if not counts:
-        raise ValueError(f"{path} has no names: below a line 'name<tab>count' it needs a name, a tab and a count a line")
-    return counts
 
 
 def open_store(folder: str | Path, check: bool = True) -> Packed:
