@@ -15,7 +15,7 @@ import pandas as pd
 from ocrkit.plots import Picture
 
 PLAIN = "plain CTC"
-MEASURES = {"accuracy": "exact match of lines", "look_alikes": "look-alikes right"}
+MEASURES = {"accuracy": "exact match", "look_alikes": "look-alikes right"}
 #: Student's t for n = 2, 3, ... 10 values: 95% of their means lie within so many standard errors of the true one.
 T95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
 _SEED_MARKS = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"))

@@ -66,9 +66,7 @@ def test_without_a_plain_run_the_message_says_what_there_is():
 def test_figure_has_a_row_a_task_and_a_mark_a_seed():
     figure = plot_comparison({"look-alikes": records(), "plates": records()})
     assert [axes.get_title() for axes in figure.axes] == [
-        f"{task}: {measure}"
-        for task in ("look-alikes", "plates")
-        for measure in ("exact match of lines", "look-alikes right")
+        f"{task}: {measure}" for task in ("look-alikes", "plates") for measure in ("exact match", "look-alikes right")
     ]
     right = figure.axes[1]
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["center 0.1", "focal CTC"]

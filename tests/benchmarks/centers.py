@@ -7,7 +7,8 @@ the records already are not made again, and a run that was broken off goes on; s
 
 Records go to `data/benchmarks/centers.json`; tables and figure of all tasks are made from them alone:
 `data/benchmarks/centers.md` and `data/pictures/centers.png` (`--draw` makes only these). `--task plates` does the same
-from the shipped plate reader, on rendered plates and their look-alikes.
+on rendered plates and their look-alikes: the shipped plate reader goes on with images of the laptop recipe's size,
+which is smaller than the one it learned with.
 """
 
 from __future__ import annotations
