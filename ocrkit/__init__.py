@@ -92,6 +92,9 @@ _HOME = {
     "Tracker": "center_tracking",
     "center_distances": "center_tracking",
     "plot_distances": "center_tracking",
+    "compare_runs": "comparisons",
+    "plot_comparison": "comparisons",
+    "seed_gains": "comparisons",
     "ErrorBrowser": "browser",
     "apply_changes": "marks",
 }
