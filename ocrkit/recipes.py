@@ -39,6 +39,7 @@ class Recipe:
     rendered: int = 0  # rendered images beside them
     renderer: str = "plates"  # of what: "plates", "look-alikes" or "names"
     words: str = ""  # a file with a name, a tab and a count a line, from which rendered names are drawn
+    spliced: int = 0  # images made of pieces of the samples' training images, cut where `start` aligns their letters
     start: str = ""  # a model to go on from; empty starts anew
 
     alphabet: str = "plates"
@@ -72,9 +73,12 @@ class Recipe:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"recipe: {name}={getattr(self, name)!r} must be one of {', '.join(allowed)}")
-        for name, least in {"epochs": 1, "batch_size": 1, "repeat": 1, "rendered": 0, "patience": 0}.items():
+        at_least = {"epochs": 1, "batch_size": 1, "repeat": 1, "rendered": 0, "spliced": 0, "patience": 0}
+        for name, least in at_least.items():
             if getattr(self, name) < least:
                 raise ValueError(f"recipe: {name}={getattr(self, name)} must be at least {least}")
+        if self.spliced and not (self.samples and self.words and self.start):
+            raise ValueError(f"recipe: spliced={self.spliced} needs samples to cut, words to make, and start to align")
         if not self.learning_rate > 0:
             raise ValueError(f"recipe: learning_rate={self.learning_rate} must be above 0, for instance 0.003")
 

@@ -14,14 +14,16 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from ocrkit.batches import Mixed, Packed, concatenate
+from ocrkit.batches import Mixed, Packed, concatenate, pack
 from ocrkit.checkpoints import best_epoch
 from ocrkit.files import atomic, write_json
+from ocrkit.lexicon import read_counts
 from ocrkit.metrics import score
 from ocrkit.plots import print_epoch
 from ocrkit.recipes import Recipe
 from ocrkit.recognizer import Recognizer
 from ocrkit.samples import assign_splits, load_samples
+from ocrkit.splicing import splice_words
 from ocrkit.stores import packed_store, rendered_store
 from ocrkit.text import names_text
 from ocrkit.training import fit
@@ -57,7 +59,14 @@ def recipe_data(recipe: Recipe, stores: str | Path) -> tuple[Mixed, Packed, list
         folder = Path(stores, f"rendered-{recipe.renderer}{own}-{n}-{seed}-{shape}")
         return rendered_store(n, seed, folder, *form[:2], recipe.renderer, recipe.resize, recipe.words)
 
-    trains, valids, repeats, lines = [], [], [], []
+    def spliced(rows: list[pd.DataFrame]) -> Packed:
+        words = read_counts(recipe.words)
+        made = splice_words(Recognizer.load(recipe.start), pd.concat(rows), words, recipe.spliced, recipe.seed)
+        packed = pack(made, *form)
+        packed.samples = packed.samples.assign(image=[f"spliced {recipe.seed}/{i}" for i in range(len(packed))])
+        return packed
+
+    trains, valids, repeats, lines, rows = [], [], [], [], []
     for where in recipe.samples:
         samples = load_samples(where)
         if recipe.split_by:
@@ -68,11 +77,16 @@ def recipe_data(recipe: Recipe, stores: str | Path) -> tuple[Mixed, Packed, list
         trains.append(kept(train, where, "train"))
         valids.append(kept(valid, where, "valid"))
         repeats.append(recipe.repeat)
+        rows.append(train)
         lines.append(f"{Path(where).name}: {len(train)} for training (x {recipe.repeat}), {len(valid)} for validation")
     if recipe.rendered:
         trains.append(rendered(recipe.rendered, recipe.seed))
         repeats.append(1)
         lines.append(f"{recipe.rendered} rendered {recipe.renderer} for training (seed {recipe.seed})")
+    if recipe.spliced:
+        trains.append(spliced(rows))
+        repeats.append(1)
+        lines.append(f"{recipe.spliced} spliced images out of those for training (seed {recipe.seed})")
     if not trains:
         raise ValueError("the recipe names no data: set samples=FOLDER, or rendered=20000 to render plates")
     if not valids:
