@@ -139,7 +139,6 @@ def train_recipe(options: argparse.Namespace) -> int:
 
 def evaluate_model(options: argparse.Namespace) -> int:
     """Print accuracy and CER with n and 95% intervals; samples that cannot count are named on stderr."""
-    from ocrkit.batches import pack
     from ocrkit.metrics import score
     from ocrkit.recognizer import Recognizer
     from ocrkit.samples import load_samples
@@ -148,7 +147,7 @@ def evaluate_model(options: argparse.Namespace) -> int:
     samples = load_samples(options.samples, split=options.split)
     labeled = samples["text"] != ""
     # The time that counts is decoding files, resizing and reading; a first small call warms the library up.
-    recognizer.read(pack(samples[labeled].head(8), recognizer.image_size, recognizer.mode))
+    recognizer.read(samples[labeled].head(8))
     started = time.perf_counter()
     results = recognizer.read(samples[labeled])
     seconds = time.perf_counter() - started

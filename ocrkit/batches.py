@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from ocrkit.images import ImageError, read_sample, resize
+from ocrkit.images import ImageError, read_sample
+from ocrkit.padding import Buckets, fit_size
 from ocrkit.text import Tokenizer
 
 
@@ -24,14 +25,15 @@ class Packed(Dataset):
 
     Attributes:
         images: `(N, C, H, W)` uint8.
-        samples: the N rows of the samples table, in the same order; `widths` has the N widths in
-            pixels that the images had before they were resized.
+        samples: the N rows of the samples table, in the same order.
+        widths: N, how many pixels of the image as it was the width W stands for; where an image was squeezed, its own
+            width.
         rejected: the rows that could not be read, with a column `reason`.
     """
 
     images: Tensor
     samples: pd.DataFrame
-    widths: list[int]
+    widths: list[float]
     rejected: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __post_init__(self):
@@ -59,13 +61,16 @@ class Packed(Dataset):
         return Packed(self.images[torch.from_numpy(mask)], self.samples[mask], widths, self.rejected)
 
 
-def pack(samples: pd.DataFrame, size: tuple[int, int] = (32, 128), mode: str = "RGB") -> Packed:
-    """Read every sample, crop it where the table says so, and resize it to `size`.
+def pack(
+    samples: pd.DataFrame, size: tuple[int, int] = (32, 128), mode: str = "RGB", resize: str = "squeeze"
+) -> Packed:
+    """Read every sample, crop it where the table says so, and bring it to `size`.
 
     Args:
         samples: a samples table; `image` may also hold arrays `(H, W, 3)` instead of paths.
         size: (height, width) in pixels.
         mode: `"RGB"` or `"L"` (grey).
+        resize: `"squeeze"` or `"pad"`, see `padding.fit_size`.
 
     A file that cannot be read stops nothing: it is left out, and `Packed.rejected` names it and why.
     Taught in notebook 03.
@@ -79,10 +84,10 @@ def pack(samples: pd.DataFrame, size: tuple[int, int] = (32, 128), mode: str = "
         except ImageError as error:
             reasons[i] = error.reason
             continue
-        small = resize(image, size)
+        small, width = fit_size(image, size, resize)
         images[len(kept)] = small[None] if small.ndim == 2 else small.transpose(2, 0, 1)
         kept.append(i)
-        widths.append(image.shape[1])
+        widths.append(width)
     rejected = samples.iloc[list(reasons)].assign(reason=list(reasons.values()))
     # A copy only where something was left out: otherwise the block is the image store itself.
     images = images if len(kept) == len(samples) else images[: len(kept)].copy()
@@ -190,24 +195,29 @@ def collate(batch: tuple[Tensor, list[str]] | list[tuple[Tensor, str]], tokenize
     return Batch(images, targets, torch.tensor(lengths), texts)
 
 
-def loader(packed: Dataset, tokenizer: Tokenizer, batch_size: int, seed: int | None = None) -> DataLoader:
+def loader(
+    packed: Dataset, tokenizer: Tokenizer, batch_size: int, seed: int | None = None, used: np.ndarray | None = None
+) -> DataLoader:
     """A `DataLoader` that gives `Batch`es.
 
     Args:
         packed: a `Packed`, or any data set that gives (uint8 image `(C, H, W)`, text) pairs.
         seed: shuffle with this seed; call `set_epoch` before each epoch. None keeps the order.
+        used: how many columns (or time steps) of each image count; with it, a shuffled batch has images that are about
+            equally wide, see `padding.Buckets`.
 
     The data lies in memory, so there are no worker processes to start. Taught in notebook 03.
     """
-    return DataLoader(
-        packed,
-        batch_size,
-        sampler=None if seed is None else _Order(len(packed), seed),
-        collate_fn=lambda batch: collate(batch, tokenizer),
-    )
+    def join(batch):
+        return collate(batch, tokenizer)
+
+    if seed is not None and used is not None:
+        return DataLoader(packed, batch_sampler=Buckets(used, batch_size, seed), collate_fn=join)
+    return DataLoader(packed, batch_size, sampler=None if seed is None else _Order(len(packed), seed), collate_fn=join)
 
 
 def set_epoch(batches: DataLoader, epoch: int) -> None:
     """Choose the order of epoch number `epoch` in a shuffling `loader`."""
-    if isinstance(batches.sampler, _Order):
-        batches.sampler.epoch = epoch
+    for sampler in (batches.sampler, batches.batch_sampler):
+        if isinstance(sampler, (_Order, Buckets)):
+            sampler.epoch = epoch

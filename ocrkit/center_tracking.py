@@ -150,7 +150,7 @@ class Tracker(LiveFigure):
 
 def plot_distances(table: pd.DataFrame) -> Picture:
     """Draw a `Tracker.table`: distances on the left, the share that went astray and the agreement on the right."""
-    figure = Picture(figsize=(9, 3), layout="constrained")
+    figure = Picture(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for column, label in {"own": "own center", "brother": "nearest brother's center", "margin": "margin"}.items():
         left.plot(
@@ -159,11 +159,11 @@ def plot_distances(table: pd.DataFrame) -> Picture:
     left.plot(table["step"], table["between_brothers"], "--", color="0.5", label="between brothers' centers")
     left.axhline(0, color="0.8", linewidth=1)
     left.set(xlabel="step", ylabel="distance", title="look-alikes, mean")
-    left.legend(fontsize=7)
     right.plot(table["step"], table["astray"], "o-", markersize=3, color="tab:red", label="nearer to a brother")
     right.plot(table["step"], table["agreement"], "o-", markersize=3, label="margin and confidence, rank correlation")
     right.set(xlabel="step", ylim=(-0.05, 1.05))
-    right.legend(fontsize=7)
+    for axes, columns in ((left, 2), (right, 1)):  # below the axes, where no legend covers a curve
+        axes.legend(fontsize=8, frameon=False, ncols=columns, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     return figure
 
 

@@ -116,7 +116,8 @@ def collect(
         # Not by a `DataLoader`, which draws from the random generator: to measure shall not change a training run.
         for start in range(0, len(packed), batch_size):
             batch = collate(packed.__getitems__(range(start, min(start + batch_size, len(packed)))), tokenizer)
-            features, logits = model.features_and_logits(normalize_images(batch.images.to(recognizer.device)))
+            images, steps = recognizer.trim(batch.images)
+            features, logits = model.features_and_logits(normalize_images(images.to(recognizer.device)), steps)
             found = align_features(features.cpu(), logits.cpu(), batch.targets, batch.lengths, alignment)
             if correct_only:
                 read = tokenizer.decode_batch(logits.argmax(-1).T.tolist(), collapse=True)

@@ -126,7 +126,7 @@ def label_losses(recognizer: Recognizer, samples: pd.DataFrame, batch_size: int 
     losses = np.full(len(samples), np.nan)
     numbered = samples.assign(_row=np.arange(len(samples)))
     for start in range(0, len(samples), 1024):  # bounds the memory of images and logits
-        packed = pack(numbered.iloc[start : start + 1024], recognizer.image_size, recognizer.mode)
+        packed = pack(numbered.iloc[start : start + 1024], recognizer.image_size, recognizer.mode, recognizer.resize)
         rows = packed.samples["_row"].to_numpy()
         known = [not recognizer.tokenizer.missing(text) for text in packed.texts]
         losses[rows] = np.inf

@@ -8,34 +8,15 @@ Taught in notebook 01.
 
 from __future__ import annotations
 
-import csv
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from ocrkit.layout_names import NAME_COLUMNS, has_names, read_name_list, read_names
+from ocrkit.listing import SPLIT_NAMES, csv_header, csv_problem, csv_rows, is_csv, is_image, read_lists, split_of_path
 from ocrkit.text import PLATE_MARKS, PROVINCES, normalize, plate_kind
-
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
-SPLIT_NAMES = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
-
-
-def list_files(folder: Path) -> list[str]:
-    """Files below `folder`, relative and with `/`, sorted; without hidden ones, `Thumbs.db` and read-mes."""
-    files, seen = [], set()
-    for base, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(base)
-        if real in seen:  # a link that leads back up
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = [f for f in folders if not f.startswith(".") and f != "__MACOSX"]
-        inside = Path(base).relative_to(folder)
-        files += [(inside / name).as_posix() for name in names if not _is_clutter(name)]
-    return sorted(files)
-
 
 # --- plates: [split/]ANYTHING-皖A25V59.jpg ---
 
@@ -43,16 +24,16 @@ def list_files(folder: Path) -> list[str]:
 def has_plate_labels(folder: Path, files: list[str]) -> bool:
     """Some image is named `ANYTHING-LABEL.jpg` with a province or another plate character in LABEL."""
     marks = set(PROVINCES + PLATE_MARKS)
-    return any(_is_image(f) and marks & set(_plate_label(f)) for f in files)
+    return any(is_image(f) and marks & set(_plate_label(f)) for f in files)
 
 
 def read_plates(folder: Path, files: list[str]) -> Iterator[dict]:
     """The label stands between the last `-` and the `.` of the name. Adds `province`, `length`, `kind`."""
     for file in files:
-        row = {"image": folder / file, "text": "", "split": _split_of_path(folder.name, file)}
+        row = {"image": folder / file, "text": "", "split": split_of_path(folder.name, file)}
         row.update(plate_columns(""))
         label = _plate_label(file)
-        if not _is_image(file):
+        if not is_image(file):
             yield {**row, "problem": "not an image file"}
         elif not label:
             yield {**row, "problem": "no label between the last '-' and the '.' of the name"}
@@ -86,7 +67,7 @@ _CCPD_NAME = re.compile(
 
 def has_ccpd_names(folder: Path, files: list[str]) -> bool:
     """Some image is named in CCPD's own way."""
-    return any(_is_image(f) and _CCPD_NAME.fullmatch(PurePosixPath(f).stem) for f in files)
+    return any(is_image(f) and _CCPD_NAME.fullmatch(PurePosixPath(f).stem) for f in files)
 
 
 def read_ccpd(folder: Path, files: list[str]) -> Iterator[dict]:
@@ -107,11 +88,11 @@ def read_ccpd(folder: Path, files: list[str]) -> Iterator[dict]:
             official[str(base / line.strip())] = split
     for file in sorted(set(files) - set(lists)):
         path = PurePosixPath(file)
-        split = official.get(file) or _split_of_path(folder.name, file)
+        split = official.get(file) or split_of_path(folder.name, file)
         row = {"image": folder / file, "text": "", "split": split, **plate_columns("")}
         row["part"] = path.parent.name or folder.name
         match = _CCPD_NAME.fullmatch(path.stem)
-        if not _is_image(file):
+        if not is_image(file):
             yield {**row, "problem": "not an image file"}
         elif match is None:
             yield {**row, "problem": "the name has no CCPD label"}
@@ -145,38 +126,20 @@ def _ccpd_columns(match: re.Match) -> dict:
 
 # --- word lists: *.csv with file_name,text[,writer_id,split,...] ---
 
+WORD_COLUMNS = ("file_name", "text")
+
 
 def has_word_list(folder: Path, files: list[str]) -> bool:
     """Some CSV file has the columns `file_name` and `text`."""
-    return any(not csv_problem(folder / f) for f in files if _is_csv(f))
+    return any(not csv_problem(folder / f, WORD_COLUMNS) for f in files if is_csv(f))
 
 
 def read_word_lists(folder: Path, files: list[str]) -> Iterator[dict]:
     """All CSV files of a folder; other columns are kept. Images that no row names are reported too."""
-    listed = set()
-    for file in filter(_is_csv, files):
-        if problem := csv_problem(folder / file):
-            yield {"image": folder / file, "split": _split_of_path(folder.name, file), "problem": problem}
-            continue
-        for row in read_csv(folder / file):
-            listed.add(row["image"])
-            yield row
-    for file in files:
-        if not _is_csv(file) and folder / file not in listed:
-            problem = "in no row of the CSV" if _is_image(file) else "not an image file"
-            yield {"image": folder / file, "split": _split_of_path(folder.name, file), "problem": problem}
+    return read_lists(folder, files, WORD_COLUMNS, read_word_list)
 
 
-def csv_problem(path: Path) -> str:
-    """Why `path` is no word list, or `""`: it is read as far as its first line."""
-    try:
-        next(read_csv(path))
-    except ValueError as error:
-        return str(error)
-    return ""
-
-
-def read_csv(path: Path) -> Iterator[dict]:
+def read_word_list(path: Path) -> Iterator[dict]:
     """Rows of one word list. Every value stays the string that it is: 'NA' and 'NULL' are texts.
 
     The split is the row's own, or that of the nearest folder of the image, the CSV's name or its folder.
@@ -184,37 +147,12 @@ def read_csv(path: Path) -> Iterator[dict]:
     Raises:
         ValueError: the file is empty, not UTF-8, not a table, or has no `file_name` and `text`.
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            header = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
-            if not header:
-                raise ValueError(f"{path} is empty: its first line must be 'file_name,text'")
-            if missing := [c for c in ("file_name", "text") if c not in header]:
-                found = ", ".join(header)
-                hint = "" if len(header) > 1 else "; put a comma between the columns"
-                raise ValueError(f"{path} has no column {' and no '.join(missing)}; it has: {found}{hint}")
-            empty = True
-            for row in reader:
-                empty = False
-                values = len(header) + len(row.pop(None, [])) - list(row.values()).count(None)
-                row = {key: value or "" for key, value in row.items()}
-                name = row.pop("file_name").replace("\\", "/")
-                given = row.get("split", "").strip().lower()
-                own = _split_of_path(path.parent.name, f"{path.stem}/{name}")
-                row.update(image=path.parent / name, split=SPLIT_NAMES.get(given, given) or own)
-                if values != len(header):
-                    problem = f"has {values} values for {len(header)} columns: quote a text with a comma"
-                    row.update(text="", problem=f"line {reader.line_num} of {path.name} {problem}")
-                elif not name:
-                    row.update(text="", problem=f"line {reader.line_num} of {path.name} has no file name")
-                yield row
-            if empty:
-                raise ValueError(f"{path} has a first line and no rows below it")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8") from error
-    except csv.Error as error:
-        raise ValueError(f"{path} is not a CSV file that can be read: {error}") from error
+    for row, problem in csv_rows(path, WORD_COLUMNS):
+        name = row.pop("file_name").replace("\\", "/")
+        given = row.get("split", "").strip().lower()
+        own = split_of_path(path.parent.name, f"{path.stem}/{name}")
+        row.update(image=path.parent / name, split=SPLIT_NAMES.get(given, given) or own)
+        yield {**row, "text": "", "problem": problem} if problem else row
 
 
 # --- the registry ---
@@ -231,6 +169,7 @@ class Layout(NamedTuple):
 
 #: Tried in this order. A new layout is one more line here.
 LAYOUTS = [
+    Layout("names", "a .csv file with FILENAME,IDENTITY, and folders of images beside it", has_names, read_names),
     Layout("word list", "a .csv file with file_name,text beside the images", has_word_list, read_word_lists),
     Layout("CCPD", "025-95_113-154&383_386&473-...-0_0_22_27_27_33_16-37-15.jpg", has_ccpd_names, read_ccpd),
     Layout("plates", "[split/]ANYTHING-皖A25V59.jpg", has_plate_labels, read_plates),
@@ -248,29 +187,22 @@ def find_layout(folder: Path, files: list[str]) -> Layout:
             return layout
     kinds = Counter(PurePosixPath(f).suffix.lower() or "no ending" for f in files)
     found = [", ".join(f"{n} {kind} file{'s' * (n > 1)}" for kind, n in kinds.most_common(5)) or "no files"]
-    if any(map(_is_image, files)):
+    if any(map(is_image, files)):
         found.append("no label in the name")
-    found += [csv_problem(folder / f) for f in files if _is_csv(f)][:3]
+    found += [csv_problem(folder / f, _list_columns(folder / f)) for f in files if is_csv(f)][:3]
     known = "".join(f"\n  {layout.name}: {layout.looks_like}" for layout in LAYOUTS)
     raise ValueError(f"the layout of {folder} is not known. Found: {', '.join(found)}. Layouts that are read:{known}")
 
 
-def _is_clutter(name: str) -> bool:
-    path = PurePosixPath(name.lower())
-    if name.startswith(".") or path.name in ("thumbs.db", "desktop.ini") or path.suffix == ".md":
-        return True
-    return path.stem in ("readme", "license", "licence") and path.suffix in ("", ".txt", ".rst")
+def read_csv(path: Path) -> Iterator[dict]:
+    """Rows of one CSV file on its own: a list of names where its columns are those of one, else a word list.
+
+    Raises:
+        ValueError: the file is empty, not UTF-8, not a table, or lacks a column.
+    """
+    return read_name_list(path) if _list_columns(path) == NAME_COLUMNS else read_word_list(path)
 
 
-def _is_image(file: str) -> bool:
-    return PurePosixPath(file).suffix.lower() in IMAGE_SUFFIXES
-
-
-def _is_csv(file: str) -> bool:
-    return file.lower().endswith(".csv")
-
-
-def _split_of_path(top: str, file: str) -> str:
-    """The split named by the nearest folder of `file`, up to the folder `top`, or `""`."""
-    folders = [top, *PurePosixPath(file).parts[:-1]]
-    return next((SPLIT_NAMES[f.lower()] for f in reversed(folders) if f.lower() in SPLIT_NAMES), "")
+def _list_columns(path: Path) -> tuple[str, str]:
+    """The columns that a CSV file should have, by those that it has."""
+    return max(WORD_COLUMNS, NAME_COLUMNS, key=lambda columns: len(csv_header(path) & set(columns)))

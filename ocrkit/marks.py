@@ -19,7 +19,8 @@ import pandas as pd
 
 from ocrkit.edits import operations
 from ocrkit.files import atomic, write_json
-from ocrkit.layouts import SPLIT_NAMES, plate_columns
+from ocrkit.layouts import plate_columns
+from ocrkit.listing import SPLIT_NAMES
 from ocrkit.text import normalize
 
 #: What can be said about an image. `fine`: label and image are right, the reading is wrong. `wrong label`: it has

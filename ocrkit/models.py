@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from ocrkit.ctc import BLANK
 from ocrkit.hooks import observed
 
 BACKBONES = ("light", "vgg", "resnet")
@@ -155,28 +156,46 @@ class CRNN(nn.Module):
         """T, the number of time steps that an image of `image_size` gives."""
         return self._steps
 
-    def sequence(self, images: Tensor) -> Tensor:
-        """`(N, C, H, W) -> (T, N, D)`: what the last layer sees, one vector a time step."""
+    def sequence(self, images: Tensor, steps: Tensor | None = None) -> Tensor:
+        """`(N, C, H, W) -> (T, N, D)`: what the last layer sees, one vector a time step.
+
+        `steps` `(N,)` says how many time steps of each image count; in the others the LSTM sees zeros, whatever the
+        padding looks like.
+        """
         columns = self.features(images)
         columns = columns.flatten(1, 2).permute(2, 0, 1)
+        if steps is not None:
+            columns = columns * step_mask(steps, len(columns)).to(columns).unsqueeze(-1)
         return self.lstm(columns.contiguous())[0]
 
-    def forward(self, images: Tensor) -> Tensor:
-        """`(N, C, H, W)` float images to `(T, N, K)` float32 logits."""
-        return self.classifier(self.sequence(images)).float()
+    def forward(self, images: Tensor, steps: Tensor | None = None) -> Tensor:
+        """`(N, C, H, W)` float images to `(T, N, K)` float32 logits; past an image's `steps` `(N,)` all is blank."""
+        return _blank_rest(self.classifier(self.sequence(images, steps)).float(), steps)
 
     @property
     def feature_size(self) -> int:
         """D, the number of inputs of the last linear layer."""
         return self.classifier[-1].in_features
 
-    def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def features_and_logits(self, images: Tensor, steps: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """`forward`, and with it what the last linear layer sees: `(T, N, D)` and `(T, N, K)`, both float32.
 
         Taught in notebook 07.
         """
-        features = self.classifier[:-1](self.sequence(images))
-        return features.float(), self.classifier[-1](features).float()
+        features = self.classifier[:-1](self.sequence(images, steps))
+        return features.float(), _blank_rest(self.classifier[-1](features).float(), steps)
+
+
+def _blank_rest(logits: Tensor, steps: Tensor | None) -> Tensor:
+    if steps is None:
+        return logits
+    blank = torch.full_like(logits[0, 0], -1e4).index_fill_(0, torch.tensor([BLANK], device=logits.device), 0.0)
+    return torch.where(step_mask(steps, len(logits)).unsqueeze(-1), logits, blank)
+
+
+def step_mask(steps: Tensor, total: int) -> Tensor:
+    """`(N,)` numbers of time steps that count -> `(total, N)` booleans. Taught in notebook 08."""
+    return torch.arange(total, device=steps.device)[:, None] < steps
 
 
 def _init_resnet(module: nn.Module) -> None:

@@ -34,14 +34,18 @@ class Recipe:
     # Data: the command line reads these, `fit` is given its data ready.
     samples: tuple[str, ...] = ()  # sample sets or folders, of which the train and valid splits are used
     repeat: int = 1  # how often each of those images counts in an epoch
+    split_by: str = ""  # a column, such as writer_id, by which these sets are split anew; empty keeps their own splits
+    labels: str = ""  # "names" writes their labels as the set of names does: upper case, no accents
     rendered: int = 0  # rendered images beside them
-    renderer: str = "plates"  # of what: "plates" or "look-alikes"
+    renderer: str = "plates"  # of what: "plates", "look-alikes" or "names"
+    words: str = ""  # a file with a name, a tab and a count a line, from which rendered names are drawn
     start: str = ""  # a model to go on from; empty starts anew
 
     alphabet: str = "plates"
     backbone: str = "light"
     image_size: tuple[int, int] = (32, 128)
     mode: str = "RGB"
+    resize: str = "squeeze"  # or "pad": in proportion, filled up with white
     augment: str = "plates"
     epochs: int = 8
     batch_size: int = 128
@@ -61,7 +65,9 @@ class Recipe:
             "schedule": ("one-cycle", "plateau", "constant"),
             "amp": ("auto", "off", "bf16", "fp16"),
             "mode": ("RGB", "L"),
-            "renderer": ("plates", "look-alikes"),
+            "resize": ("squeeze", "pad"),
+            "renderer": ("plates", "look-alikes", "names"),
+            "labels": ("", "names"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:

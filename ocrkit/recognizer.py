@@ -6,7 +6,7 @@ Taught in notebook 03.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha1
 from pathlib import Path
 
@@ -18,11 +18,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ocrkit.batches import Packed, pack
-from ocrkit.ctc import Reading, greedy_decode
+from ocrkit.ctc import BLANK, Reading, greedy_decode
 from ocrkit.edits import operations
 from ocrkit.files import atomic, read_tensors, write_json
 from ocrkit.hooks import evaluating
 from ocrkit.models import CRNN
+from ocrkit.padding import RESIZES, batch_width, used_columns
 from ocrkit.platforms import COURSE
 from ocrkit.text import Tokenizer
 
@@ -49,13 +50,22 @@ class Recognizer:
         model: a `CRNN`.
         tokenizer: with as many classes as the model.
         mode: `"RGB"` or `"L"`, what the model was made for.
+        resize: how images are brought to its size, `"squeeze"` or `"pad"`, see `padding.fit_size`. With `"pad"` only
+            the columns with ink count.
         device: where to compute; the fastest one that is here by default.
 
     Raises:
         ValueError: model and tokenizer, or model and mode, do not fit each other.
     """
 
-    def __init__(self, model: CRNN, tokenizer: Tokenizer, mode: str = "RGB", device: str | torch.device | None = None):
+    def __init__(
+        self,
+        model: CRNN,
+        tokenizer: Tokenizer,
+        mode: str = "RGB",
+        device: str | torch.device | None = None,
+        resize: str = "squeeze",
+    ):
         if model.num_classes != tokenizer.num_classes:
             raise ValueError(
                 f"the model has {model.num_classes} classes and the tokenizer {tokenizer.num_classes}: "
@@ -66,7 +76,9 @@ class Recognizer:
             raise ValueError(
                 f'mode={mode!r} does not fit a model with {model.in_channels} channels: "RGB" has 3, "L" has 1'
             )
-        self.tokenizer, self.mode = tokenizer, mode
+        if resize not in RESIZES:
+            raise ValueError(f'resize={resize!r}: it must be "squeeze" or "pad"')
+        self.tokenizer, self.mode, self.resize = tokenizer, mode, resize
         self.device = torch.device(device) if device else pick_device()
         self.model = model.to(self.device, memory_format=torch.channels_last)
 
@@ -79,24 +91,64 @@ class Recognizer:
         mode: str = "RGB",
         seed: int = 0,
         device: str | torch.device | None = None,
+        resize: str = "squeeze",
     ) -> Recognizer:
         """Make an untrained recognizer; `alphabet` is a key of `ALPHABETS`. The same seed gives the same weights."""
         tokenizer = Tokenizer.from_name(alphabet)
         torch.manual_seed(seed)
         model = CRNN(tokenizer.num_classes, backbone, 1 if mode == "L" else 3, image_size)
-        return cls(model, tokenizer, mode, device)
+        return cls(model, tokenizer, mode, device, resize)
 
     @property
     def image_size(self) -> tuple[int, int]:
         """(height, width) in pixels that the model takes; `read` resizes to it."""
         return self.model.image_size
 
+    def steps(self, images: Tensor) -> Tensor:
+        """`(N, C, H, W)` uint8 images -> `(N,)`, how many time steps of each count: all, or those over its ink."""
+        if self.resize == "squeeze":
+            return torch.full((len(images),), self.model.time_steps)
+        return self._to_steps(used_columns(images))
+
     @torch.inference_mode()
     def logits(self, images: Tensor, batch_size: int = 64) -> Tensor:
-        """`(N, C, H, W)` uint8 images to `(T, N, K)` float32 logits on the CPU, in evaluation mode."""
+        """`(N, C, H, W)` uint8 images to `(T, N, K)` float32 logits on the CPU, in evaluation mode.
+
+        With `resize="pad"`, the steps that do not count are certainly blank, and what is read in an image does not
+        depend on the others of its batch.
+        """
+        # Images that are cut have fewer steps; the rest is surely blank.
+        logits = torch.full((self.model.time_steps, len(images), self.model.num_classes), -1e4)
+        logits[..., BLANK] = 0.0
         with evaluating(self.model):
-            parts = [self.model(normalize_images(part.to(self.device))).cpu() for part in images.split(batch_size)]
-        return torch.cat(parts, dim=1) if parts else torch.empty(self.model.time_steps, 0, self.model.num_classes)
+            for some in self._alike(images, batch_size):
+                part, steps = self.trim(images[some])
+                found = self.model(normalize_images(part.to(self.device)), steps)
+                logits[: len(found), some] = found.cpu()
+        return logits
+
+    def trim(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What of a batch the model has to look at: the images cut to the widest, and `(N,)` steps that count.
+
+        With `resize="squeeze"` that is all, and no numbers of steps are needed.
+        """
+        if self.resize == "squeeze":
+            return images, None
+        used = used_columns(images)
+        images = images[..., : batch_width(used, images.shape[-1])]
+        return images, self._to_steps(used).to(self.device)
+
+    def _alike(self, images: Tensor, batch_size: int) -> Iterator[Tensor]:
+        """Indices of batches; with `resize="pad"`, of images that are cut to one width."""
+        if self.resize == "squeeze":
+            yield from torch.arange(len(images)).split(batch_size)
+            return
+        widths = torch.tensor([batch_width(used, images.shape[-1]) for used in used_columns(images)])
+        for width in widths.unique():
+            yield from torch.nonzero(widths == width).flatten().split(batch_size)
+
+    def _to_steps(self, columns: Tensor) -> Tensor:
+        return (columns * self.model.time_steps / self.image_size[1]).ceil().long()
 
     def decode(self, images: Tensor, widths: Sequence[float] | None = None, batch_size: int = 64) -> list[Reading]:
         """`(N, C, H, W)` uint8 images to N `Reading`s; `widths` as in `greedy_decode`."""
@@ -143,13 +195,13 @@ class Recognizer:
         if isinstance(samples, pd.DataFrame):
             if "image" not in samples:
                 raise ValueError(f"the table has no column 'image'; it has: {', '.join(map(str, samples.columns))}")
-            return pack(samples, self.image_size, self.mode)
+            return pack(samples, self.image_size, self.mode, self.resize)
         if isinstance(samples, (str, Path, np.ndarray)):
             samples = [samples]
         if not isinstance(samples, Sequence) or not all(isinstance(s, (str, Path, np.ndarray)) for s in samples):
             raise TypeError(f"read takes a samples table, paths or uint8 arrays, not {type(samples).__name__}")
         images = pd.Series([s if isinstance(s, np.ndarray) else str(s) for s in samples], dtype=object)
-        packed = pack(pd.DataFrame({"image": images}), self.image_size, self.mode)
+        packed = pack(pd.DataFrame({"image": images}), self.image_size, self.mode, self.resize)
         if len(packed.rejected):
             # A few images by name: the caller wants to know at once, not in a column.
             raise ValueError("; ".join(f"{r.image}: {r.reason}" for r in packed.rejected.itertuples()))
@@ -166,6 +218,7 @@ class Recognizer:
             "backbone": self.model.backbone,
             "image_size": list(self.image_size),
             "mode": self.mode,
+            "resize": self.resize,
             **self.tokenizer.to_dict(),
         }
         weights = {
@@ -208,14 +261,15 @@ class Recognizer:
         )
         check_weights(model, weights, weights_path)
         model.load_state_dict(weights)
-        return cls(model.eval(), tokenizer, config["mode"], device)
+        return cls(model.eval(), tokenizer, config["mode"], device, config.get("resize", "squeeze"))
 
     def __repr__(self) -> str:
         height, width = self.image_size
         parameters = sum(p.numel() for p in self.model.parameters())
         return (
             f"Recognizer({self.model.backbone}, {parameters / 1e6:.1f}M parameters, "
-            f"{height} x {width} {self.mode}, {len(self.tokenizer.alphabet)} characters, {self.device})"
+            f"{height} x {width} {self.mode}{' padded' * (self.resize == 'pad')}, "
+            f"{len(self.tokenizer.alphabet)} characters, {self.device})"
         )
 
 

@@ -23,6 +23,7 @@ from ocrkit.recipes import Recipe
 from ocrkit.recognizer import Recognizer
 from ocrkit.samples import assign_splits, load_samples
 from ocrkit.stores import packed_store, rendered_store
+from ocrkit.text import names_text
 from ocrkit.training import fit
 
 #: Rendered images that stand in for a validation set where a recipe has no other samples.
@@ -44,19 +45,26 @@ def recipe_data(recipe: Recipe, stores: str | Path) -> tuple[Mixed, Packed, list
     The packs are kept in the folder `stores` for the next run. Test splits are never touched. Raises
     ValueError where the recipe names no data.
     """
-    shape, form = f"{recipe.image_size[0]}x{recipe.image_size[1]}-{recipe.mode}", (recipe.image_size, recipe.mode)
+    form = recipe.image_size, recipe.mode, recipe.resize
+    shape = f"{recipe.image_size[0]}x{recipe.image_size[1]}-{recipe.mode}" + "-pad" * (recipe.resize == "pad")
 
     def kept(part: pd.DataFrame, where: str, split: str) -> Packed:
         place = sha1(os.path.abspath(where).encode()).hexdigest()[:8]
         return packed_store(part, Path(stores, f"{Path(where).name}-{split}-{shape}-{place}"), *form)
 
     def rendered(n: int, seed: int) -> Packed:
-        folder = Path(stores, f"rendered-{recipe.renderer}-{n}-{seed}-{shape}")
-        return rendered_store(n, seed, folder, *form, recipe.renderer)
+        own = sha1(os.path.abspath(recipe.words).encode()).hexdigest()[:8] if recipe.words else ""
+        folder = Path(stores, f"rendered-{recipe.renderer}{own}-{n}-{seed}-{shape}")
+        return rendered_store(n, seed, folder, *form[:2], recipe.renderer, recipe.resize, recipe.words)
 
     trains, valids, repeats, lines = [], [], [], []
     for where in recipe.samples:
-        train, valid = training_splits(load_samples(where))
+        samples = load_samples(where)
+        if recipe.split_by:
+            samples = assign_splits(samples, by=recipe.split_by)
+        if recipe.labels == "names":
+            samples = samples.assign(text=samples["text"].map(names_text))
+        train, valid = training_splits(samples)
         trains.append(kept(train, where, "train"))
         valids.append(kept(valid, where, "valid"))
         repeats.append(recipe.repeat)
@@ -87,7 +95,8 @@ def run_recipe(recipe: Recipe, run_dir: str | Path, resume: bool = False, comman
     if recipe.start:
         recognizer = Recognizer.load(recipe.start)
     else:
-        recognizer = Recognizer.create(recipe.alphabet, recipe.backbone, recipe.image_size, recipe.mode, recipe.seed)
+        shape = recipe.image_size, recipe.mode, recipe.seed
+        recognizer = Recognizer.create(recipe.alphabet, recipe.backbone, *shape, resize=recipe.resize)
     history = fit(recognizer, train, valid, recipe, run_dir, resume, on_epoch=print_epoch)
     if history.empty:
         raise ValueError(f"stopped before the first epoch was finished: {run_dir} holds no model")

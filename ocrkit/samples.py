@@ -17,7 +17,8 @@ from pathlib import Path
 import pandas as pd
 
 from ocrkit import sources
-from ocrkit.layouts import SPLIT_NAMES, find_layout, list_files, read_csv
+from ocrkit.layouts import find_layout, read_csv
+from ocrkit.listing import SPLIT_NAMES, list_files
 from ocrkit.text import normalize
 
 #: Shares of a set that brings no splits of its own.
@@ -35,8 +36,8 @@ def load_samples(where: str | os.PathLike, *, split: str | None = None) -> pd.Da
     Returns:
         A table with `image`, `text`, `split` and the columns of its layout. A set that says nothing about
         splits gets those of `assign_splits`; where it says something, images that it leaves out have `""`.
-        `label_raw` is there where some label was not in NFC, and `problem` where some file has no usable
-        label; such a row has the text `""`. Nothing is dropped: `lint` reports it.
+        `label_raw` is there where some label was not in NFC or not as its layout spells, and `problem` where
+        some file has no usable label; such a row has the text `""`. Nothing is dropped: `lint` reports it.
 
     Raises:
         FileNotFoundError: there is no such folder, file or registered set.
@@ -68,8 +69,10 @@ def load_samples(where: str | os.PathLike, *, split: str | None = None) -> pd.Da
     return samples[samples["split"] == wanted].reset_index(drop=True)
 
 
-def assign_splits(samples: pd.DataFrame, fractions: Mapping[str, float] = FRACTIONS) -> pd.DataFrame:
-    """Return a copy of `samples` whose `split` follows from the text alone.
+def assign_splits(
+    samples: pd.DataFrame, fractions: Mapping[str, float] = FRACTIONS, by: str = "text"
+) -> pd.DataFrame:
+    """Return a copy of `samples` whose `split` follows from the text alone, or from another column.
 
     This is the convention of the course: a set that comes without splits gets the same split everywhere, so a
     test plate never leaks into training. The SHA-1 of the NFC text, read as a number from 0 to 1, falls in
@@ -78,15 +81,18 @@ def assign_splits(samples: pd.DataFrame, fractions: Mapping[str, float] = FRACTI
     Args:
         samples: a table with `text`.
         fractions: split name -> share, adding up to 1.
+        by: the column that decides, such as `writer_id`: rows that agree in it stay together.
 
     Raises:
-        ValueError: a share is negative, or they do not add up to 1.
+        ValueError: a share is negative, they do not add up to 1, or there is no column `by`.
 
     Taught in notebook 01.
     """
     if min(fractions.values(), default=-1) < 0 or abs(sum(fractions.values()) - 1) > 1e-6:
         raise ValueError(f"the shares {dict(fractions)} must each be at least 0 and add up to 1")
-    return samples.assign(split=[_split_of_text(text, fractions) for text in samples["text"]])
+    if by not in samples:
+        raise ValueError(f"the samples cannot be split by {by!r}: their columns are {', '.join(samples)}")
+    return samples.assign(split=[_split_of_text(str(value), fractions) for value in samples[by]])
 
 
 def _split_of_text(text: str, fractions: Mapping[str, float]) -> str:

@@ -19,14 +19,20 @@ from ocrkit import platforms
 class Source:
     """A data set that can be asked for by name.
 
-    `shipped` is its folder below the course folder, or None where the set is too large to ship; then
-    `homepage` says where to get it.
+    `shipped` is its folder below the course folder, or None where the set is too large to ship; then `homepage`
+    says where to get it, or `kaggle`, `"owner/dataset"`, the end of its address there.
     """
 
     name: str
     about: str
     shipped: str | None = None
     homepage: str | None = None
+    kaggle: str | None = None
+
+    @property
+    def mounted(self) -> str:
+        """What the name of its folder contains where it is attached to a Kaggle notebook."""
+        return self.kaggle.rpartition("/")[2] if self.kaggle else self.name
 
     def places(self) -> list[Path]:
         """Folders where the set may lie, the first choice first; they need not exist."""
@@ -35,7 +41,8 @@ class Source:
         data = os.environ.get("OCRKIT_DATA")
         return [
             *([Path(data) / self.name] if data else []),
-            *_mounted(self.name),
+            *_mounted(self.mounted),
+            *(_cached(self.kaggle) if self.kaggle else []),
             platforms.ROOT / "content" / self.name,
             Path.cwd() / "data" / "full" / self.name,
             platforms.COURSE / "data" / "full" / self.name,
@@ -52,6 +59,12 @@ SOURCES = {
             homepage="https://github.com/detectRecog/CCPD",
         ),
         Source("look-alikes", "rendered lines of look-alike characters, shipped", shipped="data/samples/look-alikes"),
+        Source("names", "rendered handwritten names, shipped", shipped="data/samples/names"),
+        Source(
+            "names-full",
+            "Handwriting Recognition: 410,000 names, cut from scanned forms",
+            kaggle="landlord/handwriting-recognition",
+        ),
     )
 }
 
@@ -76,31 +89,35 @@ def locate(name: str) -> Path:
             f"the samples {name!r} should lie in {looked}: the course folder is not complete, get it again"
         )
     put = {
-        "kaggle": f"attach it to the notebook (Add Input), under a name that contains {name!r}",
+        "kaggle": f"attach it to the notebook (Add Input), under a name that contains {source.mounted!r}",
         "colab": f"unpack it to {platforms.ROOT / 'content' / name}, or set the environment variable "
         f"OCRKIT_DATA to a folder that holds {name}/",
         "local": f"unpack it to data/full/{name} in the course folder, or set the environment variable "
         f"OCRKIT_DATA to a folder that holds {name}/",
     }[platforms.platform()]
+    by_program = f"; or run ocrkit.sources.download({name!r})" if source.kaggle else ""
     raise FileNotFoundError(
-        f"the data set {name!r} is not on this machine ({source.about}). Get it from {source.homepage}, "
-        f"then {put}. Looked in: {looked}"
+        f"the data set {name!r} is not on this machine ({source.about}). Get it from "
+        f"{source.homepage or _kaggle_page(source.kaggle)}, then {put}{by_program}. Looked in: {looked}"
     )
 
 
 def download(slug: str) -> Path:
-    """Download a Kaggle data set with `kagglehub` and return its folder.
+    """Download a Kaggle data set with `kagglehub` and return its folder; one that is in its cache is not loaded again.
 
     Args:
-        slug: `"owner/dataset"`, the end of the set's address on kaggle.com.
+        slug: `"owner/dataset"`, the end of the set's address on kaggle.com; or the name of a registered set that
+            lies there, `"names-full"`, which `locate` finds from then on.
 
     Raises:
         ValueError: `slug` does not look like that.
         RuntimeError: kagglehub is not installed, or the download failed; the message says the way out.
     """
+    if slug in SOURCES:
+        slug = SOURCES[slug].kaggle or slug
     if not re.fullmatch(r"[\w-]+/[\w.-]+", slug):
         raise ValueError(f'{slug!r} is not a Kaggle data set: give "owner/dataset", the end of its address')
-    by_hand = f"download https://www.kaggle.com/datasets/{slug} and pass the folder to load_samples"
+    by_hand = f"download {_kaggle_page(slug)} and pass the folder to load_samples"
     try:
         import kagglehub
     except ImportError as error:
@@ -113,8 +130,21 @@ def download(slug: str) -> Path:
         ) from error
 
 
+def _kaggle_page(slug: str) -> str:
+    return f"https://www.kaggle.com/datasets/{slug}"
+
+
+def _cached(slug: str) -> list[Path]:
+    """The versions of a Kaggle data set that lie whole in kagglehub's cache, the newest first."""
+    cache = os.environ.get("KAGGLEHUB_CACHE") or os.path.expanduser("~/.cache/kagglehub")
+    folder = Path(cache, "datasets", slug)
+    whole = [int(mark.stem) for mark in folder.glob("*.complete") if mark.stem.isdecimal()]
+    return [folder / "versions" / str(version) for version in sorted(whole, reverse=True)]
+
+
 def _mounted(name: str) -> list[Path]:
-    """Data sets attached to a Kaggle notebook whose folder name contains `name`, in any case."""
+    """Data sets attached to a Kaggle notebook whose folder name contains `name`, in any case; a whole name first."""
     kaggle = platforms.ROOT / "kaggle" / "input"
     folders = [*kaggle.glob("*"), *kaggle.glob("datasets/*/*")]
-    return sorted(f for f in folders if name in f.name.lower() and f.is_dir())
+    found = [f for f in folders if name in f.name.lower() and f.is_dir()]
+    return sorted(found, key=lambda f: (f.name != name, f))

@@ -67,6 +67,7 @@ class Stepper:
 
     def __init__(self, recognizer: Recognizer, recipe: Recipe, extra: nn.Module | None = None):
         self.model, self.device, self.clip_norm = recognizer.model, recognizer.device, recipe.clip_norm
+        self.trim = recognizer.trim
         self.extra = None if extra is None else extra.to(self.device).train()
         self.optimizer = _optimizer(self.model, recipe, self.extra)
         self.augmentation = augmentation(recipe.augment)
@@ -77,16 +78,19 @@ class Stepper:
 
     def loss(self, batch: Batch) -> Tensor:
         """The mean CTC loss of a batch; if the model is in training mode, of augmented images and with `extra`."""
-        images = batch.images.to(self.device, non_blocking=True)
+        images, steps = self.trim(batch.images)
+        images = images.to(self.device, non_blocking=True)
         if self.model.training:
             images = augment(images, self.augmentation)
         extra = self.extra if self.model.training else None
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
             if extra is None:
-                logits = self.model(normalize_images(images))
+                logits = self.model(normalize_images(images), steps)
             else:
-                features, logits = self.model.features_and_logits(normalize_images(images))
-        targets, steps = batch.targets.to(self.device), torch.full((logits.shape[1],), logits.shape[0])
+                features, logits = self.model.features_and_logits(normalize_images(images), steps)
+        targets = batch.targets.to(self.device)
+        if steps is None:
+            steps = torch.full((logits.shape[1],), logits.shape[0])
         loss = self.criterion(logits.float().log_softmax(-1), targets, steps, batch.lengths)
         return loss if extra is None else loss + extra(features, logits, targets, batch.lengths)
 

@@ -18,15 +18,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 
-from ocrkit.batches import Packed, pack, pack_arrays
+from ocrkit.batches import Packed, pack
 from ocrkit.files import write_json
-from ocrkit.synth import plates, render_lines, render_plates
+from ocrkit.lexicon import read_counts
+from ocrkit.synth import plates, render_lines, render_names, render_plates
 
 _FORMAT = "ocrkit store 1"
 #: What can be rendered -> how: a function of n, seed, size, workers and the number of the first image.
-RENDERERS = {"plates": render_plates, "look-alikes": render_lines}
+RENDERERS = {"plates": render_plates, "look-alikes": render_lines, "names": render_names}
 CHUNK = 8192  # images that are in memory at a time while a store is made
 
 
@@ -35,12 +35,16 @@ class StoreError(ValueError):
 
 
 def packed_store(
-    samples: pd.DataFrame, folder: str | Path, size: tuple[int, int] = (32, 128), mode: str = "RGB"
+    samples: pd.DataFrame,
+    folder: str | Path,
+    size: tuple[int, int] = (32, 128),
+    mode: str = "RGB",
+    resize: str = "squeeze",
 ) -> Packed:
     """`batches.pack` with its result kept in `folder`, and made anew only when the source has changed.
 
-    The source has changed when a row of `samples`, the size or the date of an image file, `size` or `mode`
-    has. Until the new store is whole, the old one stays.
+    The source has changed when a row of `samples`, the size or the date of an image file, `size`, `mode` or
+    `resize` has. Until the new store is whole, the old one stays.
 
     Returns:
         A `Packed` whose images are mapped from disk: pages are read when they are asked for.
@@ -48,11 +52,11 @@ def packed_store(
     Raises:
         ValueError: `samples` is empty.
     """
-    source = _digest("samples", samples.to_dict("list"), [_stat(p) for p in samples["image"]], size, mode)
+    source = _digest("samples", samples.to_dict("list"), [_stat(p) for p in samples["image"]], size, mode, resize)
 
     def chunks():
         for first in range(0, len(samples), CHUNK):
-            yield pack(samples.iloc[first : first + CHUNK], size, mode)
+            yield pack(samples.iloc[first : first + CHUNK], size, mode, resize)
 
     return _open_or_make(Path(folder), source, len(samples), size, mode, chunks)
 
@@ -64,22 +68,29 @@ def rendered_store(
     size: tuple[int, int] = (32, 128),
     mode: str = "RGB",
     renderer: str = "plates",
+    resize: str = "squeeze",
+    words: str | Path = "",
 ) -> Packed:
     """`n` freshly rendered images kept in `folder`, made anew only when a number or the code has changed.
 
     Args:
         renderer: a key of `RENDERERS`.
+        resize: with `"pad"`, they are rendered in sizes of their own and padded.
+        words: for names, a file of names and counts, see `lexicon.read_counts`.
     """
     code = [hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(Path(plates.__file__).parent.glob("*.*"))]
-    source = _digest("rendered", renderer, n, seed, size, mode, code)
+    choice = {"names": read_counts(words)} if words else {}
+    source = _digest("rendered", renderer, n, seed, size, mode, resize, choice, code)
 
     def chunks():
         for first in range(0, n, CHUNK):
             count = min(CHUNK, n - first)
-            images, table = RENDERERS[renderer](count, seed, size, os.cpu_count() or 1, first)
-            if mode == "L":
-                images = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in images])
-            yield pack_arrays(images, table.assign(image=[f"rendered {seed}/{first + i}" for i in range(count)]))
+            own = size if resize == "squeeze" else None
+            images, table = RENDERERS[renderer](count, seed, own, os.cpu_count() or 1, first, **choice)
+            names = [f"rendered {seed}/{first + i}" for i in range(count)]
+            packed = pack(table.assign(image=pd.Series(list(images), dtype=object)), size, mode, resize)
+            packed.samples = packed.samples.assign(image=names)
+            yield packed
 
     return _open_or_make(Path(folder), source, n, size, mode, chunks)
 

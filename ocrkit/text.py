@@ -6,6 +6,7 @@ Taught in notebook 02.
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -50,6 +51,7 @@ ALPHABETS = {
     "plates-resnet": _sorted(DIGITS + PLATE_LETTERS + "O" + PROVINCES),
     "plates-vgg": _sorted(DIGITS + PLATE_LETTERS + PROVINCES + "警学"),
     "look-alikes": _sorted("".join(LOOK_ALIKES) + UNLIKE),
+    "names": _sorted(string.ascii_uppercase + "'- "),
 }
 
 _LETTER, _DIGIT, _EITHER = f"[{PLATE_LETTERS}]", f"[{DIGITS}]", f"[{PLATE_LETTERS}{DIGITS}]"
@@ -71,6 +73,27 @@ def normalize(text: str) -> str:
     `é` can be one code point or two (`e` and a combining accent). NFC always picks the one.
     """
     return unicodedata.normalize("NFC", text)
+
+
+#: What Unicode does not take apart: letters, apostrophes and hyphens -> how `names_text` writes them.
+_PLAIN = str.maketrans(
+    {"Œ": "OE", "œ": "oe", "Æ": "AE", "æ": "ae", "Ø": "O", "ø": "o", "Ł": "L", "ł": "l", "Đ": "D", "đ": "d"}
+    | dict.fromkeys("‘’´`", "'")
+    | dict.fromkeys("‐‑–—", "-")
+)
+
+
+def names_text(label: str) -> str:
+    """Return `label` as the handwritten-names set spells: upper case, no accents, no spaces but single ones inside.
+
+    `" Zoé  Le Bœuf"` gives `"ZOE LE BOEUF"`. The label only: who wrote the name may well have written small letters
+    and accents, so a reader of such labels learns to leave the accents out. What still lies outside
+    `ALPHABETS["names"]` stays, for `lint` to report.
+    """
+    text = label.translate(_PLAIN)
+    if not text.isascii():  # nearly all labels are, and the set has 400,000
+        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return normalize(" ".join(text.upper().split()))
 
 
 def graphemes(text: str) -> list[str]:

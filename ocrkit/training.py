@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
@@ -45,20 +46,27 @@ def set_aside(packed: Packed | Mixed, recognizer: Recognizer) -> tuple[Packed | 
     if isinstance(packed, Mixed):
         parts, lost = zip(*(set_aside(part, recognizer) for part in packed.parts))
         return Mixed(parts, packed.repeats), pd.concat(lost)
-    steps, tokenizer = recognizer.model.time_steps, recognizer.tokenizer
-    reasons = []
-    for text in packed.texts:
+    tokenizer, reasons = recognizer.tokenizer, []
+    for text, steps in zip(packed.texts, recognizer.steps(packed.images).tolist()):
         if not text:
             reasons.append("the label is empty")
         elif tokenizer.unknown == "error" and tokenizer.missing(text):
             reasons.append(f"the label {text!r} has {''.join(tokenizer.missing(text))!r}, not in the alphabet")
         elif min_steps(text) > steps:
-            reasons.append(f"the label {text!r} needs {min_steps(text)} time steps, the model has {steps}")
+            reasons.append(f"the label {text!r} needs {min_steps(text)} time steps, the image has {steps}")
         else:
             reasons.append("")
     bad = [bool(r) for r in reasons]
     lost = packed.samples[bad].assign(reason=[r for r in reasons if r])
     return (packed.keep([not b for b in bad]) if any(bad) else packed), pd.concat([packed.rejected, lost])
+
+
+def used_steps(data: Packed | Mixed, recognizer: Recognizer) -> np.ndarray:
+    """How many time steps of each image of an epoch count, `(N,)`."""
+    if isinstance(data, Mixed):
+        parts = zip(data.parts, data.repeats)
+        return np.concatenate([np.tile(used_steps(part, recognizer), repeat) for part, repeat in parts])
+    return recognizer.steps(data.images).numpy()
 
 
 def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> LRScheduler | None:
@@ -129,7 +137,8 @@ def fit(
 
     run_dir = Path(run_dir) if run_dir else None
     keep_memory()
-    batches = loader(train, recognizer.tokenizer, recipe.batch_size, recipe.seed)
+    used = used_steps(train, recognizer) if recognizer.resize == "pad" else None
+    batches = loader(train, recognizer.tokenizer, recipe.batch_size, recipe.seed, used)
     stepper = Stepper(recognizer, recipe, extra)
     schedule = _schedule(stepper.optimizer, recipe, recipe.epochs * len(batches))
     settings = dataclasses.asdict(recipe) | {"extra": extra and " ".join(repr(extra).split())}

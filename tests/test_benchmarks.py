@@ -84,15 +84,19 @@ def center_runs():
     return {"runs": runs, "step_ms": {"plain CTC": 20.0, "center 0.01": 25.0}, "settings": settings, "start": start}
 
 
-def test_center_table_compares_each_seed_with_its_own_plain_run(tmp_path):
-    row = center_report.table(center_runs()).set_index("variant").loc["center 0.01"]
-    assert (row.seeds, row.cost) == (2, 1.25)
-    assert (row.accuracy, row.accuracy_gain, row.accuracy_least, row.accuracy_most) == pytest.approx((67, 2, -1, 5))
-    assert (row.look_alikes_least, row.look_alikes_most) == pytest.approx((2, 5))
-    text = center_report.markdown(center_runs())
-    assert "| center 0.01 | 2 | 67.0 ± 2.8 | +2.00 (-1.00 to +5.00) | 88.5 ± 4.9 | +3.50 (+2.00 to +5.00) |" in text
-    left, right = center_report.figure(center_runs()).axes
-    assert [t.get_text() for t in left.get_yticklabels()] == ["center 0.01", "focal CTC"]
+def test_center_page_has_each_variant_beside_plain_ctc():
+    text = center_report.page({"look-alikes": center_runs()})
+    assert "## look-alikes\n" in text and "50.0% of the 100 test images" in text
+    row = (
+        "| center 0.01 | 2 | 67.0 ± 2.8 | +2.00 (-1.00 to +5.00) | 88.5 ± 4.9 | +3.50 (+2.00 to +5.00) | 5.0 | x 1.25 |"
+    )
+    assert row in text
+    assert "| plain CTC | 2 | 65.0 ± 7.1 |  | 85.0 ± 7.1 |  | 5.0 | x 1.00 |" in text
+
+
+def test_committed_page_is_made_from_the_committed_records():
+    records = json.loads(centers.RESULTS.read_text(encoding="utf-8"))
+    assert centers.RESULTS.with_suffix(".md").read_text(encoding="utf-8") == center_report.page(records)
 
 
 def test_center_experiment_runs_goes_on_and_refuses_other_settings(tmp_path, capsys):

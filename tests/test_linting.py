@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
-from ocrkit.linting import CHECKS, COLUMNS, NEARLY, lint, near_pairs
+from ocrkit.images import read_image
+from ocrkit.linting import CHECKS, COLUMNS, NEARLY, lint, near_pairs, thumbnail
 from ocrkit.samples import assign_splits, load_samples
 from ocrkit.text import Tokenizer
 
@@ -110,6 +111,45 @@ def test_plate_that_cannot_be(draw):
 def test_no_split(draw):
     findings = lint(table((draw("a.png"), "x", "train"), (draw("b.png"), "y", "")))
     assert checks(findings) == ["no split"]
+
+
+def test_a_label_that_its_layout_spells_in_another_way(draw):
+    names = [(draw("a.png"), "ZOE", "train"), (draw("b.png"), "LEO", "train"), (draw("c.png"), "EVA", "train")]
+    findings = lint(table(*names, label_raw=["Zoé", " LEO", ""]), Tokenizer.from_name("names"))
+    assert findings[["check", "level", "detail"]].values.tolist() == [
+        ["label rewritten", "warning", "'Zoé' is stored as 'ZOE'"],
+        ["label with outer spaces", "warning", "' LEO'"],
+    ]
+
+
+def test_unusable_files_are_counted_by_their_reason(draw, capsys):
+    reasons = ["no label"] * 3 + ["no image"] * 2 + [f"line {i}" for i in range(5)]
+    samples = table(*[(f"{i}.png", "", "") for i in range(10)], problem=reasons)
+    assert checks(lint(samples)) == ["unusable file"] * 10
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines[2:4]] == [["3", "no", "label"], ["2", "no", "image"]]
+    assert lines[-1].split() == ["2", "for", "other", "reasons"] and len(lines) == 8
+
+
+def test_forms_with_the_same_print_are_not_the_same_image(tmp_path):
+    def form(name, text, left):
+        picture = Image.new("L", (440, 40), 255)
+        drawing = ImageDraw.Draw(picture)
+        drawing.text((left, 0), "PRENOM", 0, ImageFont.load_default(14))
+        for i, letter in enumerate(text):
+            drawing.text((left + 20 * i, 21), letter, 0, ImageFont.load_default(14))
+        picture.save(tmp_path / name, quality=90)
+        return picture
+
+    picture = form("a.jpg", "ELYCIA", 6)
+    form("b.jpg", "AXELLE", 8)
+    picture.resize((300, 27)).save(tmp_path / "c.jpg", quality=60)
+    a, b, c = (str(tmp_path / name) for name in ("a.jpg", "b.jpg", "c.jpg"))
+    one, two = thumbnail(read_image(a, "L")), thumbnail(read_image(b, "L"))
+    assert one.astype(float) @ two.astype(float) > NEARLY, "the thumbnails alone would take them for one"
+    assert checks(lint(table((a, "ELYCIA", "train"), (b, "AXELLE", "test")))) == []
+    again = lint(table((a, "ELYCIA", "train"), (c, "ELYCIA", "test")))
+    assert "nearly same image in two splits" in checks(again)
 
 
 # --- the same text or image more than once ---

@@ -228,7 +228,9 @@ def test_rows_of_the_wrong_length_are_kept_with_their_problem(put):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("FILENAME,IDENTITY\na.png,x\n", "no column file_name and no text; it has: FILENAME, IDENTITY"),
+        ("name,score\na.png,1\n", "no column file_name and no text; it has: name, score"),
+        ("FILENAME,NAME\na.png,x\n", "no column IDENTITY; it has: FILENAME, NAME"),
+        ("FILENAME,IDENTITY\n", "no rows below"),
         ("file_name,label\na.png,x\n", "no column text; it has: file_name, label"),
         ("file_name;text\na.png;x\n", "it has: file_name;text; put a comma between the columns"),
         ("", "is empty: its first line must be 'file_name,text'"),

@@ -13,6 +13,7 @@ def bare(tmp_path, monkeypatch):
     """A machine without any data: its root, its course folder and its working folder are empty."""
     for name in ("OCRKIT_DATA", "KAGGLE_KERNEL_RUN_TYPE", "COLAB_RELEASE_TAG"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "cache"))
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setattr(platforms, "ROOT", tmp_path)
@@ -85,6 +86,64 @@ def test_unknown_name():
         sources.locate("plate")
 
 
+# --- names, a set of Kaggle ---
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "kaggle/input/handwriting-recognition",
+        "kaggle/input/datasets/landlord/handwriting-recognition",
+        "content/names-full",
+        "work/data/full/names-full",
+    ],
+)
+def test_names_are_found_where_each_platform_keeps_them(bare, place):
+    there = fill(bare / place)
+    assert sources.locate("names-full") == there
+
+
+def test_a_folder_with_the_whole_name_goes_first(bare):
+    fill(bare / "kaggle" / "input" / "a-handwriting-recognition-model")
+    there = fill(bare / "kaggle" / "input" / "handwriting-recognition")
+    assert sources.locate("names-full") == there
+
+
+def test_the_newest_whole_version_in_the_cache_of_kagglehub(bare):
+    folder = bare / "cache" / "datasets" / "landlord" / "handwriting-recognition"
+    for version in (9, 10, 11):
+        fill(folder / "versions" / str(version))
+    with pytest.raises(FileNotFoundError):
+        sources.locate("names-full")
+    for version in (9, 10):  # the download of the eleventh has not come to its end
+        (folder / f"{version}.complete").touch()
+    assert sources.locate("names-full") == folder / "versions" / "10"
+
+
+@pytest.mark.parametrize(
+    ("variable", "words"),
+    [
+        (None, "unpack it to data/full/names-full in the course folder"),
+        ("KAGGLE_KERNEL_RUN_TYPE", "(Add Input), under a name that contains 'handwriting-recognition'"),
+        ("COLAB_RELEASE_TAG", "content/names-full"),
+    ],
+)
+def test_names_that_are_not_here_say_how_to_get_them(bare, monkeypatch, variable, words):
+    if variable:
+        monkeypatch.setenv(variable, "x")
+    with pytest.raises(FileNotFoundError) as caught:
+        sources.locate("names-full")
+    message = str(caught.value).replace("\\", "/")
+    assert "https://www.kaggle.com/datasets/landlord/handwriting-recognition" in message
+    assert words in message and "ocrkit.sources.download('names-full')" in message
+
+
+def test_ccpd_offers_no_download(bare):
+    with pytest.raises(FileNotFoundError) as caught:
+        sources.locate("ccpd")
+    assert "download(" not in str(caught.value)
+
+
 # --- download ---
 
 
@@ -105,6 +164,7 @@ def test_download(monkeypatch, tmp_path):
     kagglehub.dataset_download = lambda slug: str(tmp_path / slug)
     monkeypatch.setitem(sys.modules, "kagglehub", kagglehub)
     assert sources.download("owner/set") == tmp_path / "owner" / "set"
+    assert sources.download("names-full") == tmp_path / "landlord" / "handwriting-recognition"
 
 
 def test_download_without_internet(monkeypatch):

@@ -14,6 +14,7 @@ from ocrkit.text import (
     PLATE_MARKS,
     PROVINCES,
     Tokenizer,
+    names_text,
     normalize,
     plate_kind,
     quote,
@@ -29,7 +30,7 @@ plate_texts = st.text(PLATES.alphabet, max_size=12)
 
 def test_classes_of_the_two_plate_systems():
     assert (BLANK, OOV, PAD) == (0, 1, 2)
-    sizes = {"digits": 10, "plates": 73, "plates-resnet": 66, "plates-vgg": 67, "look-alikes": 100}
+    sizes = {"digits": 10, "names": 29, "plates": 73, "plates-resnet": 66, "plates-vgg": 67, "look-alikes": 100}
     assert {name: len(alphabet) for name, alphabet in ALPHABETS.items()} == sizes
     for name, size in sizes.items():
         tokenizer = Tokenizer.from_name(name)
@@ -46,6 +47,34 @@ def test_characters_of_the_plate_alphabets():
     assert set(PLATE_MARKS) & set(ALPHABETS["plates-vgg"]) == {"警", "学"}
     assert set(ALPHABETS["plates-resnet"]) | set(ALPHABETS["plates-vgg"]) < set(ALPHABETS["plates"])
     assert all(normalize(alphabet) == alphabet for alphabet in ALPHABETS.values())
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [
+        ("LE BOEUF", "LE BOEUF"),
+        (" Zoé  Le Bœuf\t", "ZOE LE BOEUF"),
+        ("Noe\u0308l-Çağla", "NOEL-CAGLA"),
+        ("D’Ælst – Ørsted`s", "D'AELST - ORSTED'S"),
+        ("ÉMILE\u00a0łuk", "EMILE LUK"),
+        ("Weiß", "WEISS"),
+        ("NULL", "NULL"),
+        ("12.0", "12.0"),
+        (" ", ""),
+    ],
+)
+def test_names_text(label, text):
+    assert names_text(label) == names_text(text) == text
+
+
+def test_the_alphabet_of_names():
+    assert ALPHABETS["names"] == " '-ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@given(st.text(max_size=12))
+def test_names_text_is_done_after_once(label):
+    text = names_text(label)
+    assert names_text(text) == text == normalize(text).strip()
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ def test_bad_labels_are_set_aside_counted_and_named(tmp_path, capsys):
     assert lost.reason.tolist() == [
         "the label is empty",
         "the label '1A' has 'A', not in the alphabet",
-        f"the label '{'1' * 40}' needs 79 time steps, the model has 16",
+        f"the label '{'1' * 40}' needs 79 time steps, the image has 16",
     ]
     history = fit(reader(), train, bars(8), dataclasses.replace(RECIPE, epochs=1), tmp_path)
     assert "3 samples are set aside (bars 0: the label is empty" in capsys.readouterr().out

@@ -5,9 +5,10 @@ and then reads lines in fonts that nothing was trained on. The variants change o
 weight, alignment, the centers' start and rule. `--grid` adds all 3 weights x 2 starts x 3 alignments. Runs that are in
 the records already are not made again, and a run that was broken off goes on; so stop and start as you like.
 
-Records go to `data/benchmarks/centers.json`; table and figure are made from them alone: `data/benchmarks/centers.md`
-and `data/pictures/centers.png` (`--draw` makes only these). `--task plates` does the same from the shipped plate
-reader, on rendered plates and their look-alikes.
+Records go to `data/benchmarks/centers.json`; tables and figure of all tasks are made from them alone:
+`data/benchmarks/centers.md` and `data/pictures/centers.png` (`--draw` makes only these). `--task plates` does the same
+on rendered plates and their look-alikes: the shipped plate reader goes on with images of the laptop recipe's size,
+which is smaller than the one it learned with.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from torch import nn
 from ocrkit.batches import Packed, loader, pack_arrays
 from ocrkit.center_tracking import Tracker
 from ocrkit.centers import Aligned, AlignedLoss, CenterLoss, alignment_report, collect
+from ocrkit.comparisons import PLAIN, plot_comparison
 from ocrkit.edits import align
 from ocrkit.extra_losses import AdditiveMargin, FocalCTC, LabelSmoothing, SupervisedContrastive
 from ocrkit.files import atomic, write_json
@@ -45,7 +47,7 @@ from ocrkit.stores import rendered_store
 from ocrkit.synth import render_lines, render_plates
 from ocrkit.text import LOOK_ALIKES, PLATE_LOOK_ALIKES, brothers
 from ocrkit.training import fit
-from tests.benchmarks.center_report import PLAIN, figure, markdown, summary
+from tests.benchmarks.center_report import markdown, page
 
 RESULTS = COURSE / "data" / "benchmarks" / "centers.json"
 PICTURE = COURSE / "data" / "pictures" / "centers.png"
@@ -182,11 +184,10 @@ def main(arguments: list[str] | None = None) -> None:
     everything = json.loads(options.results.read_text(encoding="utf-8")) if options.results.exists() else {}
     if not options.draw:
         measure(options, everything)
-    pages = [f"## {task}\n\n{summary(records)}\n\n{markdown(records)}\n" for task, records in everything.items()]
     with atomic(options.results.with_suffix(".md")) as path:
-        path.write_text("\n".join(pages), encoding="utf-8")
-    figure(everything[options.task]).savefig(options.picture, dpi=110)
-    print(pages[list(everything).index(options.task)])
+        path.write_text(page(everything), encoding="utf-8")
+    plot_comparison(everything).savefig(options.picture, dpi=110)
+    print(markdown(everything[options.task]))
 
 
 def measure(options: argparse.Namespace, everything: dict) -> None:
@@ -198,7 +199,8 @@ def measure(options: argparse.Namespace, everything: dict) -> None:
     first = find_recipe(task.recipe)
     first = replace(first, epochs=options.start_epochs or first.epochs, rendered=options.start_train or first.rendered)
     recipe = replace(first, epochs=options.epochs, batch_size=64, learning_rate=1e-3)
-    size, folder = first.image_size, options.folder / options.task
+    shipped = Recognizer.load("plates") if options.task == "plates" else None
+    size, folder = shipped.image_size if shipped else first.image_size, options.folder / options.task
     settings = {name: getattr(options, name) for name in ("train", "test", "epochs")}
     settings |= {"start_train": first.rendered, "start_epochs": first.epochs}
     records = everything.setdefault(options.task, {"settings": settings, "runs": []})
@@ -212,9 +214,7 @@ def measure(options: argparse.Namespace, everything: dict) -> None:
         "test": pack_arrays(images, texts.assign(image="")),
         "groups": task.groups,
     }
-    if options.task == "plates":
-        start = Recognizer.load("plates")
-    else:
+    if (start := shipped) is None:
         start = Recognizer.create(first.alphabet, first.backbone, size, first.mode, first.seed)
         material = rendered_store(first.rendered, 0, folder / "start-train", size, renderer=options.task)
         fit(start, material, data["valid"], first, folder / "start", resume=True, on_epoch=print_epoch)

@@ -1,0 +1,286 @@
+"""Reading with a list of words: the CTC forward algorithm over a trie, and a choice weighted by how common words are.
+
+Greedy decoding reads each letter for itself. Where a list of the words is known that can stand in an image, the
+better question is which of them the image shows: `P(word | image)` is summed over all paths, for all words at once,
+since words with the same beginning share the work. Taught in notebooks 08 and 11.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ocrkit.beams import beam_search, checked_log_probs
+from ocrkit.ctc import BLANK, Span, forced_alignment
+from ocrkit.ngrams import CharacterNgram, count_words
+from ocrkit.text import Tokenizer, normalize, quote
+
+# Probabilities are kept as 1e300 times themselves: float64 then goes down to 1e-600, which an image of 100 steps
+# does not reach. Where even the best word is below 1e-550, the sums are made again, with logarithms.
+_ONE, _LEAST = 1e300, -550 * math.log(10)
+
+
+def read_counts(path: str | Path) -> dict[str, int]:
+    """Read a UTF-8 file whose lines are a name, a tab and how often it occurs, below a line `name<tab>count`.
+
+    Every name stays the string that it is: 'NA' and 'NULL' are names. Names that come twice are added up.
+
+    Raises:
+        ValueError: a line is not so; the message names it.
+    """
+    counts: dict[str, int] = {}
+    lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    for number, line in enumerate(lines[1:], start=2):
+        name, tab, count = line.rpartition("\t")
+        if not tab or not count.strip().isdigit():
+            raise ValueError(f"line {number} of {path} is {line!r}: it must be a name, a tab and a count")
+        counts[normalize(name)] = counts.get(normalize(name), 0) + int(count)
+    if not counts:
+        raise ValueError(f"{path} has no names: below a line 'name<tab>count' give one name, a tab and a count a line")
+    return counts
+
+
+class LexiconReading(NamedTuple):
+    """What was read in one image, and what nearly was; the first three fields are those of a `Reading`.
+
+    `confidence` is the winner's share (0..1) among all candidates, `log_prob` its log P(text | image); `runner_up` the
+    second best text (None where there is none) and `margin` by how much its score is lower; `known` whether the
+    lexicon has the winner.
+    """
+
+    text: str
+    confidence: float
+    spans: list[Span]
+    log_prob: float
+    runner_up: str | None
+    margin: float
+    known: bool
+
+
+class Lexicon:
+    """Words, how often each was seen, and the trie (prefix tree) of their class numbers.
+
+    Args:
+        words: a list, where a repeated word counts again, or a mapping word -> count.
+        tokenizer: that of the model.
+
+    Attributes:
+        words: the W words in NFC, each once.
+        counts: `(W,)` how often each was seen.
+        rejected: word -> why it cannot be read: it is empty, or has characters outside the alphabet.
+        parent, symbol, depth: `(M,)` the trie. Node 0 is the empty beginning; each other node adds the class
+            `symbol` to the beginning `parent`, and nodes are sorted by depth.
+        word_node: `(W,)` the node at which each word ends.
+
+    Raises:
+        TypeError, ValueError: as `count_words`; or no word is left.
+
+    Taught in notebook 08.
+    """
+
+    def __init__(self, words: Iterable[str] | Mapping[str, int], tokenizer: Tokenizer):
+        counted, self.tokenizer, self.rejected = count_words(words), tokenizer, {}
+        for word in counted:
+            if not word:
+                self.rejected[word] = "is empty"
+            elif missing := tokenizer.missing(word):
+                self.rejected[word] = f"has {quote(missing)}, which is not in the alphabet"
+        self.words = [word for word in counted if word not in self.rejected]
+        if not self.words:
+            examples = "; ".join(f"{word!r} {why}" for word, why in list(self.rejected.items())[:3])
+            raise ValueError(f"the lexicon has no word that can be read: {examples or 'the list is empty'}")
+        self.counts = np.array([counted[word] for word in self.words], dtype=np.int64)
+        self._index = {word: i for i, word in enumerate(self.words)}
+        self._build([tokenizer.encode(word) for word in self.words])
+
+    def _build(self, codes: list[list[int]]) -> None:
+        order = sorted(range(len(codes)), key=codes.__getitem__)  # neighbors in the trie lie together in memory
+        parent, symbol, ends, node = [0], [BLANK], [1], [0] * len(codes)
+        for depth in range(max(map(len, codes))):
+            level: dict[tuple[int, int], int] = {}
+            for i in order:
+                if depth < len(codes[i]):
+                    edge = node[i], codes[i][depth]
+                    if edge not in level:
+                        level[edge] = len(parent)
+                        parent.append(edge[0])
+                        symbol.append(edge[1])
+                    node[i] = level[edge]
+            ends.append(len(parent))
+        self.parent, self.symbol, self.word_node = np.array(parent), np.array(symbol), np.array(node)
+        self._ends = ends  # how many nodes are at most so deep
+        self.depth = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+        # Equal neighbors need a blank between them: such a node is entered from its parent's second state only.
+        repeats = self.symbol == self.symbol[self.parent]
+        self._source = self.parent + repeats * len(parent)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __contains__(self, word: str) -> bool:
+        return word in self._index
+
+    @cached_property
+    def log_priors(self) -> np.ndarray:
+        """`(W,)` natural log of (count + 1) / (sum of all count + 1): how common each word is."""
+        return np.log((self.counts + 1) / (self.counts.sum() + len(self)))
+
+    @property
+    def unknown_share(self) -> float:
+        """The share of words to come that the list lacks, by Witten and Bell: W / (W + sum of counts), at most 0.5."""
+        return len(self) / (len(self) + max(int(self.counts.sum()), len(self)))
+
+    @cached_property
+    def ngram(self) -> CharacterNgram:
+        """The `CharacterNgram` of the words, made when it is first used."""
+        return CharacterNgram(dict(zip(self.words, self.counts.tolist())), alphabet=self.tokenizer.alphabet)
+
+    def log_probs(self, log_probs: Tensor) -> np.ndarray:
+        """`(T, K)` log probabilities of one image to `(W,)` log P(word | image), each summed over all paths.
+
+        Exact (float64). -inf for a word that does not fit in T steps, and, unless the best word is below 1e-550,
+        for a word below about 1e-600. The words share their beginnings: one pass over the trie serves all.
+
+        Raises:
+            ValueError: K differs from the tokenizer's classes, or a number is NaN.
+        """
+        lp = checked_log_probs(log_probs, self.tokenizer).numpy()
+        with np.errstate(divide="ignore"):
+            found = np.log(self._forward(np.exp(lp), np.add, np.multiply, 0.0, _ONE)) - math.log(_ONE)
+        if found.max() < _LEAST:
+            found = self._forward(lp, np.logaddexp, np.add, -np.inf, 0.0)
+        return found
+
+    def _forward(self, emissions: np.ndarray, add: np.ufunc, times: np.ufunc, zero: float, one: float) -> np.ndarray:
+        # The recursion of `ctc.forward_lattice` with tree nodes for positions, and two states a node: paths that end
+        # with its letter, and paths that end with the blank after it. It is the same in numbers and in logarithms.
+        size = len(self.parent)
+        states = np.full(2 * size, zero)
+        either, blank = states[:size], states[size:]
+        letter, moved = np.full(size, zero), np.empty(size)
+        either[0] = one
+        for t, row in enumerate(emissions):
+            m = self._ends[min(t + 1, len(self._ends) - 1)]  # deeper nodes cannot be reached yet
+            inner, letters = moved[1:m], letter[1:m]
+            states.take(self._source[1:m], out=inner, mode="clip")
+            add(letters, inner, out=letters)
+            row.take(self.symbol[1:m], out=inner, mode="clip")
+            times(letters, inner, out=letters)
+            times(either[:m], row[BLANK], out=blank[:m])
+            add(letter[:m], blank[:m], out=either[:m])
+        return either[self.word_node]
+
+
+@torch.no_grad()
+def lexicon_decode(
+    logits: Tensor,
+    lexicon: Lexicon,
+    weight: float = 0.0,
+    closed: bool = True,
+    steps: Sequence[int] | None = None,
+    widths: Sequence[float] | None = None,
+    unknown_share: float | None = None,
+    beam: int = 25,
+) -> list[LexiconReading]:
+    """The word with the highest `log P(word | image) + weight * log P(word)`.
+
+    Args:
+        logits: `(T, N, K)` logits or log probabilities.
+        lexicon: the words.
+        weight: 0 leaves out how common words are (plain lexicon); 1 is Bayes' rule. Between them is often best, as
+            networks are too sure of what they see. Choose it on validation images.
+        closed: only words of the lexicon can win. False also lets the `beam` best texts of any spelling compete,
+            with `P(text) = unknown_share * ngram(text)`, while known words share the rest; so it needs `weight` > 0,
+            or else the lexicon has no say.
+        steps: N, how many time steps of each image count, where images of different widths are padded to T.
+        widths: N image widths in pixels, in which the spans are given; `steps` (or T) where it is left out.
+        unknown_share: the probability that a word is not in the lexicon; `lexicon.unknown_share` by default.
+
+    Returns:
+        N `LexiconReading`s. Where no word fits in the steps: an empty text, confidence 0, and log_prob -inf.
+
+    Raises:
+        ValueError: an argument is out of its range, `steps` or `widths` has not N entries, K differs from the
+            tokenizer's classes, or a number is NaN.
+
+    Taught in notebooks 08 and 11.
+    """
+    lp = checked_log_probs(logits, lexicon.tokenizer)
+    total, n, _ = lp.shape
+    steps = [total] * n if steps is None else [int(s) for s in steps]
+    widths = steps if widths is None else list(widths)
+    if len(steps) != n or len(widths) != n:
+        raise ValueError(f"{len(steps)} steps and {len(widths)} widths for {n} images: give one an image")
+    if wrong := [s for s in steps if not 1 <= s <= total]:
+        raise ValueError(f"steps has {wrong[0]}, and an image has between 1 and {total} time steps")
+    if not 0 <= weight < math.inf:
+        raise ValueError(f"weight={weight}: it must be 0 (words are equally common) or more")
+    share = lexicon.unknown_share if unknown_share is None else unknown_share
+    if not 0 < share < 1:
+        raise ValueError(f"unknown_share={share}: it is a probability, more than 0 and less than 1")
+    readings = []
+    for i, (s, width) in enumerate(zip(steps, widths)):
+        image = lp[:s, i]
+        texts, log_probs, priors = lexicon.words, lexicon.log_probs(image), lexicon.log_priors
+        if not closed:
+            found = {lexicon.tokenizer.decode(codes): codes for codes, _ in beam_search(image, beam)}
+            # A text out of NFC is no other text, but a second spelling of one.
+            found = {text: codes for text, codes in found.items() if text not in lexicon and normalize(text) == text}
+            texts, log_probs = texts + list(found), np.append(log_probs, _exact(image, list(found.values())))
+            spelled = [math.log(share) + lexicon.ngram.log_prob(text) for text in found]
+            priors = np.append(priors + math.log1p(-share), spelled)
+        readings.append(_choose(image, texts, log_probs, log_probs + weight * priors, lexicon, width / s))
+    return readings
+
+
+def _choose(
+    image: Tensor,
+    texts: list[str],
+    log_probs: np.ndarray,
+    scores: np.ndarray,
+    lexicon: Lexicon,
+    pixels_per_step: float,
+) -> LexiconReading:
+    best = int(scores.argmax())
+    if scores[best] == -math.inf:
+        return LexiconReading("", 0.0, [], -math.inf, None, 0.0, False)
+    margins = scores[best] - scores
+    margins[best] = math.inf
+    second = int(margins.argmin())
+    text, margin = texts[best], float(margins[second])
+    codes = lexicon.tokenizer.encode(text)
+    frames = forced_alignment(image[:, None], [codes])[0].frames
+    spans = [
+        Span(letter, start * pixels_per_step, end * pixels_per_step, float(image[start:end, code].max().exp()))
+        for letter, code, (start, end) in zip(text, codes, frames)
+    ]
+    return LexiconReading(
+        text,
+        confidence=1 / (1 + float(np.exp(-margins).sum())),
+        spans=spans,
+        log_prob=float(log_probs[best]),
+        runner_up=texts[second] if margin < math.inf else None,
+        margin=margin,
+        known=text in lexicon,
+    )
+
+
+def _exact(image: Tensor, texts: list[tuple[int, ...]]) -> np.ndarray:
+    # log P of each text, from the forward algorithm in torch: all texts at once.
+    if not texts:
+        return np.empty(0)
+    loss = torch.nn.functional.ctc_loss(
+        image[:, None].expand(-1, len(texts), -1),
+        torch.tensor([c for text in texts for c in text], dtype=torch.long),
+        [len(image)] * len(texts),
+        [len(text) for text in texts],
+        reduction="none",
+    )
+    return -loss.numpy()

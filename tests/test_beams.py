@@ -1,0 +1,97 @@
+"""Prefix beam search: with room for everything it finds the exact sum of every text."""
+
+import logging
+import math
+from itertools import product
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ocrkit import ctc
+from ocrkit.beams import beam_candidates
+from ocrkit.text import Tokenizer, ctc_collapse
+
+TOKENIZER = Tokenizer("ab")
+
+
+def log_probs(steps, classes=5, seed=0):
+    return torch.randn(steps, classes, generator=torch.Generator().manual_seed(seed)).double().log_softmax(-1)
+
+
+def all_texts(lp, classes=(0, 3, 4)):
+    """Text -> its probability, summed over every path of these classes."""
+    sums: dict[tuple, float] = {}
+    for path in product(classes, repeat=len(lp)):
+        text = ctc_collapse(path)
+        sums[text] = sums.get(text, 0.0) + math.exp(sum(lp[t, c].item() for t, c in enumerate(path)))
+    return sums
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 6), st.integers(0, 999))
+def test_unlimited_width_is_the_exhaustive_sum(steps, seed):
+    lp = log_probs(steps, seed=seed)
+    wanted = {TOKENIZER.decode(text): p for text, p in all_texts(lp).items()}
+    found = beam_candidates(lp, TOKENIZER, width=10_000)
+    assert {text: math.exp(log_p) for text, log_p in found} == pytest.approx(wanted)
+    assert [p for _, p in found] == sorted((p for _, p in found), reverse=True)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 6), st.integers(1, 2), st.integers(0, 999))
+def test_narrow_beam_never_claims_too_much(steps, width, symbols, seed):
+    lp = log_probs(steps, seed=seed)
+    found = beam_candidates(lp, TOKENIZER, width, symbols)
+    assert 1 <= len(found) <= width
+    assert len({text for text, _ in found}) == len(found)
+    for text, log_p in found:
+        assert log_p <= ctc.forward_lattice(lp, TOKENIZER.encode(text))[1].item() + 1e-9
+
+
+def test_finds_the_text_that_the_best_path_misses():
+    lp = torch.tensor([[0.6, 0, 0, 0.4], [0.6, 0, 0, 0.4]]).log()
+    (best, p), (second, q) = beam_candidates(lp, Tokenizer("a"))
+    assert (best, second) == ("a", "")
+    assert (math.exp(p), math.exp(q)) == pytest.approx((0.64, 0.36))
+
+
+def test_long_images_do_not_underflow():
+    (text, log_p), *_ = beam_candidates(log_probs(3000), TOKENIZER, width=3)
+    assert -math.inf < log_p < -1000 and text
+
+
+def test_repeated_letters_need_a_blank():
+    lp = torch.full((5, 5), -9.0)
+    for t, c in enumerate([3, 0, 3, 3, 4]):
+        lp[t, c] = 0.0
+    assert beam_candidates(lp.log_softmax(-1), TOKENIZER)[0][0] == "aab"
+
+
+def test_against_pyctcdecode():
+    pyctcdecode = pytest.importorskip("pyctcdecode")
+    logging.disable(logging.CRITICAL)
+    try:
+        decoder = pyctcdecode.build_ctcdecoder(["", "a", "b"])
+    finally:
+        logging.disable(logging.NOTSET)
+    for seed in range(20):
+        lp = log_probs(6, seed=seed)
+        lp[:, 1:3] = -1e4
+        lp = lp.log_softmax(-1)
+        theirs = decoder.decode_beams(
+            lp[:, [0, 3, 4]].numpy(), beam_width=10_000, beam_prune_logp=-1000, token_min_logp=-1000
+        )
+        ours = beam_candidates(lp, TOKENIZER, width=10_000)
+        assert ours[0] == (theirs[0][0], pytest.approx(theirs[0][-2], abs=1e-6))
+
+
+def test_bad_input_is_refused():
+    with pytest.raises(ValueError, match="width=0 and symbols=12"):
+        beam_candidates(log_probs(3), TOKENIZER, width=0)
+    with pytest.raises(ValueError, match="7 classes and the tokenizer 5"):
+        beam_candidates(log_probs(3, classes=7), TOKENIZER)
+    with pytest.raises(ValueError, match="NaN"):
+        beam_candidates(torch.full((3, 5), float("nan")), TOKENIZER)
+    assert beam_candidates(torch.tensor([[-math.inf, 0, -math.inf, -math.inf, -math.inf]]), TOKENIZER) == []
