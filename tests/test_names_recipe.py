@@ -1,4 +1,4 @@
-"""The recipes of the names model, run small: words of other writers, rendered names, spliced names, from start to end."""
+"""The recipes of the names model, run small from start to end: words of other writers, rendered and spliced names."""
 
 import csv
 import json
