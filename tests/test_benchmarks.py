@@ -69,6 +69,25 @@ def test_each_system_trains_and_reads(tmp_path, name):
     assert [type(text) for text in run.read(samples[:2])] == [str, str]
 
 
+class PathModel(torch.nn.Module):
+    """Whatever the images, the best classes are those of one path."""
+
+    def __init__(self, path: list[int], classes: int):
+        super().__init__()
+        self.logits = torch.nn.functional.one_hot(torch.tensor(path), classes)
+
+    def forward(self, images):
+        return self.logits[:, None].expand(-1, len(images), -1)
+
+
+def test_plate_systems_merge_repeats_before_they_drop_blanks():
+    run = system("vgg", ok.load_samples("plates")[:1], None)
+    code = run.tokenizer.encode("皖A1")
+    path = [0, code[0], code[0], 0, code[1], code[1], code[2], 0, code[2], code[2], 0]
+    run.model = PathModel(path, run.tokenizer.num_classes)
+    assert run.read(ok.load_samples("plates")[:2]) == ["皖A11", "皖A11"]
+
+
 def test_measuring_tools():
     assert per_second(10, lambda: None) > 0
     assert own_memory() > 10

@@ -103,7 +103,7 @@ class Rebuilt:
         files = Files(samples, self.plain, self.system.mode)
         images = torch.stack([files[i][0] for i in range(len(files))])
         paths = torch.cat([self.model(part).argmax(-1) for part in images.split(32)], dim=1).T.tolist()
-        return [self.tokenizer.decode(path) for path in paths]
+        return [self.tokenizer.decode(path, collapse=True) for path in paths]
 
 
 class Laptop:
