@@ -144,3 +144,13 @@ def test_heat_maps_see_a_padded_image_as_the_reader_does(reader, packed):
     assert torch.equal(tensor, pack(pd.DataFrame({"image": [image], "text": ["1"]}), (32, 128), "L", "pad").images)
     squeezed = Recognizer.create("digits", image_size=(32, 128), mode="L", device="cpu")
     assert read_one(squeezed, image)[0].shape == image.shape
+
+
+def test_other_backbones_are_padded_or_refused(packed):
+    vgg = Recognizer.create("digits", "vgg", (32, 128), "L", device="cpu", resize="pad")
+    loss = Stepper(vgg, Recipe(alphabet="digits", amp="off", augment="none")).loss(
+        collate(packed.__getitems__([0, 5]), vgg.tokenizer)
+    )
+    assert torch.isfinite(loss) and loss > 0
+    with pytest.raises(ValueError, match="stretches every image"):
+        Recognizer.create("digits", "resnet", (32, 128), "L", device="cpu", resize="pad")
