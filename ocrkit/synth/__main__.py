@@ -1,6 +1,6 @@
 """Maintainer's command behind `make sample`: rebuild the glyph atlases and the shipped samples.
 
-`python -m ocrkit.synth` needs the fonts that `atlas.py` and `faces.py` name. With `--keep-atlas` it only draws the
+`python -m ocrkit.synth` needs the fonts that `atlas.py`, `faces.py` and `hands.py` name. With `--keep-atlas` it only draws the
 samples and needs none. With `--describe` it prints the samples' counts and leaves everything as it is.
 """
 
@@ -17,7 +17,10 @@ from PIL import Image
 
 from ocrkit.synth.atlas import build_atlas
 from ocrkit.synth.faces import build_faces
+from ocrkit.synth.forms import LAYOUTS
+from ocrkit.synth.hands import build_hands
 from ocrkit.synth.lines import write_lines
+from ocrkit.synth.names import write_names
 from ocrkit.synth.plates import PLATE_COLORS, write_plates
 from ocrkit.text import PROVINCES, brothers
 
@@ -26,6 +29,8 @@ SAMPLE = Path(__file__).parents[2] / "data" / "samples" / "plates"
 PARTS = {"train": (400, 1), "test": (100, 2)}
 LINES = SAMPLE.with_name("look-alikes")
 LINE_PARTS = {"train": (1600, 1), "test": (400, 2)}
+NAMES = SAMPLE.with_name("names")
+NAME_PARTS = {"train": (400, 1), "test": (100, 2)}
 
 
 def write_sample(folder: Path) -> pd.DataFrame:
@@ -71,6 +76,23 @@ def describe_lines(samples: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def describe_names(samples: pd.DataFrame) -> str:
+    """The same for the names on forms."""
+    lines = []
+    for split, part in samples.groupby("split", sort=False):
+        layouts = part.layout.value_counts()
+        widths, heights = zip(*(Image.open(f).size for f in part.image), strict=True)
+        size = sum(Path(f).stat().st_size for f in part.image)
+        lines.append(
+            f"{split}: {len(part)} images, {part.text.nunique()} texts of {part.text.str.len().min()} to "
+            f"{part.text.str.len().max()} characters, {part.face.nunique()} hands; "
+            + ", ".join(f"{layouts.get(k, 0)} {k}" for k in LAYOUTS)
+            + f"; height {min(heights)} to {max(heights)} px, width {min(widths)} to {max(widths)} px"
+            + f"; {size / 1000:.0f} kB"
+        )
+    return "\n".join(lines)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m ocrkit.synth", description=__doc__.splitlines()[0])
@@ -81,16 +103,19 @@ def main(arguments: list[str] | None = None) -> int:
         with tempfile.TemporaryDirectory() as folder:
             print(describe(write_sample(Path(folder, "plates"))))
             print(describe_lines(write_lines(Path(folder, "look-alikes"), LINE_PARTS)))
+            print(describe_names(write_names(Path(folder, "names"), NAME_PARTS)))
         return 0
     if not options.keep_atlas:
         try:
             build_atlas()
             build_faces()
+            build_hands()
         except FileNotFoundError as error:
             print(f"{error}; or pass --keep-atlas to draw with the atlases as they are", file=sys.stderr)
             return 1
     print(describe(write_sample(SAMPLE)))
     print(describe_lines(write_lines(LINES, LINE_PARTS)))
+    print(describe_names(write_names(NAMES, NAME_PARTS)))
     return 0
 
 

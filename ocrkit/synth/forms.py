@@ -6,6 +6,7 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from ocrkit.synth.hands import PRINT_BASE, load_print
 
@@ -14,13 +15,17 @@ class Form(NamedTuple):
     """A crop of a form; lengths in pixels."""
 
     size: tuple[int, int]  # height and width
-    start: float  # left end of the name
-    line: float  # row on which it stands
+    start: float  # middle of the box of the first letter; most forms print the boxes in a color that scans as white
+    pitch: float  # from one box to the next
+    line: float  # row on which the name stands
     height: float  # of its capitals
     printed: list[tuple[str, str, float, float, bool]]  # text, weight, x, row of the baseline, upright along the edge
     digits: list[tuple[str, float, float]]  # hand-written digits of other rows: text, x, row of the baseline
     rules: list[tuple[float, float, float, float]]  # straight lines: x, y, x, y
-    pitch: float | None = None  # width of the boxes, one a letter
+
+
+def _height(rng: np.random.Generator, mean: float) -> float:
+    return float(np.clip(rng.normal(mean, 0.14 * mean), 0.65 * mean, 1.5 * mean))
 
 
 def _number(rng: np.random.Generator, n: int) -> str:
@@ -46,53 +51,52 @@ def _labelled(rng: np.random.Generator) -> Form:
     if given or (stamped and rng.random() < 0.5):
         tall = int(rng.integers(18, 35)) if given else 36
         line = min(rng.normal(16, 1.5), tall - 2)
-        label = "PRENOM :" if given else "NOM :"
-        if tall > 28 and rng.random() < 0.7:
-            below = line + rng.uniform(20, 24)
-            digits.append((_number(rng, int(rng.integers(4, 9))), rng.uniform(80, 120), below))
-            if given and rng.random() < 0.5:
-                printed.append(("CLASSE :   o 6ème", "bold", rng.uniform(215, 235), below, False))
+        label, below = "PRENOM :" if given else "NOM :", line + rng.uniform(25, 29)
+        if rng.random() < 0.7:
+            digits.append((_number(rng, int(rng.integers(4, 9))), rng.uniform(86, 120), below))
+            if given:
+                printed.append(("CLASSE :   o 6ème", "bold", rng.uniform(215, 235), below - rng.uniform(0, 3), False))
     else:
         tall, label = 36, "NOM :"
-        line = rng.normal(31, 1.8)
+        line = rng.normal(30, 2.5)
         above = line - rng.uniform(23, 27)
-        digits.append((_number(rng, 7) + "ABCDEFSTUWXZ"[rng.integers(12)], x + rng.uniform(112, 120), above))
+        digits.append((_number(rng, 7) + "ABCDEFSTUWXZ"[rng.integers(12)], x + rng.uniform(118, 126), above + 1))
         printed.append(("CODE RNE / UAI :", "bold", x, above, False))
     printed.append((label, "bold", x, line, False))
-    start = x + (rng.uniform(76, 90) if given else rng.uniform(74, 92))
-    return Form((tall, 388), start, line + rng.normal(1, 1.8), rng.uniform(10.5, 16), printed, digits, rules)
+    start, base = x + rng.uniform(80, 91), line + rng.normal(0.5 if given else 0, 1.6)
+    return Form((tall, 388), start, rng.normal(17.8, 0.25), base, _height(rng, 12), printed, digits, rules)
 
 
 def _narrow(rng: np.random.Generator) -> Form:
     """The name alone, at times under the lower half of a label."""
-    start = rng.uniform(17, 33)
-    printed = []
-    if rng.random() < 0.4:
-        word = "NOM" if rng.random() < 0.5 else "PRENOM"
-        printed.append((word, "regular", start + rng.uniform(-6, 8), rng.uniform(1.5, 9), False))
-    line = rng.normal(25, 1.6) + (3 if printed and printed[0][3] > 6 else 0)
-    return Form((31, 284), start, line, rng.uniform(11, 18), printed, [], [])
+    start, line = rng.normal(25, 1.6), rng.normal(22.5, 2.4)
+    word, base = "NOM" if rng.random() < 0.5 else "PRENOM", line - rng.uniform(19, 26)
+    printed = [(word, "regular", start + rng.uniform(-14, 4), base, False)]
+    return Form((31, 284), start, rng.normal(15.7, 0.25), line, _height(rng, 12), printed, [], [])
 
 
 def _under_label(rng: np.random.Generator) -> Form:
     """A label, the name below it, and the row above cut by the upper edge."""
-    x, above = rng.uniform(28, 38), rng.uniform(1, 8)
-    label = above + rng.uniform(13, 16)
+    x, label = rng.uniform(28, 38), rng.uniform(15, 24)
+    above = label - rng.uniform(18, 20)
     printed = [("NOM", "regular", x, label, False), ("CODE UAI / RNE", "regular", x, above, False)]
-    digits = [(_number(rng, 7) + "ABCDEFSTUWXZ"[rng.integers(12)], x + rng.uniform(108, 130), above + 2)]
-    line = label + rng.uniform(22, 29)
+    digits = [
+        (_number(rng, 7) + "ABCDEFSTUWXZ"[rng.integers(12)], x + rng.uniform(116, 134), above + rng.uniform(2, 6))
+    ]
     tall = int(rng.choice([50, 50, 50, 50, 46, 47, 52]))
-    return Form((tall, 284), x + rng.uniform(-4, 4), min(line, tall + 2), rng.uniform(11, 17), printed, digits, [])
+    line = label + rng.uniform(21, 27)
+    start = x + rng.normal(4, 2)
+    return Form((tall, 284), start, rng.normal(15.2, 0.25), line, _height(rng, 12), printed, digits, [])
 
 
 def _given_name(rng: np.random.Generator) -> Form:
     """A label, space, the given name in small letters, and the upper edge of the next label."""
-    x, tall = rng.uniform(28, 40), int(rng.integers(60, 73))
-    label = rng.uniform(11, 17)
-    line = label + rng.uniform(32, 40)
+    x, tall = rng.uniform(28, 40), int(rng.integers(60, 71))
+    label = rng.uniform(12, 16)
+    line = label + rng.normal(38, 1.5)
     below = "DATE DE NAISSANCE - CLASSE" if rng.random() < 0.8 else "NÉ(E) LE" + " " * 30 + "CLASSE"
-    printed = [("PRENOM", "regular", x, label, False), (below, "regular", x, label + 57 + rng.normal(0, 1), False)]
-    return Form((tall, 284), x + rng.uniform(-3, 5), line, rng.uniform(9, 14), printed, [], [])
+    printed = [("PRENOM", "regular", x, label, False), (below, "regular", x, label + 59 + rng.normal(0, 1.5), False)]
+    return Form((tall, 284), x + rng.normal(4, 2), rng.normal(15.2, 0.25), line, _height(rng, 11), printed, [], [])
 
 
 def _plain(rng: np.random.Generator) -> Form:
@@ -101,22 +105,25 @@ def _plain(rng: np.random.Generator) -> Form:
     if rng.random() < 0.06:
         x, y = rng.uniform(240, 322), rng.uniform(0, 44)
         rules.append((x, y, x + rng.uniform(-4, 9), y + rng.uniform(-20, 20)))
-    return Form((44, 324), rng.uniform(3, 16), rng.normal(31, 2.5), rng.uniform(11, 20), [], [], rules)
+    start, line = rng.normal(15.6, 1.3), rng.normal(29.5, 1.7)
+    return Form((44, 324), start, rng.normal(17.7, 0.25), line, _height(rng, 13), [], [], rules)
 
 
 def _comb(rng: np.random.Generator) -> Form:
-    """A box for each letter."""
+    """A form whose boxes can be seen, or the comb that parts them."""
     tall, pitch = int(rng.integers(30, 45)), rng.uniform(14, 20)
     top, bottom = rng.uniform(2, 5), tall - rng.uniform(2, 5)
     start = rng.uniform(4, 30)
     ends = np.arange(start, 380 if rng.random() < 0.5 else rng.uniform(250, 380), pitch)
     rules = [(start, bottom, ends[-1], bottom), *((e, bottom - 5, e, bottom) for e in ends)]
-    if rng.random() < 0.6:  # closed boxes
+    if rng.random() < 0.6:
         rules = [(start, y, ends[-1], y) for y in (top, bottom)] + [(e, top, e, bottom) for e in ends]
     height = min(rng.uniform(10, 17), bottom - top - 5)
-    return Form((tall, 388), start, bottom - rng.uniform(3, 5), height, [], [], rules, pitch)
+    return Form((tall, 388), start + pitch / 2, pitch, bottom - rng.uniform(3, 5), height, [], [], rules)
 
 
+#: Printing font -> how much wider and taller it stands on the forms than in the atlas.
+_STRETCH = {"regular": (1.0, 1.0), "bold": (0.95, 1.1)}
 #: layout -> what draws it, and how often it comes
 LAYOUTS = {
     "labelled": (_labelled, 0.34),
@@ -144,24 +151,21 @@ def random_form(rng: np.random.Generator, layout: str | None = None) -> tuple[st
 
 @cache
 def phrase(text: str, weight: str) -> np.ndarray:
-    """A printed phrase as uint8 (30, W), 255 is ink: twice the size on the crop, the baseline on row 22."""
+    """A printed phrase as uint8 (H, W), 255 is ink: twice the size on the crop, bold letters taller and narrower."""
     glyphs = load_print()[weight]
-    ink = np.concatenate([glyphs[c] for c in text], axis=1)
-    ink = ink[:, : ink.shape[1] // 2 * 2].astype(np.uint16)
-    return ((ink[::2, ::2] + ink[1::2, ::2] + ink[::2, 1::2] + ink[1::2, 1::2]) // 4).astype(np.uint8)
-
-
-PHRASE_BASE = PRINT_BASE // 2
+    ink = Image.fromarray(np.concatenate([glyphs[c] for c in text], axis=1))
+    across, up = _STRETCH[weight]
+    return np.asarray(ink.resize((round(ink.width * across / 2), round(ink.height * up / 2)), Image.Resampling.BOX))
 
 
 def stamp(mask: np.ndarray, form: Form) -> None:
     """Draw what is printed on the form into `mask`, uint8 (2H, 2W), in place."""
     for text, weight, x, base, upright in form.printed:
-        ink = phrase(text, weight)
+        ink, foot = phrase(text, weight), round(PRINT_BASE / 2 * _STRETCH[weight][1])
         if upright:  # reads upward, its capitals' feet toward the right
             ink, top, left = np.rot90(ink), round(2 * base) - ink.shape[1] // 2, round(2 * x) - 4
         else:
-            top, left = round(2 * base) - PHRASE_BASE, round(2 * x)
+            top, left = round(2 * base) - foot, round(2 * x)
         row, column = max(top, 0), max(left, 0)
         piece = ink[row - top : max(mask.shape[0] - top, 0), column - left : max(mask.shape[1] - left, 0)]
         place = mask[row : row + piece.shape[0], column : column + piece.shape[1]]

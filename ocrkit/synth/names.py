@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from ocrkit.synth.bulk import draw_many
 from ocrkit.synth.forms import Form, random_form, stamp
@@ -32,16 +32,22 @@ class Names:
     """Names with their chances, and how their letters follow one another, from which new ones are made up.
 
     Args:
-        counts: name -> how often it occurs; names with other characters than `NAME_ALPHABET` are left out.
+        counts: name -> how often it occurs, or a table with the columns `name` and `count`. Names that cannot be
+            drawn, as they have other characters than `NAME_ALPHABET`, are in `left_out`.
 
     Raises:
-        ValueError: no name is left.
+        ValueError: no name can be drawn.
     """
 
-    def __init__(self, counts: Mapping[str, int]):
-        known = {n: c for n, c in counts.items() if n and c > 0 and set(n) <= set(NAME_ALPHABET) and n != "EMPTY"}
+    def __init__(self, counts: Mapping[str, int] | pd.DataFrame):
+        if isinstance(counts, pd.DataFrame):
+            counts = dict(zip(counts["name"], counts["count"], strict=True))
+        known = {n: c for n, c in counts.items() if _drawable(n) and c > 0}
+        self.left_out = [n for n in counts if n not in known]
         if not known:
-            raise ValueError("no name to draw: give a mapping of names in capitals A-Z, ' - and blank to their counts")
+            raise ValueError(
+                f"none of the {len(counts)} names can be drawn: give names of A-Z, ' - and blank, and counts"
+            )
         self.names = list(known)
         roots = np.sqrt(np.array(list(known.values()), float))
         # Half by the root of the count, half all alike: frequent names come more often, but fill no set.
@@ -68,6 +74,10 @@ class Names:
                 return text
 
 
+def _drawable(name: object) -> bool:
+    return isinstance(name, str) and bool(name.strip(" -'")) and set(name) <= set(NAME_ALPHABET)
+
+
 @cache
 def default_names() -> Names:
     """The names of `names_list.txt`, all equally likely."""
@@ -76,12 +86,11 @@ def default_names() -> Names:
     return Names(dict.fromkeys(words, 1))
 
 
-def random_name(rng: np.random.Generator, names: Names | Mapping[str, int] | None = None) -> str:
+def random_name(rng: np.random.Generator, names: Names | Mapping[str, int] | pd.DataFrame | None = None) -> str:
     """Draw a name: three in four from `names`, the others made up from their letters; one in thirty is a double name.
 
     Args:
-        names: name -> how often it occurs; the list shipped with the module by default. A `Names` object, made once,
-            is faster.
+        names: what `Names` takes; the list shipped with the module by default. A `Names` object, made once, is faster.
     """
     names = default_names() if names is None else names if isinstance(names, Names) else Names(names)
     text = _one(rng, names)
@@ -130,7 +139,7 @@ def render_names(
     workers: int = 0,
     first: int = 0,
     split: str = "train",
-    names: Names | Mapping[str, int] | None = None,
+    names: Names | Mapping[str, int] | pd.DataFrame | None = None,
 ) -> tuple[list[np.ndarray] | np.ndarray, pd.DataFrame]:
     """Draw `n` random names in the hands of `split`; name i depends on `seed` and i alone.
 
@@ -138,7 +147,7 @@ def render_names(
         size: None leaves every picture in its own size; a height and width scale all to that size.
         workers: processes that share the work; 0 or 1 does it here.
         first: number of the first name, to go on where another call ended.
-        names: name -> how often it occurs; see `random_name`.
+        names: see `random_name`.
 
     Returns:
         `(images, table)`: a list of uint8 (H, W, 3), or with `size` one uint8 (n, H, W, 3), and a table with the
@@ -173,28 +182,15 @@ def _render(text: str, rng: np.random.Generator, writer: Writer, form: Form) -> 
     sheet = Image.new("L", (width * _SCALE, height * _SCALE))
     draw = ImageDraw.Draw(sheet)
     for digits, x, base in form.digits:
-        for strokes in write(digits, writer, rng, form.height):
+        for strokes in write(digits, writer, rng, form.height, form.pitch):
             draw_letter(draw, strokes, (x, base), writer.pen, _SCALE, rng)
-    letters = write(text, writer, rng, form.height, width - form.start - 4)
-    if form.pitch is not None:
-        letters = _box(letters, text, form.pitch, (width - form.start) / len(text))
-    for strokes in letters:
+    for strokes in write(text, writer, rng, form.height, form.pitch, width - form.start - 2):
         if rng.random() < 0.006:  # a slip of the pen, written over
-            slip = write("AEIOLMNRST"[rng.integers(10)], writer, rng, form.height)[0]
-            left = min(s[:, 0].min() for s in strokes)
-            draw_letter(draw, [s + [left, 0] for s in slip], (form.start, form.line), writer.pen, _SCALE, rng)
+            slip = write("AEIOLMNRST"[rng.integers(10)], writer, rng, form.height, form.pitch)[0]
+            middle = np.mean([s[:, 0].mean() for s in strokes])
+            draw_letter(draw, [s + [middle, 0] for s in slip], (form.start, form.line), writer.pen, _SCALE, rng)
         draw_letter(draw, strokes, (form.start, form.line), writer.pen, _SCALE, rng)
     return _scan(np.asarray(sheet.reduce(2)), form, writer, rng)
-
-
-def _box(letters: list, text: str, pitch: float, room: float) -> list:
-    """Move every letter into the middle of its box."""
-    moved, pitch = [], min(pitch, room)
-    for strokes, k in zip(letters, [k for k, c in enumerate(text) if c != " "], strict=True):
-        left, right = min(s[:, 0].min() for s in strokes), max(s[:, 0].max() for s in strokes)
-        across = min(1.0, 0.85 * pitch / max(right - left, 1e-6))
-        moved.append([(s - [(left + right) / 2, 0]) * [across, 1] + [(k + 0.5) * pitch, 0] for s in strokes])
-    return moved
 
 
 def _scan(ink: np.ndarray, form: Form, writer: Writer, rng: np.random.Generator) -> np.ndarray:
@@ -206,7 +202,7 @@ def _scan(ink: np.ndarray, form: Form, writer: Writer, rng: np.random.Generator)
     # Where the pen wrote faintly, or the paper is rough, the ink stays below the threshold and the line breaks.
     level = rng.uniform(95, 125) + 45 * writer.faint
     rough = ink.astype(np.int16) + ((fine * int(14 + 10 * writer.faint) + coarse * int(12 + 42 * writer.faint)) >> 6)
-    mask = np.clip((rough - int(level)) * 3 + 128, 0, 255).astype(np.uint8)
+    mask = np.clip((rough - int(level)) * 4 + 128, 0, 255).astype(np.uint8)
     mask[ink == 0] = 0
     stamp(mask, form)
     sheet = Image.fromarray(mask)
@@ -216,16 +212,11 @@ def _scan(ink: np.ndarray, form: Form, writer: Writer, rng: np.random.Generator)
     for _ in range(rng.poisson(0.35)):  # specks of dust
         px, py = rng.integers(width), rng.integers(height)
         draw.ellipse((px, py, px + rng.integers(0, 3), py + rng.integers(0, 3)), int(rng.integers(120, 256)))
-    small = sheet.reduce(2).point(_tone(round(rng.uniform(0.75, 1.0), 1)))
+    small = sheet.filter(ImageFilter.BoxBlur(rng.uniform(0.1, 0.5))).reduce(2)
+    small = ImageChops.invert(small)
     buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=int(rng.integers(85, 96)))
+    small.save(buffer, "JPEG", quality=int(rng.integers(88, 97)))
     return np.repeat(np.asarray(Image.open(buffer))[..., None], 3, axis=2)
-
-
-@cache
-def _tone(gamma: float) -> list[int]:
-    """Ink to grey: the halves between black and white come out a little darker or lighter."""
-    return [round(255 - 255 * (v / 255) ** gamma) for v in range(256)]
 
 
 @cache

@@ -30,7 +30,8 @@ class Writer:
     pen: float
     width: float = 1.0  # of the letters
     slant: float = 0.0
-    gap: float = 0.5  # between letters
+    boxes: bool = True  # whether each letter is put into its box
+    gap: float = 0.5  # between letters, without boxes
     wobble: float = 1.0  # how uneven the writing is
     small: float = 0.0  # share of letters in lower case
     small_i: bool = False  # I with a dot
@@ -53,14 +54,14 @@ def random_writer(rng: np.random.Generator, split: str = "train", face: str | No
     own = names[split]
     main = face or ("pupil" if split == "train" and rng.random() < 0.55 else own[rng.integers(len(own))])
     others = [own[k] for k in rng.integers(len(own), size=2)] if face is None and rng.random() < 0.3 else []
-    wide = rng.random() < 0.8
     kind = rng.random()
     return Writer(
         hands=[main, *others],
-        pen=float(np.clip(rng.lognormal(0.33, 0.28), 0.85, 3.2)),
-        width=float(np.clip(rng.normal(1.0, 0.16), 0.65, 1.45)),
+        pen=float(np.clip(rng.lognormal(0.03, 0.28), 0.6, 2.8)),
+        width=float(np.clip(rng.normal(0.95, 0.15), 0.62, 1.4)),
         slant=float(rng.normal(0.03, 0.1)),
-        gap=float(rng.uniform(0.35, 0.95) if wide else rng.uniform(0.12, 0.4)),
+        boxes=bool(rng.random() < 0.88),
+        gap=float(rng.uniform(0.12, 0.7)),
         wobble=float(rng.uniform(0.5, 1.4)),
         small=0.95 if kind < 0.05 else 0.25 if kind < 0.11 else 0.0,
         small_i=bool(rng.random() < 0.35),
@@ -69,33 +70,37 @@ def random_writer(rng: np.random.Generator, split: str = "train", face: str | No
     )
 
 
-def write(text: str, writer: Writer, rng: np.random.Generator, height: float, room: float = np.inf) -> list[Strokes]:
-    """Write a text and return each letter's strokes in pixels: x from 0, y from -height to 0 on the line.
+def write(
+    text: str, writer: Writer, rng: np.random.Generator, height: float, pitch: float, room: float = np.inf
+) -> list[Strokes]:
+    """Write a text and return each letter's strokes in pixels; (0, 0) is on the line, in the middle of the first box.
 
     Args:
         text: A to Z, digits, hyphen, apostrophe and blank.
         height: of a capital in pixels.
-        room: pixels that the text may take; where it is longer, it is set closer, and then made narrower.
+        pitch: pixels from one box of the form to the next.
+        room: pixels that the text may take; where it is longer, letters are set closer and made narrower.
     """
-    letters, starts, x = [], [], 0.0
-    gap = writer.gap * height
+    letters, extents = [], []
     for k, c in enumerate(text):
-        if c == " ":
-            x += (0.45 + 0.5 * rng.random()) * height
-            continue
-        strokes = _bend(_letter(c, k, writer, rng), writer, rng, height)
-        ends = [(s[:, 0].min(), s[:, 0].max()) for s in strokes]
-        left, right = min(e[0] for e in ends), max(e[1] for e in ends)
-        letters.append([s - [left, 0.0] for s in strokes])
-        starts.append(x)
-        x += right - left + max(gap * rng.lognormal(0, 0.25 * writer.wobble), 2.0 + writer.pen * 0.5)
-    shrink = min(1.0, room / x) if x else 1.0
-    slope = rng.normal(0, 0.012)
-    moved = []
-    for strokes, start in zip(letters, starts, strict=True):
-        lift = rng.normal(0, 0.04 * writer.wobble) * height + slope * start
-        moved.append([s * [max(shrink, 0.8) if shrink > 0.6 else shrink, 1] + [start * shrink, lift] for s in strokes])
-    return moved
+        strokes = _bend(_letter(c, k, writer, rng), writer, rng, height) if c != " " else []
+        left = min((s[:, 0].min() for s in strokes), default=0.0)
+        right = max((s[:, 0].max() for s in strokes), default=0.6 * height)
+        letters.append([s - [(left + right) / 2, 0] for s in strokes])
+        extents.append(right - left)
+    widths = np.array(extents)
+    if writer.boxes:
+        pitch = min(pitch, room / len(text))
+        middles = np.arange(len(text)) * pitch + rng.normal(0, 0.055 * writer.wobble, len(text)) * pitch
+        across = np.minimum(1.0, rng.uniform(0.75, 0.95) * pitch / np.maximum(widths, 1e-6))
+    else:
+        gaps = np.maximum(writer.gap * height * rng.lognormal(0, 0.3 * writer.wobble, len(text)), 1.5 + writer.pen)
+        across = np.full(len(text), min(1.0, room / (widths + gaps).sum()))
+        starts = np.cumsum(widths + gaps) - widths - gaps
+        middles = (starts + widths / 2) * across - min(0.35 * height, 0.5 * pitch)
+    lifts = rng.normal(0, 0.04 * writer.wobble, len(text)) * height + rng.normal(0, 0.012) * middles
+    placed = zip(letters, across, middles, lifts, strict=True)
+    return [[s * [a, 1] + [x, y] for s in strokes] for strokes, a, x, y in placed if strokes]
 
 
 def _letter(c: str, k: int, writer: Writer, rng: np.random.Generator) -> Strokes:
@@ -129,7 +134,7 @@ def _bend(strokes: Strokes, writer: Writer, rng: np.random.Generator, height: fl
     """Scale, slant, turn and bend one letter; every stroke moves a little on its own."""
     w = writer.wobble
     r = rng.normal(size=14)
-    grow = np.exp(0.08 * w * r[0])
+    grow = np.exp(0.095 * w * r[0])
     wide = writer.width * np.exp(0.1 * w * r[1])
     turn = 0.05 * w * r[2]
     slant = writer.slant + 0.05 * w * r[3]
@@ -146,8 +151,9 @@ def _bend(strokes: Strokes, writer: Writer, rng: np.random.Generator, height: fl
             ],
             axis=1,
         )
-        own = rng.normal(0, 0.025 * w, 2)
-        bent.append((s + waves * (0.035 * w) + own) @ matrix)
+        middle, own = s.mean(axis=0), rng.normal(0, 1, 3) * w
+        s = middle + (s - middle) * (1 + 0.04 * own[2]) + 0.025 * own[:2]
+        bent.append((s + waves * (0.035 * w)) @ matrix)
     return bent
 
 
