@@ -22,7 +22,7 @@ bench: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python -m tests.benchmarks $(PLATES)
 
-# Needs fonts, all Debian packages; the command names those that are missing, and data/README.md has the list.
+# Needs fonts, from Debian and npm; the command names those that are missing, and data/README.md has the list.
 sample: $(VENV)/ready
 	$(BIN)/python -m ocrkit.synth
 

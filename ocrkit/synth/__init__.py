@@ -6,6 +6,7 @@ Taught in notebooks 01, 07 and 08.
 from __future__ import annotations
 
 from ocrkit.synth.degrade import DEGRADATIONS
+from ocrkit.synth.forms import LAYOUTS
 from ocrkit.synth.lines import random_face, random_line_text, render_line, render_lines, write_lines
 from ocrkit.synth.names import random_name, render_name, render_names, write_names
 from ocrkit.synth.plates import (
@@ -23,6 +24,7 @@ from ocrkit.synth.plates import (
 __all__ = [
     "DEGRADATIONS",
     "INGREDIENTS",
+    "LAYOUTS",
     "PLATE_COLORS",
     "Box",
     "plate_layout",

@@ -1,7 +1,7 @@
 """Maintainer's command behind `make sample`: rebuild the glyph atlases and the shipped samples.
 
-`python -m ocrkit.synth` needs the fonts that `atlas.py`, `faces.py` and `hands.py` name. With `--keep-atlas` it only draws the
-samples and needs none. With `--describe` it prints the samples' counts and leaves everything as it is.
+`python -m ocrkit.synth` needs the fonts that `atlas.py`, `faces.py` and `hands.py` name. With `--keep-atlas` it only
+draws the samples and needs none. With `--describe` it prints the samples' counts and leaves everything as it is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from PIL import Image
 
 from ocrkit.synth.atlas import build_atlas
 from ocrkit.synth.faces import build_faces
-from ocrkit.synth.forms import LAYOUTS
 from ocrkit.synth.hands import build_hands
 from ocrkit.synth.lines import write_lines
 from ocrkit.synth.names import write_names
@@ -80,15 +79,14 @@ def describe_names(samples: pd.DataFrame) -> str:
     """The same for the names on forms."""
     lines = []
     for split, part in samples.groupby("split", sort=False):
-        layouts = part.layout.value_counts()
         widths, heights = zip(*(Image.open(f).size for f in part.image), strict=True)
+        wide = pd.Series(widths).value_counts().sort_index()
         size = sum(Path(f).stat().st_size for f in part.image)
         lines.append(
             f"{split}: {len(part)} images, {part.text.nunique()} texts of {part.text.str.len().min()} to "
-            f"{part.text.str.len().max()} characters, {part.face.nunique()} hands; "
-            + ", ".join(f"{layouts.get(k, 0)} {k}" for k in LAYOUTS)
-            + f"; height {min(heights)} to {max(heights)} px, width {min(widths)} to {max(widths)} px"
-            + f"; {size / 1000:.0f} kB"
+            f"{part.text.str.len().max()} characters; width "
+            + ", ".join(f"{w} px in {n}" for w, n in wide.items())
+            + f"; height {min(heights)} to {max(heights)} px; {size / 1000:.0f} kB"
         )
     return "\n".join(lines)
 

@@ -64,7 +64,7 @@ def _labelled(rng: np.random.Generator) -> Form:
         printed.append(("CODE RNE / UAI :", "bold", x, above, False))
     printed.append((label, "bold", x, line, False))
     start, base = x + rng.uniform(80, 91), line + rng.normal(0.5 if given else 0, 1.6)
-    return Form((tall, 388), start, rng.normal(17.8, 0.25), base, _height(rng, 12), printed, digits, rules)
+    return Form((tall, 388), start, rng.normal(17.8, 0.25), base, _height(rng, 11.5), printed, digits, rules)
 
 
 def _narrow(rng: np.random.Generator) -> Form:
@@ -72,7 +72,7 @@ def _narrow(rng: np.random.Generator) -> Form:
     start, line = rng.normal(25, 1.6), rng.normal(22.5, 2.4)
     word, base = "NOM" if rng.random() < 0.5 else "PRENOM", line - rng.uniform(19, 26)
     printed = [(word, "regular", start + rng.uniform(-14, 4), base, False)]
-    return Form((31, 284), start, rng.normal(15.7, 0.25), line, _height(rng, 12), printed, [], [])
+    return Form((31, 284), start, rng.normal(15.7, 0.25), line, _height(rng, 11.5), printed, [], [])
 
 
 def _under_label(rng: np.random.Generator) -> Form:
@@ -86,7 +86,7 @@ def _under_label(rng: np.random.Generator) -> Form:
     tall = int(rng.choice([50, 50, 50, 50, 46, 47, 52]))
     line = label + rng.uniform(21, 27)
     start = x + rng.normal(4, 2)
-    return Form((tall, 284), start, rng.normal(15.2, 0.25), line, _height(rng, 12), printed, digits, [])
+    return Form((tall, 284), start, rng.normal(15.2, 0.25), line, _height(rng, 11.5), printed, digits, [])
 
 
 def _given_name(rng: np.random.Generator) -> Form:
@@ -96,7 +96,7 @@ def _given_name(rng: np.random.Generator) -> Form:
     line = label + rng.normal(38, 1.5)
     below = "DATE DE NAISSANCE - CLASSE" if rng.random() < 0.8 else "NÉ(E) LE" + " " * 30 + "CLASSE"
     printed = [("PRENOM", "regular", x, label, False), (below, "regular", x, label + 59 + rng.normal(0, 1.5), False)]
-    return Form((tall, 284), x + rng.normal(4, 2), rng.normal(15.2, 0.25), line, _height(rng, 11), printed, [], [])
+    return Form((tall, 284), x + rng.normal(4, 2), rng.normal(15.2, 0.25), line, _height(rng, 10.5), printed, [], [])
 
 
 def _plain(rng: np.random.Generator) -> Form:
@@ -106,7 +106,7 @@ def _plain(rng: np.random.Generator) -> Form:
         x, y = rng.uniform(240, 322), rng.uniform(0, 44)
         rules.append((x, y, x + rng.uniform(-4, 9), y + rng.uniform(-20, 20)))
     start, line = rng.normal(15.6, 1.3), rng.normal(29.5, 1.7)
-    return Form((44, 324), start, rng.normal(17.7, 0.25), line, _height(rng, 13), [], [], rules)
+    return Form((44, 324), start, rng.normal(17.7, 0.25), line, _height(rng, 12.4), [], [], rules)
 
 
 def _comb(rng: np.random.Generator) -> Form:

@@ -49,14 +49,14 @@ HAND_FACES = [
     _debian("train", "fonts-georgewilliams", "truetype/fonts-georgewilliams/Caliban.ttf"),
     _debian("train", "fonts-comic-neue", "opentype/comic-neue/ComicNeue-Light.otf"),
     _debian("train", "fonts-tomsontalks", "truetype/tomsontalks/TomsonTalks.ttf"),
-    *_web("test", "coming-soon gochi-hand handlee indie-flower kalam patrick-hand reenie-beanie schoolbell"),
+    *_web("test", "coming-soon gochi-hand handlee indie-flower kalam patrick-hand schoolbell"),
     *_web("test", "the-girl-next-door"),
     _debian("test", "fonts-seto", "truetype/seto/setofont.ttf"),
 ]
 #: Fonts of printed forms, by weight.
 PRINT_FACES = {
-    "regular": Face("truetype/liberation/LiberationSans-Regular.ttf", 0, "fonts-liberation", "both"),
-    "bold": Face("truetype/liberation/LiberationSans-Bold.ttf", 0, "fonts-liberation", "both"),
+    "regular": Face("arimo/files/arimo-latin-400-normal.woff", 0, "@fontsource/arimo", "both"),
+    "bold": Face("arimo/files/arimo-latin-700-normal.woff", 0, "@fontsource/arimo", "both"),
 }
 PRINTED = string.ascii_letters + string.digits + " :/-()É°è"
 PRINT_EM = 52  # pixels of a printing font's em in the atlas: capitals are 36 high
@@ -136,14 +136,11 @@ def build_hands(file: Path = FILE) -> None:
     """
     hands = []
     for face in HAND_FACES:
-        root = NODE / "@fontsource" if face.package.startswith("@") else FONTS
-        font = open_font(root / face.file, 200, face.index, face.package)
-        top = -font.getbbox("H", anchor="ls")[1]
-        letters = [_strokes(font, c, top) for c in CHARACTERS]
+        letters = _letters(_open(face, 200))
         hands.append({"name": Path(face.file).stem.split("-latin")[0], "split": face.split, "letters": letters})
     rows, widths = [], {}
     for weight, face in PRINT_FACES.items():
-        font = open_font(FONTS / face.file, PRINT_EM, face.index, face.package)
+        font = _open(face, PRINT_EM)
         widths[weight] = [round(font.getlength(c)) for c in PRINTED]
         image = Image.new("L", (sum(widths[weight]), PRINT_CELL))
         for c, x in zip(PRINTED, np.cumsum([0, *widths[weight]]), strict=False):
@@ -160,22 +157,46 @@ def _points(stroke: str) -> np.ndarray:
 
 def _divide(points: np.ndarray, step: float = 0.3) -> np.ndarray:
     """Put further points on long straight pieces, so that these can be bent as well."""
-    parts = [points[:1]]
-    for a, b in zip(points, points[1:], strict=False):
-        n = int(np.ceil(np.hypot(*(b - a)) / step))
-        parts.append(a + (b - a) * (np.arange(1, n + 1) / max(n, 1))[:, None])
-    return np.concatenate(parts)
+    counts = np.ceil(np.hypot(*np.diff(points, axis=0).T) / step).astype(int)
+    if counts.max(initial=0) < 2:
+        return points
+    at = np.concatenate([[0], *(k + np.arange(1, n + 1) / n for k, n in enumerate(counts) if n)])
+    return np.stack([np.interp(at, np.arange(len(points)), v) for v in points.T], axis=1)
 
 
-def _strokes(font: ImageFont.FreeTypeFont, c: str, top: int) -> str:
-    """The strokes of one character, parted by commas: x y x y ... in hundredths of a capital's height."""
+def _open(face: Face, size: int) -> ImageFont.FreeTypeFont:
+    if not face.package.startswith("@"):
+        return open_font(FONTS / face.file, size, face.index, face.package)
+    path = NODE / "@fontsource" / face.file
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing: install it with `npm install --no-save {face.package}`, and name the folder "
+            "`node_modules` in the environment variable OCRKIT_NODE_MODULES if it is not here"
+        )
+    return ImageFont.truetype(str(path), size, index=face.index)
+
+
+def _letters(font: ImageFont.FreeTypeFont) -> list[str]:
+    """The strokes of all `CHARACTERS`, parted by commas: x y x y ... in hundredths of a capital's height."""
+    drawn = [_lines(font, c) for c in CHARACTERS]
+    rows = [np.concatenate(paths)[:, 1] for paths in drawn[: len(string.ascii_uppercase)]]
+    top, foot = np.median([r.min() for r in rows]), np.median([r.max() for r in rows])
+    letters = []
+    for paths in drawn:
+        corner = np.array([min(p[:, 0].min() for p in paths), foot])
+        scaled = [np.round((p - corner) / (foot - top) * 100).astype(int).ravel() for p in paths]
+        letters.append(",".join(" ".join(map(str, p)) for p in scaled))
+    return letters
+
+
+def _lines(font: ImageFont.FreeTypeFont, c: str) -> Strokes:
+    """The center lines of one character in the font's pixels; y is 0 on its baseline."""
     box = font.getbbox(c, anchor="ls")
     image = Image.new("L", (box[2] - box[0] + 4, box[3] - box[1] + 4))
     ImageDraw.Draw(image).text((2 - box[0], 2 - box[1]), c, 255, font, anchor="ls")
-    paths = strokes(np.asarray(image) > 127, tolerance=top / 70)
-    left = min(p[:, 0].min() for p in paths)
-    shift = np.array([left, 2 - box[1]])
-    return ",".join(" ".join(f"{v:.0f}" for v in ((p - shift) / top * 100).ravel()) for p in paths)
+    if not image.getbbox() or bytes(font.getmask(c)) == bytes(font.getmask("\U0010fffd")):
+        raise ValueError(f"the font {font.path} lacks {c!r}: take it off the list")
+    return [p + [0, box[1] - 2] for p in strokes(np.asarray(image) > 127, tolerance=font.size / 95)]
 
 
 def _read(variant: str) -> Strokes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import shutil
-import string
 from collections.abc import Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -18,12 +17,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
+from ocrkit.layout_names import NO_TEXT
 from ocrkit.synth.bulk import draw_many
 from ocrkit.synth.forms import Form, random_form, stamp
 from ocrkit.synth.writing import Writer, draw_letter, random_writer, write
-from ocrkit.text import quote
+from ocrkit.text import ALPHABETS, quote
 
-NAME_ALPHABET = string.ascii_uppercase + "' -"
 LIST = Path(__file__).with_name("names_list.txt")
 _SCALE = 4  # pixels of the drawing to one of the crop
 
@@ -33,7 +32,7 @@ class Names:
 
     Args:
         counts: name -> how often it occurs, or a table with the columns `name` and `count`. Names that cannot be
-            drawn, as they have other characters than `NAME_ALPHABET`, are in `left_out`.
+            drawn are in `left_out`: those with other characters than `ALPHABETS["names"]`, and marks such as EMPTY.
 
     Raises:
         ValueError: no name can be drawn.
@@ -75,7 +74,8 @@ class Names:
 
 
 def _drawable(name: object) -> bool:
-    return isinstance(name, str) and bool(name.strip(" -'")) and set(name) <= set(NAME_ALPHABET)
+    letters = isinstance(name, str) and name.strip(" -'")
+    return bool(letters) and set(name) <= set(ALPHABETS["names"]) and name not in NO_TEXT
 
 
 @cache
@@ -176,7 +176,7 @@ def _numbered(
 def _render(text: str, rng: np.random.Generator, writer: Writer, form: Form) -> np.ndarray:
     if not text.strip():
         raise ValueError("there is no name to draw: give at least one letter")
-    if unknown := sorted(set(text) - set(NAME_ALPHABET)):
+    if unknown := sorted(set(text) - set(ALPHABETS["names"])):
         raise ValueError(f"name {text!r} has {quote(unknown[0])}; names are drawn from A-Z, ' - and blank")
     height, width = form.size
     sheet = Image.new("L", (width * _SCALE, height * _SCALE))
@@ -212,7 +212,7 @@ def _scan(ink: np.ndarray, form: Form, writer: Writer, rng: np.random.Generator)
     for _ in range(rng.poisson(0.35)):  # specks of dust
         px, py = rng.integers(width), rng.integers(height)
         draw.ellipse((px, py, px + rng.integers(0, 3), py + rng.integers(0, 3)), int(rng.integers(120, 256)))
-    small = sheet.filter(ImageFilter.BoxBlur(rng.uniform(0.1, 0.5))).reduce(2)
+    small = sheet.filter(ImageFilter.BoxBlur(rng.uniform(0.0, 0.35))).reduce(2)
     small = ImageChops.invert(small)
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=int(rng.integers(88, 97)))

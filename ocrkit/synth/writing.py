@@ -109,6 +109,7 @@ def _letter(c: str, k: int, writer: Writer, rng: np.random.Generator) -> Strokes
     if c in _SIGNS:
         return [np.array(s) for s in _SIGNS[c]]
     small = rng.random() < writer.small and not (k == 0 and rng.random() < 0.7)
+    small = small and (c != "L" or writer.small > 0.5)  # among capitals, l would read as I
     form = c.lower() if small or (c == "I" and writer.small_i) else c
     name = writer.hands[rng.integers(len(writer.hands))] if len(writer.hands) > 1 else writer.hands[0]
     if form not in hands[name]:  # the pupil's own alphabet has capitals only
