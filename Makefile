@@ -17,10 +17,11 @@ test: $(VENV)/ready
 notebooks: $(VENV)/ready
 	$(BIN)/python -m tests.notebooks
 
-# Writes its tables and plot into README.md. PLATES: folders of real plates; without them, what needs none.
+# Writes its tables and plot into README.md. PLATES: folders of real plates; NAMES: a folder of real names; without
+# them, what needs none.
 bench: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
-	$(BIN)/python -m tests.benchmarks $(PLATES)
+	$(BIN)/python -m tests.benchmarks $(PLATES) $(if $(NAMES),--names $(NAMES))
 
 # Needs fonts, from Debian and npm; the command names those that are missing, and data/README.md has the list.
 sample: $(VENV)/ready

@@ -10,82 +10,20 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from ocrkit.backbones import NarrowingLSTM, Stretch, init_lenet, init_resnet, lenet, light, resnet, vgg
 from ocrkit.ctc import BLANK
 from ocrkit.hooks import observed
 
-BACKBONES = ("light", "vgg", "resnet")
-
-
-def _conv_bn_relu(c_in: int, c_out: int, kernel: int = 3, stride: int = 1, padding: int = 1) -> list[nn.Module]:
-    return [
-        nn.Conv2d(c_in, c_out, kernel, stride, padding, bias=False),
-        nn.BatchNorm2d(c_out),
-        nn.ReLU(inplace=True),
-    ]
-
-
-def _light(in_channels: int) -> nn.Sequential:
-    """Small and quick on a CPU: the first convolution already halves the size, the width is halved only twice."""
-    return nn.Sequential(
-        *_conv_bn_relu(in_channels, 48, kernel=4, stride=2),
-        *_conv_bn_relu(48, 64), nn.MaxPool2d(2),
-        *_conv_bn_relu(64, 128), nn.MaxPool2d((2, 1)),
-        *_conv_bn_relu(128, 192),
-        *_conv_bn_relu(192, 192), nn.MaxPool2d((2, 1)),
-    )  # fmt: skip
-
-
-def _vgg(in_channels: int) -> nn.Sequential:
-    """The five convolutions of the VGG plate system; the odd pools are its own."""
-    return nn.Sequential(
-        *_conv_bn_relu(in_channels, 64), nn.MaxPool2d(2, 2),
-        *_conv_bn_relu(64, 128), nn.MaxPool2d(2, 2),
-        *_conv_bn_relu(128, 256), nn.MaxPool2d((1, 2), 2),
-        *_conv_bn_relu(256, 512), nn.MaxPool2d((1, 2), (2, 1), (0, 1)),
-        *_conv_bn_relu(512, 1024, kernel=2, padding=0),
-    )  # fmt: skip
-
-
-class ResidualBlock(nn.Module):
-    """conv -> batch norm -> dropout, plus the input, then LeakyReLU: one block of the ResNet plate system.
-
-    Where the number of channels changes, the block halves the size and a 1x1 convolution fits the
-    input to it. `(N, C_in, H, W) -> (N, C_out, H', W')`.
-    """
-
-    def __init__(self, c_in: int, c_out: int, dropout: float = 0.15):
-        super().__init__()
-        stride = 1 if c_in == c_out else 2
-        self.body = nn.Sequential(nn.Conv2d(c_in, c_out, 3, stride, 1), nn.BatchNorm2d(c_out), nn.Dropout(dropout))
-        self.shortcut = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1, stride)
-        self.activation = nn.LeakyReLU()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.activation(self.body(x) + self.shortcut(x))
-
-
-def _resnet(in_channels: int) -> nn.Sequential:
-    """The stem and five stages of the ResNet plate system."""
-    stem = [nn.Conv2d(in_channels, 64, 7), nn.BatchNorm2d(64), nn.Dropout(0.15), nn.LeakyReLU()]
-    blocks = [ResidualBlock(64, 64), ResidualBlock(64, 64)]
-    for c in (128, 256, 512, 1024):
-        blocks += [ResidualBlock(c // 2, c), ResidualBlock(c, c), ResidualBlock(c, c)]
-    return nn.Sequential(*stem, nn.MaxPool2d(3, 2, 1), *blocks)
-
-
-class _Stretch(nn.Module):
-    """`(N, C, H, W) -> (N, 256, 1, 256)`: the ResNet system pools its features to 256 x 256, up or down."""
-
-    def __init__(self):
-        super().__init__()
-        self.pool = nn.AdaptiveAvgPool2d((256, 256))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.pool(x.flatten(1, 2).unsqueeze(1)).transpose(1, 2)
+BACKBONES = ("light", "vgg", "resnet", "lenet")
 
 
 # backbone -> (convolutions, LSTM width, LSTM layers, LSTM dropout)
-_PARTS = {"light": (_light, 128, 1, 0.0), "vgg": (_vgg, 512, 2, 0.0), "resnet": (_resnet, 256, 3, 0.15)}
+_PARTS = {
+    "light": (light, 128, 1, 0.0),
+    "vgg": (vgg, 512, 2, 0.0),
+    "resnet": (resnet, 256, 3, 0.15),
+    "lenet": (lenet, 64, 1, 0.0),  # behind a wider LSTM, see `NarrowingLSTM`
+}
 
 
 class CRNN(nn.Module):
@@ -95,7 +33,8 @@ class CRNN(nn.Module):
         num_classes: K, all classes with the blank (`Tokenizer.num_classes`).
         backbone: `"light"` (1.2M parameters, for a laptop), `"vgg"` (5 convolutions and 2
             BiLSTM, 16.3M) or `"resnet"` (5 stages and 3 BiLSTM, T = 256), after two published
-            plate systems.
+            plate systems, or `"lenet"` (2 convolutions, a dense layer and 2 BiLSTM, 0.6M for grey
+            64 x 256), after a published Keras system for handwritten names.
         in_channels: C, 3 for RGB and 1 for grey.
         image_size: (H, W) in pixels of the images to come. The width of the LSTM's input is found
             by a dry pass, so another size than 32 x 128 needs no arithmetic from you.
@@ -123,18 +62,23 @@ class CRNN(nn.Module):
         convolutions, width, layers, dropout = _PARTS[backbone]
         self.features = convolutions(in_channels)
         if backbone == "resnet":
-            self.features.append(_Stretch())
+            self.features.append(Stretch())
         channels, height, self._steps = self._dry_pass()
-        self.lstm = nn.LSTM(channels * height, width, layers, bidirectional=True, dropout=dropout)
+        if backbone == "lenet":
+            self.lstm = NarrowingLSTM(channels * height)
+        else:
+            self.lstm = nn.LSTM(channels * height, width, layers, bidirectional=True, dropout=dropout)
         if backbone == "resnet":
             self.classifier = nn.Sequential(
                 nn.Linear(2 * width, 256), nn.GELU(), nn.Dropout(0.15), nn.Linear(256, num_classes)
             )
-            self.apply(_init_resnet)
+            self.apply(init_resnet)
         else:
             self.classifier = nn.Sequential(
                 nn.Dropout(0.1 if backbone == "light" else 0.0), nn.Linear(2 * width, num_classes)
             )
+            if backbone == "lenet":
+                self.apply(init_lenet)
 
     @torch.no_grad()
     def _dry_pass(self) -> tuple[int, int, int]:
@@ -196,16 +140,6 @@ def _blank_rest(logits: Tensor, steps: Tensor | None) -> Tensor:
 def step_mask(steps: Tensor, total: int) -> Tensor:
     """`(N,)` numbers of time steps that count -> `(total, N)` booleans. Taught in notebook 08."""
     return torch.arange(total, device=steps.device)[:, None] < steps
-
-
-def _init_resnet(module: nn.Module) -> None:
-    """The start values of the ResNet plate system."""
-    if isinstance(module, (nn.Conv2d, nn.Linear)):
-        nn.init.xavier_uniform_(module.weight)
-        if module.bias is not None:
-            nn.init.constant_(module.bias, 0.01)
-    elif isinstance(module, nn.BatchNorm2d):
-        nn.init.normal_(module.weight, 1.0, 0.02)
 
 
 _SHOWN = (nn.Conv2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.LSTM, nn.Linear)

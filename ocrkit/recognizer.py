@@ -172,7 +172,7 @@ class Recognizer:
         Raises:
             TypeError: `samples` is none of these.
         """
-        packed = samples if isinstance(samples, Packed) else self._pack(samples)
+        packed = samples if isinstance(samples, Packed) else self.pack(samples)
         readings = self.decode(packed.images, packed.widths, batch_size)
         columns = {
             "prediction": [r.text for r in readings],
@@ -191,7 +191,8 @@ class Recognizer:
             table = table.assign(distance=[len(e) for e in edits], operations=edits)
         return table
 
-    def _pack(self, samples) -> Packed:
+    def pack(self, samples: pd.DataFrame | str | Path | np.ndarray | Sequence) -> Packed:
+        """Decode images and bring them to the model's size, mode and way of resizing; `samples` as in `read`."""
         if isinstance(samples, pd.DataFrame):
             if "image" not in samples:
                 raise ValueError(f"the table has no column 'image'; it has: {', '.join(map(str, samples.columns))}")

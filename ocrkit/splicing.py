@@ -83,7 +83,7 @@ class Splicer:
         words: word -> how often it occurs; they are drawn by the square root of that.
 
     Raises:
-        ValueError: there is nothing to cut, or no word.
+        ValueError: there is nothing to cut, no word, or no word whose letters are there.
     """
 
     def __init__(self, cuts: list[Cut], words: Mapping[str, int], longest: int = 4):
@@ -103,16 +103,19 @@ class Splicer:
                     pieces[cut.text[first:last]].append(Piece(i, first, last))
         sizes = np.array([len(m) for m in self.members.values()], dtype=float)
         self.group_names, self.group_weights = list(self.members), sizes / sizes.sum()
+        if not any(set(word) <= pieces.keys() for pieces in self.groups.values() for word in self.words):
+            raise ValueError("no group of cut images has all the letters of a word: splicing cannot make any")
 
     def splice(self, rng: np.random.Generator) -> tuple[str, np.ndarray]:
-        """A word and its image, uint8 (H, W); words that a group has not all letters for are drawn anew."""
-        while True:
+        """A word and its image, uint8 (H, W); words whose letters a group lacks or has no room for are drawn anew."""
+        for _ in range(10_000):
             group = self.group_names[rng.choice(len(self.group_names), p=self.group_weights)]
             text = self.words[rng.choice(len(self.words), p=self.weights)]
             if parts := self._divide(text, self.groups[group], rng):
                 form = self.cuts[rng.choice(self.members[group])]
                 if (image := self._join(form, parts)) is not None:
                     return text, image
+        raise ValueError("10,000 words in a row did not fit into any of the cut images: give shorter words")
 
     def _divide(self, text: str, pieces: dict[str, list[Piece]], rng: np.random.Generator) -> list[Piece]:
         """Pieces for a text from left to right, each as long as chance has it, or [] where a letter is not there."""

@@ -1,13 +1,16 @@
 import json
 import types
 
+import pandas as pd
 import pytest
 import torch
 
 import ocrkit as ok
+from ocrkit.synth import write_names
 from tests.benchmarks import center_report, centers
 from tests.benchmarks.lprnet import LPRNet
 from tests.benchmarks.measures import own_memory, per_second
+from tests.benchmarks.names import SIZE, KerasNames, NamesLaptop, held_out, names
 from tests.benchmarks.report import END, START, draw, seconds_to, write_readme
 from tests.benchmarks.systems import PLATE_SYSTEMS, system
 
@@ -67,6 +70,116 @@ def test_each_system_trains_and_reads(tmp_path, name):
     run(batch)
     assert not torch.equal(before, model.state_dict()["features.0.weight"])
     assert [type(text) for text in run.read(samples[:2])] == [str, str]
+
+
+class PathModel(torch.nn.Module):
+    """Whatever the images, the best classes are those of one path."""
+
+    def __init__(self, path: list[int], classes: int):
+        super().__init__()
+        self.logits = torch.nn.functional.one_hot(torch.tensor(path), classes)
+
+    def forward(self, images):
+        return self.logits[:, None].expand(-1, len(images), -1)
+
+
+def test_plate_systems_merge_repeats_before_they_drop_blanks():
+    run = system("vgg", ok.load_samples("plates")[:1], None)
+    code = run.tokenizer.encode("皖A1")
+    path = [0, code[0], code[0], 0, code[1], code[1], code[2], 0, code[2], code[2], 0]
+    run.model = PathModel(path, run.tokenizer.num_classes)
+    assert run.read(ok.load_samples("plates")[:2]) == ["皖A11", "皖A11"]
+
+
+@pytest.fixture(scope="module")
+def few_names(tmp_path_factory):
+    """Four files of names and their table."""
+    return write_names(tmp_path_factory.mktemp("names"), {"train": (4, 1)})
+
+
+def test_the_keras_names_system_has_the_network_and_the_steps_of_the_original(few_names):
+    run = KerasNames(few_names)
+    learned = sum(p.numel() for p in run.model.parameters() if p.requires_grad)
+    # 571,615 for 31 classes; each class has 128 weights and a bias in the last layer.
+    assert learned == 571_615 + (run.tokenizer.num_classes - 31) * 129
+    batch = next(run.batches())
+    assert batch.images.shape == (4, 1, *SIZE) and 0 <= batch.images.min() < 0.5 < batch.images.max() <= 1
+    before = run.model.state_dict()["features.0.weight"].clone()
+    run(batch)
+    assert not torch.equal(before, run.model.state_dict()["features.0.weight"])
+    norms = torch.stack([p.grad.norm() for p in run.model.parameters() if p.requires_grad])
+    assert norms.max() <= 5.001 and norms.norm() > 5.001, "each tensor is clipped alone"
+    group = run.optimizer.param_groups[0]
+    assert (group["momentum"], group["nesterov"]) == (0.9, True) and group["lr"] == pytest.approx(0.002 / (1 + 1e-6))
+
+
+@pytest.mark.parametrize("fill_counts", [False, True])
+def test_loss_of_the_names_system_is_a_sum_over_each_label_from_the_third_step_on(few_names, fill_counts):
+    run = KerasNames(few_names, fill_counts)
+    run.model.eval()
+    batch = next(run.batches())
+    with torch.no_grad():
+        log_p = run.model(batch.images).log_softmax(-1)[2:]
+        costs = []
+        for i, text in enumerate(batch.texts):
+            target = run.tokenizer.encode(text)
+            target += [run.tokenizer.PAD] * (22 - len(target)) * fill_counts
+            one = torch.tensor([target]), torch.tensor([62]), torch.tensor([len(target)])
+            costs.append(torch.nn.functional.ctc_loss(log_p[:, i : i + 1], *one, reduction="none").item())
+        assert run.loss(batch).item() == pytest.approx(sum(costs) / 4, rel=1e-5)
+
+
+def test_the_names_system_stops_early_and_keeps_its_best_weights(few_names, monkeypatch):
+    run, losses, heads = KerasNames(few_names), iter([5.0, 3.0, 4.0, 3.5, 1.0]), []
+
+    def validate(samples):
+        heads.append(run.model.classifier[-1].weight.clone())
+        return next(losses)
+
+    monkeypatch.setattr(run, "validate", validate)
+    history = run.fit(few_names, epochs=5, steps=1, patience=2)
+    assert history.valid_loss.tolist() == [5.0, 3.0, 4.0, 3.5] and history.epoch.tolist() == [1, 2, 3, 4]
+    assert torch.equal(run.model.classifier[-1].weight, heads[1]) and not torch.equal(heads[1], heads[3])
+    assert KerasNames(few_names).validate(few_names) > 0
+
+
+def test_our_names_recipe_spreads_its_learning_rate_over_the_time(few_names, tmp_path):
+    run = NamesLaptop(few_names, tmp_path / "store")
+    recipe, rate = run.recipe, lambda: run.stepper.optimizer.param_groups[0]["lr"]
+    assert (recipe.backbone, recipe.image_size, recipe.mode, recipe.resize) == ("light", (64, 384), "L", "pad")
+    run(next(run.batches()))
+    rates = [rate()]
+    for share in (0.3, 0.6, 1.0, 1.2):
+        run.pace(share)
+        rates.append(rate())
+    assert rates[0] < rates[1] > rates[2] > rates[3] == rates[4]
+
+
+def test_names_are_raced_on_files_and_read_at_the_end(tmp_path, few_names):
+    real = few_names["image"][0].rsplit("/", 2)[0]
+    found = names(tmp_path, "lenet", 0.01, 3, 2, real)
+    assert found["batch"] == 128 and found["images_per_second"] > 0 and len(found["curve"]) == 1
+    assert {what: exam["n"] for what, exam in found["exams"].items()} == {
+        "rendered names": 2, f"real: {real.rsplit('/', 1)[1]}": len(held_out(real)),
+    }  # fmt: skip
+    table = pd.read_csv(tmp_path / "names-train-3.csv")
+    assert len(table) == len(list((tmp_path / "names-train-3").iterdir())) == 3
+    again = names(tmp_path, "light", 0.01, 3, 2)
+    assert again["batch"] == 64 and list(again["exams"]) == ["rendered names"]
+
+
+def test_table_of_the_names_systems(tmp_path):
+    def run(speed, curve, exact):
+        exams = {"rendered names": {"n": 90, "accuracy": exact, "interval": [0.0, 0.5], "cer": 0.125}}
+        return {"seconds": 300.0, "batch": 64, "images_per_second": speed, "curve": curve, "exams": exams}
+
+    both = {"light": run(200.0, [[9, 0.9], [40, 0.4], [90, 0.1]], 0.25), "lenet": run(50.0, [[99, 0.45]], 0.0)}
+    readme = tmp_path / "README.md"
+    readme.write_text(f"{START}{END}", encoding="utf-8")
+    text = write_readme(results() | {"names": both}, readme)
+    assert "| ours: recipe names-start | 64 | 200 | 1.0 | 40 s | 90 s | 0.250 (0.000 to 0.500) | 0.1250 |" in text
+    assert "| Keras names system | 64 | 50 | 4.0 | 99 s | not reached | 0.000 (0.000 to 0.500) | 0.1250 |" in text
+    assert "| names, 300 s of training each |" in text and "rendered names (90): exact match at the end" in text
 
 
 def test_measuring_tools():

@@ -190,8 +190,8 @@ def test_rendered_store_and_recipe(tmp_path):
     train, valid, lines = recipe_data(recipe, tmp_path / "stores")
     assert len(train) == 6 and valid.images.shape[2:] == (32, 160)
     assert lines[0] == "6 rendered look-alikes for training (seed 0)"
-    with pytest.raises(ValueError, match="renderer='names' must be one of plates, look-alikes"):
-        Recipe(renderer="names")
+    with pytest.raises(ValueError, match="renderer='hands' must be one of plates, look-alikes, names"):
+        Recipe(renderer="hands")
 
 
 def test_laptop_recipe_is_shipped():

@@ -311,3 +311,12 @@ def test_splits_have_the_shares_asked_for():
 def test_bad_shares(fractions):
     with pytest.raises(ValueError, match="add up to 1"):
         assign_splits(pd.DataFrame({"text": ["a"]}), fractions)
+
+
+def test_splits_by_writer_keep_a_writer_together():
+    samples = pd.DataFrame({"text": [f"w{i}" for i in range(400)], "writer_id": [str(i % 40) for i in range(400)]})
+    parted = assign_splits(samples, by="writer_id")
+    assert (parted.groupby("writer_id")["split"].nunique() == 1).all()
+    assert set(parted["split"]) == {"train", "valid", "test"}
+    with pytest.raises(ValueError, match="by 'writer': their columns are text, writer_id"):
+        assign_splits(samples, by="writer")

@@ -2,6 +2,7 @@
 
     make bench                              # what needs no real plates
     make bench PLATES=../plates/ccpd/dev    # also the races to a CER on real plates, and the exam against RapidOCR
+    make bench NAMES=../names               # the names systems also read real names
 
 Each measurement runs in a process of its own, one after the other. Absolute figures depend on the machine; the
 ratios are what to compare. Results go to `data/benchmarks/bench.json` and `data/pictures/bench.png`.
@@ -20,6 +21,7 @@ import torch
 
 from ocrkit.files import write_json
 from ocrkit.platforms import COURSE
+from tests.benchmarks.names import KerasNames
 from tests.benchmarks.report import GOALS, draw, seconds_to, write_readme
 from tests.benchmarks.systems import PLATE_SYSTEMS
 
@@ -32,7 +34,7 @@ def measure(what: str, **settings) -> dict:
     command = [sys.executable, "-m", "tests.benchmarks.measures", what, *words]
     print(" ".join([what, *words[1:]]), flush=True)
     environment = {**os.environ, "TQDM_DISABLE": "1"}
-    if settings.get("name") in PLATE_SYSTEMS:  # they know nothing of what `ocrkit` sets for threads
+    if settings.get("name") in (*PLATE_SYSTEMS, KerasNames.name):  # they know nothing of what `ocrkit` sets for threads
         for variable in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
             environment.pop(variable, None)
     done = subprocess.run(command, cwd=COURSE, env=environment, stdout=subprocess.PIPE, text=True, check=False)
@@ -67,8 +69,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument("plates", nargs="*", help="folders of real plates; the first one is raced on")
     parser.add_argument("--minutes", type=float, default=20, help="the most that a system may train in the race")
+    parser.add_argument("--names", help="a folder of real names, whose test split the names systems read too")
+    parser.add_argument("--seconds", type=float, default=300, help="how long each names system trains")
     parser.add_argument("--only", help="measure only these again (comma separated), keep the other results")
     options = parser.parse_args()
+    real_names = {"real": options.names} if options.names else {}
     jobs = {
         "small_steps": lambda: measure("small_steps"),
         "training": lambda: {
@@ -79,6 +84,10 @@ def main() -> None:
         "reading": lambda: {name: measure("reading", name=name) for name in ("light", "lprnet", "rapidocr")},
         "growth": lambda: {str(n): measure("growth", n=n) for n in (1000, 10_000, 100_000)},
         "browser": lambda: measure("browser", n=100_000),
+        "names": lambda: {
+            name: measure("names", name=name, seconds=options.seconds, rendered=20_000, tested=1000, **real_names)
+            for name in ("light", KerasNames.name)
+        },
     }
     if options.plates:
         jobs["exam"] = lambda: {

@@ -31,6 +31,7 @@ from ocrkit.stores import packed_store
 from ocrkit.synth import render_plates, write_plates
 from tests.benchmarks.browser import browser_times
 from tests.benchmarks.lprnet import LPRNet
+from tests.benchmarks.names import names
 from tests.benchmarks.systems import SIZE, Laptop, Rebuilt, system
 
 
@@ -270,7 +271,7 @@ def browser(folder: Path, n: int) -> dict:
     return browser_times(n)
 
 
-MEASURES = {f.__name__: f for f in (small_steps, training, race, reading, exam, growth, anatomy, browser)}
+MEASURES = {f.__name__: f for f in (small_steps, training, race, reading, exam, growth, anatomy, browser, names)}
 
 
 def main(name: str, *settings: str) -> None:
@@ -279,8 +280,8 @@ def main(name: str, *settings: str) -> None:
     values = dict(s.split("=", 1) for s in settings)
     folder = Path(values.pop("folder"))
     folder.mkdir(parents=True, exist_ok=True)
-    numbers = {k: v if k in ("name", "plates") else float(v) if k == "minutes" else int(v) for k, v in values.items()}
-    print(json.dumps(MEASURES[name](folder, **numbers)))
+    kinds = {"name": str, "plates": str, "real": str, "minutes": float, "seconds": float}
+    print(json.dumps(MEASURES[name](folder, **{k: kinds.get(k, int)(v) for k, v in values.items()})))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ NAMES = {
 }
 SHIPPED = "ours: the shipped model"
 GOALS = (0.10, 0.03)
+NAMES_SYSTEMS = {"light": "ours: recipe names-start", "lenet": "Keras names system"}
+NAMES_GOALS = (0.5, 0.2)
 
 
 def seconds_to(curve: list[list[float]], goal: float) -> float | None:
@@ -76,6 +78,26 @@ def _exam(results: dict) -> str:
     return _table(["real plates, test split by text", "reader", "images", "exact match", "CER"], rows)
 
 
+def _names(results: dict) -> str:
+    systems = results["names"]
+    ours = systems["light"]
+    head = [f"names, {ours['seconds']:.0f} s of training each", "batch", "images a second", "ours is faster by"]
+    head += [f"CER {goal:.1f} after" for goal in NAMES_GOALS]
+    for exam, found in ours["exams"].items():
+        head += [f"{exam} ({found['n']}): exact match at the end", "CER"]
+    rows = []
+    for name, run in systems.items():
+        speed = run["images_per_second"]
+        row = [NAMES_SYSTEMS[name], run["batch"], f"{speed:,.0f}", f"{ours['images_per_second'] / speed:.1f}"]
+        reached = [seconds_to(run["curve"], goal) for goal in NAMES_GOALS]
+        row += ["not reached" if spent is None else f"{spent:.0f} s" for spent in reached]
+        for found in run["exams"].values():
+            low, high = found["interval"]
+            row += [f"{found['accuracy']:.3f} ({low:.3f} to {high:.3f})", f"{found['cer']:.4f}"]
+        rows.append(row)
+    return _table(head, rows)
+
+
 def _growth(results: dict) -> str:
     rows = [
         [f"{int(n):,}", f"{r['packing_s']:.1f} s", f"{r['opening_s']:.1f} s", f"{r['loading_s']:.1f} s",
@@ -107,7 +129,7 @@ def write_readme(results: dict, path: Path) -> str:
     """
     parts = [f"Measured on {results['machine']}, torch {results['torch']}."]
     for name, table in {
-        "training": _training, "race": _race, "exam": _exam, "reading": _reading, "growth": _growth,
+        "training": _training, "race": _race, "exam": _exam, "reading": _reading, "names": _names, "growth": _growth,
         "browser": _browser, "small_steps": lambda r: _steps("other steps of the road", r["small_steps"]),
     }.items():  # fmt: skip
         if name in results:

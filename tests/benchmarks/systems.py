@@ -25,6 +25,7 @@ from ocrkit.recognizer import Recognizer
 from ocrkit.steps import Stepper
 from ocrkit.stores import packed_store
 from ocrkit.text import Tokenizer
+from ocrkit.training import used_steps
 
 SIZE = (32, 128)
 
@@ -42,6 +43,16 @@ class Files(Dataset):
     def __getitem__(self, index: int) -> tuple[Tensor, str]:
         with Image.open(self.paths[index]) as image:
             return self.transform(image.convert(self.mode)), self.texts[index]
+
+
+def file_batches(files: Files, tokenizer: Tokenizer, batch_size: int, epoch: int) -> Iterator[Batch]:
+    """The batches of one epoch, in an order of its own; one process makes them as they are asked for."""
+
+    def join(items):
+        return collate(items, tokenizer)
+
+    order = torch.Generator().manual_seed(epoch)
+    return iter(DataLoader(files, batch_size, shuffle=True, generator=order, collate_fn=join))
 
 
 @dataclass(frozen=True)
@@ -80,11 +91,7 @@ class Rebuilt:
         self.criterion = nn.CTCLoss(blank=0, zero_infinity=name == "resnet")
 
     def batches(self, epoch: int = 0) -> Iterator[Batch]:
-        def join(items):
-            return collate(items, self.tokenizer)
-
-        order = torch.Generator().manual_seed(epoch)
-        return iter(DataLoader(self.files, self.batch_size, shuffle=True, generator=order, collate_fn=join))
+        return file_batches(self.files, self.tokenizer, self.batch_size, epoch)
 
     def __call__(self, batch: Batch) -> None:
         self.model.train()
@@ -103,23 +110,24 @@ class Rebuilt:
         files = Files(samples, self.plain, self.system.mode)
         images = torch.stack([files[i][0] for i in range(len(files))])
         paths = torch.cat([self.model(part).argmax(-1) for part in images.split(32)], dim=1).T.tolist()
-        return [self.tokenizer.decode(path) for path in paths]
+        return [self.tokenizer.decode(path, collapse=True) for path in paths]
 
 
 class Laptop:
-    """The recipe `plates` of the course over a packed store; `store` is its folder."""
+    """A recipe of the course over a packed store; `store` is its folder."""
 
     name = "light"
 
-    def __init__(self, samples: pd.DataFrame, store: Path, **changes):
-        self.recipe = find_recipe("plates", **changes)
-        self.batch_size = self.recipe.batch_size
-        self.recognizer = Recognizer.create(image_size=self.recipe.image_size, device="cpu")
-        self.packed = packed_store(samples, store, self.recipe.image_size)
-        self.loader = loader(self.packed, self.recognizer.tokenizer, self.batch_size, seed=0)
-        self.stepper = Stepper(self.recognizer, self.recipe)
+    def __init__(self, samples: pd.DataFrame, store: Path, recipe: str = "plates", **changes):
+        self.recipe = r = find_recipe(recipe, **changes)
+        self.batch_size = r.batch_size
+        self.recognizer = Recognizer.create(r.alphabet, r.backbone, r.image_size, r.mode, 0, "cpu", r.resize)
+        self.packed = packed_store(samples, store, r.image_size, r.mode, r.resize)
+        used = used_steps(self.packed, self.recognizer) if r.resize == "pad" else None
+        self.loader = loader(self.packed, self.recognizer.tokenizer, self.batch_size, 0, used)
+        self.stepper = Stepper(self.recognizer, r)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.stepper.optimizer, self.recipe.learning_rate, total_steps=self.recipe.epochs * len(self.loader)
+            self.stepper.optimizer, r.learning_rate, total_steps=r.epochs * len(self.loader)
         )
 
     def batches(self, epoch: int = 0) -> Iterator[Batch]:
