@@ -30,6 +30,7 @@ _HOME = {
     "assign_splits": "samples",
     "load_samples": "samples",
     "lint": "linting",
+    "unpack": "archives",
     "confidently_wrong": "errors",
     "confusion_matrix": "errors",
     "confusions": "errors",
