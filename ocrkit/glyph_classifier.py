@@ -20,7 +20,7 @@ from ocrkit.edits import operations
 from ocrkit.glyph_models import GlyphNet, imagenet_weights
 from ocrkit.hooks import evaluating
 from ocrkit.model_files import check_weights, fingerprint, model_folder, model_format, read_model, write_model
-from ocrkit.padding import RESIZES
+from ocrkit.padding import GLYPH_RESIZES
 from ocrkit.recognizer import Recognizer, normalize_images, pick_device
 from ocrkit.text import normalize
 
@@ -37,7 +37,7 @@ class GlyphClassifier:
         image_size: (height, width) in pixels to which `read` brings images. It may be changed at any time, because the
             model takes every size: training goes on at a larger one ("progressive resizing").
         mode: `"RGB"` or `"L"` (gray, a third of the memory; the model sees three equal channels).
-        resize: `"squeeze"` or `"pad"`, see `padding.fit_size`.
+        resize: `"squeeze"`, `"pad"` or `"ink"`, see `padding.fit_size`.
         device: where to compute; the fastest one that is here by default.
 
     Raises:
@@ -60,8 +60,8 @@ class GlyphClassifier:
             raise ValueError(f"class {twice[0]!r} is there twice")
         if mode not in ("RGB", "L"):
             raise ValueError(f'mode={mode!r}: it must be "RGB" or "L"')
-        if resize not in RESIZES:
-            raise ValueError(f'resize={resize!r}: it must be "squeeze" or "pad"')
+        if resize not in GLYPH_RESIZES:
+            raise ValueError(f'resize={resize!r}: it must be "squeeze", "pad" or "ink"')
         self.mode, self.resize, self.image_size = mode, resize, image_size
         self.device = torch.device(device) if device else pick_device()
         self.model = model.to(self.device, memory_format=torch.channels_last)
@@ -228,7 +228,7 @@ class GlyphClassifier:
         parameters = sum(p.numel() for p in self.model.parameters())
         return (
             f"GlyphClassifier({self.model.backbone}, {parameters / 1e6:.1f}M parameters, "
-            f"{height} x {width} {self.mode}{' padded' * (self.resize == 'pad')}, "
+            f"{height} x {width} {self.mode}, {self.resize}, "
             f"{len(self.classes)} classes, {self.device})"
         )
 

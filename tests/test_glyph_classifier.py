@@ -18,6 +18,7 @@ from ocrkit.glyph_classifier import GlyphClassifier
 from ocrkit.glyph_models import GlyphNet, imagenet_weights
 from ocrkit.glyph_training import GlyphStepper, group_rates
 from ocrkit.images import augment, augmentation
+from ocrkit.padding import cut_to_ink, fit_size
 from ocrkit.plots import plot_history, plot_lr_find
 
 CLASSES = ("-", "7", "Date")
@@ -524,3 +525,39 @@ def test_read_and_doctor(saved, folder, capsys, monkeypatch):
 def test_lint_with_a_glyph_model_says_what_it_needs(saved, capsys):
     assert main(["lint", "plates", "--model", str(saved)]) == 2
     assert "holds a GlyphClassifier, not a Recognizer" in capsys.readouterr().err
+
+
+# --- cut to the ink ---
+
+
+@pytest.mark.parametrize("size", [(32, 32), (48, 32), (32, 64)])
+def test_a_glyph_is_seen_alike_wherever_it_stands(size):
+    glyph = np.array(draw("7", np.random.default_rng(1)))
+    small = np.full((200, 197), 250, np.uint8)
+    small[100:190, 120:170] = np.where(glyph < 128, 10, 250)
+    one, other = (fit_size(image, size, "ink")[0] for image in (np.where(glyph < 128, 10, 250).astype(np.uint8), small))
+    assert one.shape == other.shape == size
+    assert np.abs(one.astype(int) - other).mean() < 4
+    ink = np.argwhere(one < 128)
+    extent = (np.ptp(ink, axis=0) + 1) / size
+    assert 0.7 < extent.max() < 0.9 and abs(ink.mean(0) / size - 0.5).max() < 0.12
+
+
+def test_a_dot_stays_small_and_an_empty_image_whole():
+    dot = np.full((200, 200, 3), (230, 220, 210), np.uint8)
+    dot[150:158, 20:28] = 0
+    seen, width = fit_size(dot, (64, 64), "ink")
+    assert width == 67 and 40 < (seen[..., 0] < 128).sum() < 100
+    assert seen[0, 0].tolist() == [230, 220, 210]
+    noise = np.random.default_rng(0).integers(225, 256, (90, 50), dtype=np.uint8)
+    assert cut_to_ink(noise, (64, 64)) is noise
+    with pytest.raises(ValueError, match='resize=\'crop\': it must be "squeeze" or "pad", or "ink"'):
+        fit_size(dot, (64, 64), "crop")
+
+
+def test_a_classifier_that_cuts_to_the_ink(samples, tmp_path):
+    reader = GlyphClassifier.create(CLASSES, **SMALL, resize="ink")
+    again = GlyphClassifier.load(reader.save(tmp_path / "model"), "cpu")
+    assert again.resize == "ink" and len(again.read(samples.head(3))) == 3
+    with pytest.raises(ValueError, match='resize=\'ink\': it must be "squeeze" or "pad"'):
+        ok.Recognizer.create(resize="ink")
