@@ -1,16 +1,19 @@
 """Single characters: a folder a class, and Hoda's `.cdb` files, made up here byte by byte."""
 
+import json
 import os
 import struct
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 import ocrkit as ok
 from ocrkit import hoda
+from ocrkit.__main__ import main
 from ocrkit.samples import load_samples
 
 
@@ -160,6 +163,17 @@ def test_a_file_that_is_no_cdb(tmp_path, glyphs, change, words):
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(ValueError, match=words):
         list(hoda.read_cdb(path))
+
+
+def test_evaluate_on_a_cdb_names_images_by_their_number(tmp_path, glyphs, capsys):
+    reader = ok.GlyphClassifier.create(list("0123456789"), "resnet18-short", (32, 32), "L", "ink", device="cpu")
+    path = cdb(tmp_path / "x.cdb", glyphs)
+    path.write_bytes(path.read_bytes()[:-5])
+    out = tmp_path / "results.csv"
+    assert main(["evaluate", str(reader.save(tmp_path / "model")), str(path), "--json", "--out", str(out)]) == 0
+    printed, err = capsys.readouterr()
+    assert json.loads(printed)["n"] == 19 and "damaged at record 20" in err
+    assert pd.read_csv(out)["image"].tolist() == [f"x.cdb#{k}" for k in range(1, 20)]
 
 
 def test_cdb_as_files(tmp_path, glyphs):
