@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb notebooks/solutions/*.ipynb))
 
-.PHONY: lab test notebooks bench sample models clean
+.PHONY: lab test notebooks bench sample models models-names clean
 
 lab: $(VENV)/ready
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
@@ -32,6 +32,14 @@ models: $(VENV)/ready
 	$(BIN)/python -m ocrkit train plates-large $(if $(PLATES),samples=$(PLATES) repeat=60) --out runs/plates
 	mkdir -p data/models/plates
 	cd runs/plates && cp model.safetensors config.json README.md run.json ../../data/models/plates
+
+# NAMES is a folder of the handwritten-names set, WORDS one of handwritten words of other writers (file_name,text,writer_id),
+# COUNTS a file of names and counts.
+models-names: $(VENV)/ready
+	$(BIN)/python -m ocrkit train names-start samples=$(WORDS) words=$(COUNTS) --out runs/names-start
+	$(BIN)/python -m ocrkit train names samples=$(NAMES) words=$(COUNTS) --out runs/names
+	mkdir -p data/models/names
+	cd runs/names && cp model.safetensors config.json README.md run.json ../../data/models/names
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed; run make PYTHON=python3.11")'

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ocrkit.hooks import Hook, find_layer, observed
-from ocrkit.images import read_sample, resize
+from ocrkit.images import read_sample
+from ocrkit.padding import fit_size
 from ocrkit.recognizer import Recognizer, normalize_images
 from ocrkit.targets import Target, class_target, text_target
 from ocrkit.text import normalize
@@ -229,10 +230,14 @@ def character_maps(
 
 
 def read_one(recognizer: Recognizer, image) -> tuple[np.ndarray, Tensor]:
-    """One image (as for `character_maps`) as it is, and as the recognizer sees it: `(1, C, H, W)` uint8."""
+    """One image (as for `character_maps`) to show, and as the recognizer sees it: `(1, C, H, W)` uint8.
+
+    An image that is squeezed is shown as it is; one that is padded with its padding, so that columns are time steps.
+    """
     row = SimpleNamespace(image=image) if isinstance(image, (str, os.PathLike, np.ndarray)) else image
     pixels = read_sample(row, recognizer.mode)
-    small = resize(pixels, recognizer.image_size)
+    small, _ = fit_size(pixels, recognizer.image_size, recognizer.resize)
+    pixels = small if recognizer.resize == "pad" else pixels
     return pixels, torch.from_numpy(np.ascontiguousarray(small.reshape(*small.shape[:2], -1).transpose(2, 0, 1)))[None]
 
 

@@ -77,8 +77,6 @@ class Recipe:
         for name, least in at_least.items():
             if getattr(self, name) < least:
                 raise ValueError(f"recipe: {name}={getattr(self, name)} must be at least {least}")
-        if self.spliced and not (self.samples and self.words and self.start):
-            raise ValueError(f"recipe: spliced={self.spliced} needs samples to cut, words to make, and start to align")
         if not self.learning_rate > 0:
             raise ValueError(f"recipe: learning_rate={self.learning_rate} must be above 0, for instance 0.003")
 

@@ -47,7 +47,7 @@ class Recognizer:
         device: where to compute; the fastest one that is here by default.
 
     Raises:
-        ValueError: model and tokenizer, or model and mode, do not fit each other.
+        ValueError: model and tokenizer, mode or resize do not fit each other.
     """
 
     def __init__(
@@ -70,6 +70,11 @@ class Recognizer:
             )
         if resize not in RESIZES:
             raise ValueError(f'resize={resize!r}: it must be "squeeze" or "pad"')
+        if resize == "pad" and model.backbone == "resnet":
+            raise ValueError(
+                'resize="pad" does not fit the backbone "resnet", which stretches every image to as many time steps: '
+                'take another backbone, or resize="squeeze"'
+            )
         self.tokenizer, self.mode, self.resize = tokenizer, mode, resize
         self.device = torch.device(device) if device else pick_device()
         self.model = model.to(self.device, memory_format=torch.channels_last)

@@ -45,7 +45,7 @@ def recipe_data(recipe: Recipe, stores: str | Path) -> tuple[Mixed, Packed, list
     """Pack what the recipe trains and validates on; also a line for each part of it, for the card.
 
     The packs are kept in the folder `stores` for the next run. Test splits are never touched. Raises
-    ValueError where the recipe names no data.
+    ValueError where the recipe names no data, or what splicing needs is missing.
     """
     form = recipe.image_size, recipe.mode, recipe.resize
     shape = f"{recipe.image_size[0]}x{recipe.image_size[1]}-{recipe.mode}" + "-pad" * (recipe.resize == "pad")
@@ -84,6 +84,8 @@ def recipe_data(recipe: Recipe, stores: str | Path) -> tuple[Mixed, Packed, list
         repeats.append(1)
         lines.append(f"{recipe.rendered} rendered {recipe.renderer} for training (seed {recipe.seed})")
     if recipe.spliced:
+        if not (recipe.samples and recipe.words and recipe.start):
+            raise ValueError(f"recipe: spliced={recipe.spliced} needs samples to cut, words to make and start to align")
         trains.append(spliced(rows))
         repeats.append(1)
         lines.append(f"{recipe.spliced} spliced images out of those for training (seed {recipe.seed})")

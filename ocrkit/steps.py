@@ -89,8 +89,8 @@ class Stepper:
             else:
                 features, logits = self.model.features_and_logits(normalize_images(images), steps)
         targets = batch.targets.to(self.device)
-        if steps is None:
-            steps = torch.full((logits.shape[1],), logits.shape[0])
+        # Some convolutions give a step or two less than their share of the width.
+        steps = torch.full((logits.shape[1],), len(logits)) if steps is None else steps.clamp(max=len(logits))
         loss = self.criterion(logits.float().log_softmax(-1), targets, steps, batch.lengths)
         return loss if extra is None else loss + extra(features, logits, targets, batch.lengths)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.benchmarks.names_exam import figures, markdown, strip_printed
+from tests.benchmarks.names_exam import markdown, strip_printed, timed
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_printed_words_are_taken_off(answer, name):
 
 
 def test_figures_and_table():
-    row = figures(["LEA", "HUGO"], lambda: ["LEA", "HUGE"])
+    row = timed(["LEA", "HUGO"], lambda: ["LEA", "HUGE"])
     assert row["accuracy"] == 0.5 and row["cer"] == pytest.approx(1 / 7)
     low, high = row["interval"]
     assert 0 < low < 0.5 < high < 1

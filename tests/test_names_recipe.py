@@ -55,6 +55,7 @@ def test_both_recipes_from_start_to_end(place, capsys):
     assert np.isfinite(facts["best"]["valid_cer"])
 
 
-def test_spliced_needs_a_start():
+def test_spliced_needs_a_start(tmp_path, place):
+    recipe = find_recipe("names", spliced=5, start="", samples=str(place / "names"), words=str(place / "counts.tsv"))
     with pytest.raises(ValueError, match="start to align"):
-        find_recipe("names", spliced=5, start="", samples="x", words="y")
+        recipe_data(recipe, tmp_path)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ocrkit.batches import Mixed, collate, loader, pack, set_epoch
+from ocrkit.explain import read_one
 from ocrkit.models import step_mask
 from ocrkit.padding import MARGIN, Buckets, batch_width, fit_size, used_columns
 from ocrkit.recipes import Recipe
@@ -134,3 +135,22 @@ def test_a_padded_recognizer_trains_and_keeps_its_way_of_resizing(tmp_path, pack
     assert torch.equal(again.logits(packed.images), reader.logits(packed.images))
     with pytest.raises(ValueError, match='"squeeze" or "pad"'):
         Recognizer(reader.model, reader.tokenizer, "L", resize="crop")
+
+
+def test_heat_maps_see_a_padded_image_as_the_reader_does(reader, packed):
+    image = strokes(80)
+    pixels, tensor = read_one(reader, image)
+    assert pixels.shape == (32, 128) and np.array_equal(tensor[0, 0].numpy(), pixels)
+    assert torch.equal(tensor, pack(pd.DataFrame({"image": [image], "text": ["1"]}), (32, 128), "L", "pad").images)
+    squeezed = Recognizer.create("digits", image_size=(32, 128), mode="L", device="cpu")
+    assert read_one(squeezed, image)[0].shape == image.shape
+
+
+def test_other_backbones_are_padded_or_refused(packed):
+    vgg = Recognizer.create("digits", "vgg", (32, 128), "L", device="cpu", resize="pad")
+    loss = Stepper(vgg, Recipe(alphabet="digits", amp="off", augment="none")).loss(
+        collate(packed.__getitems__([0, 5]), vgg.tokenizer)
+    )
+    assert torch.isfinite(loss) and loss > 0
+    with pytest.raises(ValueError, match="stretches every image"):
+        Recognizer.create("digits", "resnet", (32, 128), "L", device="cpu", resize="pad")

@@ -199,8 +199,7 @@ def measure(options: argparse.Namespace, everything: dict) -> None:
     first = find_recipe(task.recipe)
     first = replace(first, epochs=options.start_epochs or first.epochs, rendered=options.start_train or first.rendered)
     recipe = replace(first, epochs=options.epochs, batch_size=64, learning_rate=1e-3)
-    shipped = Recognizer.load("plates") if options.task == "plates" else None
-    size, folder = shipped.image_size if shipped else first.image_size, options.folder / options.task
+    size, folder = first.image_size, options.folder / options.task
     settings = {name: getattr(options, name) for name in ("train", "test", "epochs")}
     settings |= {"start_train": first.rendered, "start_epochs": first.epochs}
     records = everything.setdefault(options.task, {"settings": settings, "runs": []})
@@ -214,7 +213,9 @@ def measure(options: argparse.Namespace, everything: dict) -> None:
         "test": pack_arrays(images, texts.assign(image="")),
         "groups": task.groups,
     }
-    if (start := shipped) is None:
+    if options.task == "plates":
+        start = Recognizer.load("plates")
+    else:
         start = Recognizer.create(first.alphabet, first.backbone, size, first.mode, first.seed)
         material = rendered_store(first.rendered, 0, folder / "start-train", size, renderer=options.task)
         fit(start, material, data["valid"], first, folder / "start", resume=True, on_epoch=print_epoch)
