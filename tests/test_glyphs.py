@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from ocrkit.platforms import COURSE
 from ocrkit.synth import LETTER_CLASSES, THESIS_CLASSES, persian_faces, render_glyph, render_glyphs, write_glyphs
@@ -94,8 +94,8 @@ def test_poor_font_names_the_letter():
     lato = persian_faces.FONTS / "truetype/lato/Lato-Regular.ttf"
     if not lato.exists():
         pytest.skip("Lato is not installed")
-    with pytest.raises(ValueError, match="lacks 'پ'"):
-        persian_faces.draw_text(persian_faces.ImageFont.truetype(str(lato), 80), "پ")
+    with pytest.raises(ValueError, match="Lato-Regular.ttf lacks 'ا': take it off the list"):
+        persian_faces.check_letters(ImageFont.truetype(str(lato), 80))
 
 
 # --- pictures ------------------------------------------------------------------------------------------

@@ -145,15 +145,21 @@ def open_face(face: Face) -> ImageFont.FreeTypeFont:
         raise FileNotFoundError(f"{path} is missing: install it with `npm install --no-save {face.package}`")
     font = open_font(path, 400, face.index, face.package)
     top, bottom = font.getbbox("ا", anchor="ls")[1::2]
-    return font.font_variant(size=round(400 * ALEF * _FINE / max(bottom - top, 1)))
+    font = font.font_variant(size=round(400 * ALEF * _FINE / max(bottom - top, 1)))
+    check_letters(font)
+    return font
+
+
+def check_letters(font: ImageFont.FreeTypeFont) -> None:
+    """Raise a ValueError that names the first letter of `TEXTS` that the font lacks, or draws as a box."""
+    lacking = _bits(font, "\U0010fffd")
+    for c in dict.fromkeys("".join(TEXTS).replace("\u200d", "")):
+        if not font.getmask(c).getbbox() or _bits(font, c) == lacking:
+            raise ValueError(f"the font {font.path} lacks {c!r}: take it off the list")
 
 
 def draw_text(font: ImageFont.FreeTypeFont, text: str) -> np.ndarray:
     """Draw a shaped text on the baseline, uint8 (64, W), as wide as its ink."""
-    lacking = _bits(font, "\U0010fffd")
-    for c in text.replace("\u200d", ""):
-        if not font.getmask(c).getbbox() or _bits(font, c) == lacking:
-            raise ValueError(f"the font {font.path} lacks {c!r}: take it off the list")
     left, top, right, bottom = font.getbbox(text, anchor="ls", direction="rtl", language="fa")
     if top < -BASELINE * _FINE or bottom > (HEIGHT - BASELINE) * _FINE:
         raise ValueError(f"{text!r} in {font.path} is too high for its row: take it off the list")
