@@ -51,6 +51,8 @@ _HOME = {
     "render_lines": "synth",
     "render_name": "synth",
     "render_names": "synth",
+    "render_glyph": "synth",
+    "render_glyphs": "synth",
     "pack": "batches",
     "CRNN": "models",
     "receptive_field": "models",
