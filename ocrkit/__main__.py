@@ -69,7 +69,9 @@ def doctor(options: argparse.Namespace) -> int:
     from importlib import metadata
 
     from ocrkit import platforms, sources
-    from ocrkit.recognizer import MODELS, Recognizer, pick_device
+    from ocrkit.glyph_classifier import load_model
+    from ocrkit.model_files import MODELS
+    from ocrkit.recognizer import pick_device
 
     failed = 0
 
@@ -93,7 +95,7 @@ def doctor(options: argparse.Namespace) -> int:
             line("FAIL" if source.shipped else "NOTE", f"data {name}: {error}")
     for folder in sorted(MODELS.glob("*/config.json")):
         try:
-            line("OK", f"model {folder.parent.name}: {Recognizer.load(folder.parent)!r}")
+            line("OK", f"model {folder.parent.name}: {load_model(folder.parent)!r}")
         except (ValueError, OSError) as error:
             line("FAIL", f"model {folder.parent.name}: {error}")
     return min(failed, 1)
@@ -138,12 +140,16 @@ def train_recipe(options: argparse.Namespace) -> int:
 
 
 def evaluate_model(options: argparse.Namespace) -> int:
-    """Print accuracy and CER with n and 95% intervals; samples that cannot count are named on stderr."""
+    """Print accuracy and CER with n and 95% intervals; samples that cannot count are named on stderr.
+
+    A model of glyphs has no CER.
+    """
+    from ocrkit.class_scores import score_classes
+    from ocrkit.glyph_classifier import GlyphClassifier, load_model
     from ocrkit.metrics import score
-    from ocrkit.recognizer import Recognizer
     from ocrkit.samples import load_samples
 
-    recognizer = Recognizer.load(options.model)
+    recognizer = load_model(options.model)
     samples = load_samples(options.samples, split=options.split)
     labeled = samples["text"] != ""
     # The time that counts is decoding files, resizing and reading; a first small call warms the library up.
@@ -151,6 +157,9 @@ def evaluate_model(options: argparse.Namespace) -> int:
     started = time.perf_counter()
     results = recognizer.read(samples[labeled])
     seconds = time.perf_counter() - started
+    if "glyph_file" in results:  # what is in memory has no path to name it by
+        paths = [i if isinstance(i, str) else name for i, name in zip(results["image"], results["glyph_file"])]
+        results = results.assign(image=paths)
     if options.out:
         results.to_csv(options.out, index=False)
     unread = results[results["error"] != ""]
@@ -161,15 +170,16 @@ def evaluate_model(options: argparse.Namespace) -> int:
     counted = results[results["error"] == ""]
     if not len(counted):
         raise ValueError(f"{options.samples} has no labeled image that can be read")
-    table = score(counted)
+    table = score_classes(counted) if isinstance(recognizer, GlyphClassifier) else score(counted)
     if options.json:
         rows = table.set_index("metric")
+        has_cer = "cer" in rows.index
         print(json.dumps({
             "n": len(counted),
             "accuracy": rows.value["accuracy"],
-            "cer": rows.value["cer"],
+            "cer": rows.value["cer"] if has_cer else None,
             "accuracy_ci": [rows.low["accuracy"], rows.high["accuracy"]],
-            "cer_ci": [rows.low["cer"], rows.high["cer"]],
+            "cer_ci": [rows.low["cer"], rows.high["cer"]] if has_cer else None,
             "images_per_second": len(results) / seconds,
             "set_aside": len(samples) - len(counted),
             "model": str(options.model),
@@ -177,21 +187,23 @@ def evaluate_model(options: argparse.Namespace) -> int:
             "split": options.split,
         }, ensure_ascii=False))  # fmt: skip
     else:
-        print(table.to_string(index=False, float_format=lambda v: f"{v:.4f}"))
+        print(table.to_string(index=False, float_format=lambda v: f"{v:.4f}", na_rep=""))
         print(f"{len(results) / seconds:.0f} images/s; {len(samples) - len(counted)} set aside")
     return 0
 
 
 def read_images(options: argparse.Namespace) -> int:
     """Print text and confidence of each image; exit status 1 where one could not be read."""
-    from ocrkit.recognizer import Recognizer
+    from ocrkit.glyph_classifier import load_model
 
-    recognizer = Recognizer.load(options.model)
-    results = recognizer.read(pd.DataFrame({"image": options.images}))
+    results = load_model(options.model).read(pd.DataFrame({"image": options.images}))
     for row in results.itertuples():
         if options.json:
-            spans = [s._asdict() for s in row.spans]
-            facts = {"image": row.image, "text": row.prediction, "confidence": row.confidence, "spans": spans}
+            facts = {"image": row.image, "text": row.prediction, "confidence": row.confidence}
+            if "spans" in results:
+                facts["spans"] = [s._asdict() for s in row.spans]
+            else:  # a model of glyphs
+                facts |= {"second": row.second, "margin": row.margin}
             print(json.dumps(facts | ({"error": row.error} if row.error else {}), ensure_ascii=False))
         elif not row.error:
             print(f"{row.image}\t{row.prediction}\t{row.confidence:.3f}")

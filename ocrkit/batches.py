@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -92,6 +93,34 @@ def pack(
     # A copy only where something was left out: otherwise the block is the image store itself.
     images = images if len(kept) == len(samples) else images[: len(kept)].copy()
     return Packed(torch.from_numpy(images), samples.iloc[kept], widths, rejected)
+
+
+def pack_any(
+    samples: pd.DataFrame | str | Path | np.ndarray | Sequence,
+    size: tuple[int, int],
+    mode: str = "RGB",
+    resize: str = "squeeze",
+) -> Packed:
+    """As `pack`, of a samples table, of one image or of a list of them: paths or uint8 arrays.
+
+    Raises:
+        TypeError: `samples` is none of these.
+        ValueError: the table has no column `image`, or an image that was not in a table cannot be read.
+    """
+    if isinstance(samples, pd.DataFrame):
+        if "image" not in samples:
+            raise ValueError(f"the table has no column 'image'; it has: {', '.join(map(str, samples.columns))}")
+        return pack(samples, size, mode, resize)
+    if isinstance(samples, (str, Path, np.ndarray)):
+        samples = [samples]
+    if not isinstance(samples, Sequence) or not all(isinstance(s, (str, Path, np.ndarray)) for s in samples):
+        raise TypeError(f"read takes a samples table, paths or uint8 arrays, not {type(samples).__name__}")
+    images = pd.Series([s if isinstance(s, np.ndarray) else str(s) for s in samples], dtype=object)
+    packed = pack(pd.DataFrame({"image": images}), size, mode, resize)
+    if len(packed.rejected):
+        # A few images by name: the caller wants to know at once, not in a column.
+        raise ValueError("; ".join(f"{r.image}: {r.reason}" for r in packed.rejected.itertuples()))
+    return packed
 
 
 def pack_arrays(images: np.ndarray, samples: pd.DataFrame) -> Packed:

@@ -1,7 +1,8 @@
 """Errors: views of the results table that say what goes wrong, where, and in which images.
 
 Each function takes the table of `Recognizer.read`, or any table with its columns `text`, `prediction` and
-`confidence`; texts are compared in NFC. Errors by place are `ocrkit.metrics.by_position`. Taught in notebook 05.
+`confidence`; texts are compared in NFC. For the classes of a `GlyphClassifier` pass `unit="text"` where there is a
+unit. Errors by place are `ocrkit.metrics.by_position`. Taught in notebook 05.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch.nn.functional import ctc_loss
 
 from ocrkit.batches import pack
 from ocrkit.edits import Edit, align
+from ocrkit.glyph_classifier import GlyphClassifier
 from ocrkit.metrics import paired_texts, score_by
 from ocrkit.recognizer import Recognizer
 from ocrkit.text import graphemes, normalize
@@ -108,17 +110,19 @@ def most_confused(results: pd.DataFrame, min_count: int = 2, unit: str = "codepo
     return table.assign(occurrences=occurrences, rate=table["count"] / occurrences).reset_index(drop=True)
 
 
-def label_losses(recognizer: Recognizer, samples: pd.DataFrame, batch_size: int = 64) -> pd.Series:
-    """Compute the CTC loss of each label: how little the model believes that this text stands in this image.
+def label_losses(
+    recognizer: Recognizer | GlyphClassifier, samples: pd.DataFrame, batch_size: int = 64
+) -> pd.Series:
+    """Compute the loss of each label: how little the model believes that this text stands in this image.
 
     Args:
-        recognizer: computes in evaluation mode.
+        recognizer: computes in evaluation mode; the loss is CTC, and cross-entropy for a `GlyphClassifier`.
         samples: a samples or results table with `image` and `text`.
 
     Returns:
         N losses in nats (minus the log probability of the label), with the index of `samples`. It is inf where
-        the model cannot write the label (a character outside its alphabet, or too few time steps), and NaN where
-        the image cannot be read.
+        the model cannot write the label (a character outside its alphabet, too few time steps, or no class of it),
+        and NaN where the image cannot be read.
 
     Taught in notebook 05.
     """
@@ -128,6 +132,9 @@ def label_losses(recognizer: Recognizer, samples: pd.DataFrame, batch_size: int 
     for start in range(0, len(samples), 1024):  # bounds the memory of images and logits
         packed = pack(numbered.iloc[start : start + 1024], recognizer.image_size, recognizer.mode, recognizer.resize)
         rows = packed.samples["_row"].to_numpy()
+        if isinstance(recognizer, GlyphClassifier):
+            losses[rows] = recognizer.label_losses(packed, batch_size)
+            continue
         known = [not recognizer.tokenizer.missing(text) for text in packed.texts]
         losses[rows] = np.inf
         if not any(known):

@@ -204,9 +204,9 @@ def _to_mode(image: np.ndarray, mode: str) -> np.ndarray:
 def augmentation(name: str) -> Augmentation:
     """Return a `torchvision.transforms.v2` pipeline for uint8 batches (N, C, H, W), C = 1 or 3.
 
-    `"none"` changes nothing. `"plates"` and `"names"` are what the course trains with. `"plates-resnet"` and
-    `"plates-vgg"` are those of the two plate systems that the course rebuilds. Call it through `augment`, since
-    one call draws one set of values for its whole batch.
+    `"none"` changes nothing. `"plates"`, `"names"` and `"glyphs"` are what the course trains with.
+    `"plates-resnet"` and `"plates-vgg"` are those of the two plate systems that the course rebuilds. Call it through
+    `augment`, since one call draws one set of values for its whole batch.
 
     Raises:
         ValueError: no pipeline has that name.
@@ -245,6 +245,18 @@ def augmentation(name: str) -> Augmentation:
                 v2.RandomApply([v2.GaussianBlur(3, (0.3, 0.8))], p=0.2),
                 v2.RandomInvert(1.0),
                 v2.RandomApply([v2.Lambda(_noise)], p=0.2),
+            ]
+        ),
+        # As names: the paper is 0 in between. No flips: a mirrored 2 or 7 is another sign, or none.
+        "glyphs": lambda: v2.Compose(
+            [
+                v2.RandomInvert(1.0),
+                v2.RandomAffine(5, (0.06, 0.06), (0.85, 1.1), shear=(-8, 8, -3, 3), interpolation=bilinear),
+                v2.RandomApply([v2.Lambda(_stroke)], p=0.5),
+                v2.ColorJitter(brightness=(0.6, 1.3)),
+                v2.RandomApply([v2.GaussianBlur(3, (0.3, 1.0))], p=0.2),
+                v2.RandomInvert(1.0),
+                v2.RandomApply([v2.Lambda(_noise)], p=0.3),
             ]
         ),
         # ColorJitter's default is not to change anything; it stands here as it stood there.

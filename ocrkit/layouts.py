@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from ocrkit.layout_glyphs import has_cdb, has_class_folders, read_cdb_files, read_class_folders
 from ocrkit.layout_names import NAME_COLUMNS, has_names, read_name_list, read_names
 from ocrkit.listing import SPLIT_NAMES, csv_header, csv_problem, csv_rows, is_csv, is_image, read_lists, split_of_path
 from ocrkit.text import PLATE_MARKS, PROVINCES, normalize, plate_kind
@@ -173,6 +174,8 @@ LAYOUTS = [
     Layout("word list", "a .csv file with file_name,text beside the images", has_word_list, read_word_lists),
     Layout("CCPD", "025-95_113-154&383_386&473-...-0_0_22_27_27_33_16-37-15.jpg", has_ccpd_names, read_ccpd),
     Layout("plates", "[split/]ANYTHING-皖A25V59.jpg", has_plate_labels, read_plates),
+    Layout("Hoda", "a .cdb file, such as 'Train 60000.cdb'", has_cdb, read_cdb_files),
+    Layout("glyphs", "[split/]CLASS/file, two classes or more, each a folder", has_class_folders, read_class_folders),
 ]
 
 

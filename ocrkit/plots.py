@@ -24,14 +24,15 @@ class Picture(Figure):
 
 
 def plot_history(history: pd.DataFrame) -> Picture:
-    """Draw what `fit` returned: the losses on the left; CER and accuracy on the validation set on the right."""
+    """Draw what `fit` or `fit_glyphs` returned: the losses left; CER and accuracy on the validation set right."""
     figure = Picture(figsize=(9, 3), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(history["epoch"], history["train_loss"], "o-", label="training")
     left.plot(history["epoch"], history["valid_loss"], "o-", label="validation")
-    left.set(xlabel="epoch", ylabel="CTC loss", yscale="log")
+    left.set(xlabel="epoch", ylabel="CTC loss" if "valid_cer" in history else "cross-entropy", yscale="log")
     left.legend()
-    right.plot(history["epoch"], history["valid_cer"], "o-", color="tab:red", label="CER")
+    if "valid_cer" in history:
+        right.plot(history["epoch"], history["valid_cer"], "o-", color="tab:red", label="CER")
     right.plot(history["epoch"], history["valid_accuracy"], "o-", color="tab:green", label="exact match")
     right.set(xlabel="epoch", ylim=(-0.02, 1.02), title="validation")
     right.legend()
@@ -75,8 +76,9 @@ class LivePlot(LiveFigure):
 def print_epoch(history: pd.DataFrame) -> None:
     """Print the last row of a history as one line; the `on_epoch` of the command line."""
     row = history.iloc[-1]
+    valid = f"validation CER {row.valid_cer:.4f}" if "valid_cer" in row else f"validation loss {row.valid_loss:.3f}"
     print(
-        f"epoch {row.epoch:.0f}: loss {row.train_loss:.3f}, validation CER {row.valid_cer:.4f}, "
+        f"epoch {row.epoch:.0f}: loss {row.train_loss:.3f}, {valid}, "
         f"exact {row.valid_accuracy:.4f}, {row.images_per_second:.0f} images/s",
         flush=True,
     )
@@ -91,6 +93,6 @@ def plot_lr_find(found: pd.DataFrame) -> Figure:
     rate = found.attrs["suggestion"]
     axes.axvline(rate, color="tab:red", linestyle="--", label=f"steepest fall: {rate:.1e}")
     highest = found["smooth"].iloc[0] * 2
-    axes.set(xscale="log", xlabel="learning rate", ylabel="CTC loss", ylim=(0, highest))
+    axes.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(0, highest))
     axes.legend()
     return figure

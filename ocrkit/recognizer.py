@@ -5,30 +5,22 @@ Taught in notebook 03.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from hashlib import sha1
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
-from ocrkit.batches import Packed, pack
+from ocrkit.batches import Packed, pack_any
 from ocrkit.ctc import BLANK, Reading, greedy_decode
 from ocrkit.edits import operations
-from ocrkit.files import atomic, read_tensors, write_json
 from ocrkit.hooks import evaluating
+from ocrkit.model_files import check_weights, fingerprint, read_model, write_model
 from ocrkit.models import CRNN
 from ocrkit.padding import RESIZES, batch_width, used_columns
-from ocrkit.platforms import COURSE
 from ocrkit.text import Tokenizer
-
-MODELS = COURSE / "data" / "models"
-_FORMAT = "ocrkit recognizer 1"
 
 
 def pick_device() -> torch.device:
@@ -198,44 +190,21 @@ class Recognizer:
 
     def pack(self, samples: pd.DataFrame | str | Path | np.ndarray | Sequence) -> Packed:
         """Decode images and bring them to the model's size, mode and way of resizing; `samples` as in `read`."""
-        if isinstance(samples, pd.DataFrame):
-            if "image" not in samples:
-                raise ValueError(f"the table has no column 'image'; it has: {', '.join(map(str, samples.columns))}")
-            return pack(samples, self.image_size, self.mode, self.resize)
-        if isinstance(samples, (str, Path, np.ndarray)):
-            samples = [samples]
-        if not isinstance(samples, Sequence) or not all(isinstance(s, (str, Path, np.ndarray)) for s in samples):
-            raise TypeError(f"read takes a samples table, paths or uint8 arrays, not {type(samples).__name__}")
-        images = pd.Series([s if isinstance(s, np.ndarray) else str(s) for s in samples], dtype=object)
-        packed = pack(pd.DataFrame({"image": images}), self.image_size, self.mode, self.resize)
-        if len(packed.rejected):
-            # A few images by name: the caller wants to know at once, not in a column.
-            raise ValueError("; ".join(f"{r.image}: {r.reason}" for r in packed.rejected.itertuples()))
-        return packed
+        return pack_any(samples, self.image_size, self.mode, self.resize)
 
     def save(self, folder: str | Path, half: bool = False) -> Path:
         """Write `model.safetensors` and `config.json` into `folder`, each whole or not at all.
 
         `half=True` stores 16-bit floats: half the size, and the readings hardly change.
         """
-        folder = Path(folder)
         config = {
-            "format": _FORMAT,
             "backbone": self.model.backbone,
             "image_size": list(self.image_size),
             "mode": self.mode,
             "resize": self.resize,
             **self.tokenizer.to_dict(),
         }
-        weights = {
-            name: (t.half() if half and t.is_floating_point() else t).detach().cpu().contiguous()
-            for name, t in self.model.state_dict().items()
-        }
-        # One key only: safetensors writes several in no fixed order, and the same model shall give the same bytes.
-        with atomic(folder / "model.safetensors") as path:
-            save_file(weights, path, {"alphabet": _fingerprint(self.tokenizer)})
-        write_json(folder / "config.json", config)
-        return folder
+        return write_model(folder, "Recognizer", config, self.model, {"alphabet": _fingerprint(self.tokenizer)}, half)
 
     @classmethod
     def load(cls, where: str | Path, device: str | torch.device | None = None) -> Recognizer:
@@ -245,17 +214,9 @@ class Recognizer:
             FileNotFoundError: there is no such folder and no such shipped model, or a file is missing.
             ValueError: a file is damaged, or config and weights do not belong together.
         """
-        folder = _model_folder(where)
-        config = _read_config(folder / "config.json")
-        weights_path = folder / "model.safetensors"
-        try:
-            metadata, weights = read_tensors(weights_path)
-        except FileNotFoundError as error:
-            raise FileNotFoundError(f"{weights_path} is missing: the model folder is not complete") from error
-        except SafetensorError as error:
-            raise ValueError(
-                f"{weights_path} is damaged or no safetensors file ({error}); copy or train it again"
-            ) from error
+        folder, config, metadata, weights = read_model(
+            where, "Recognizer", ("backbone", "image_size", "mode", "alphabet")
+        )
         tokenizer = Tokenizer.from_dict(config)
         if metadata.get("alphabet") != _fingerprint(tokenizer):
             raise ValueError(
@@ -265,7 +226,8 @@ class Recognizer:
         model = CRNN(
             tokenizer.num_classes, config["backbone"], 1 if config["mode"] == "L" else 3, tuple(config["image_size"])
         )
-        check_weights(model, weights, weights_path)
+        about = f"backbone {model.backbone!r}, {model.num_classes} classes"
+        check_weights(model, weights, folder / "model.safetensors", about)
         model.load_state_dict(weights)
         return cls(model.eval(), tokenizer, config["mode"], device, config.get("resize", "squeeze"))
 
@@ -279,43 +241,5 @@ class Recognizer:
         )
 
 
-def check_weights(model: CRNN, weights: dict[str, Tensor], path: Path) -> None:
-    """Raise a ValueError that names the first weight which does not fit the model."""
-    own = {name: tuple(t.shape) for name, t in model.state_dict().items()}
-    other = {name: tuple(t.shape) for name, t in weights.items()}
-    if own != other:
-        name = min(n for n in own.keys() | other.keys() if own.get(n) != other.get(n))
-        raise ValueError(
-            f"{path} does not fit the model in config.json (backbone {model.backbone!r}, {model.num_classes} classes): "
-            f"weight {name!r} has shape {other.get(name, 'none')}, the model needs {own.get(name, 'none')}"
-        )
-
-
 def _fingerprint(tokenizer: Tokenizer) -> str:
-    return sha1(tokenizer.alphabet.encode()).hexdigest()
-
-
-def _model_folder(where: str | Path) -> Path:
-    for folder in (Path(where), MODELS / str(where)):
-        if (folder / "config.json").is_file():
-            return folder
-    shipped = sorted(p.parent.name for p in MODELS.glob("*/config.json"))
-    if Path(where).is_dir():
-        raise FileNotFoundError(f"{where} has no config.json: it is not a model folder that Recognizer.save wrote")
-    raise FileNotFoundError(
-        f"no model {str(where)!r}: give a folder, or a shipped name ({', '.join(shipped) or 'none is here'})"
-    )
-
-
-def _read_config(path: Path) -> dict:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid JSON ({error}); copy it again from the training run") from error
-    if not isinstance(config, dict) or config.get("format") != _FORMAT:
-        found = config.get("format") if isinstance(config, dict) else type(config).__name__
-        raise ValueError(f"{path} has format {found!r}, this ocrkit reads {_FORMAT!r}; use the version that wrote it")
-    missing = [key for key in ("backbone", "image_size", "mode", "alphabet") if key not in config]
-    if missing:
-        raise ValueError(f"{path} lacks {', '.join(missing)}; copy it again from the training run")
-    return config
+    return fingerprint(tokenizer.alphabet)

@@ -1,7 +1,8 @@
 """Samples: folders and CSV files of images and labels -> one table.
 
 The samples table has a row an image: `image` (absolute path), `text` (label, NFC), `split` (`train`,
-`valid`, `test`), and whatever else the set says about it. `ocrkit.linting` tells what is wrong with it.
+`valid`, `test`), and whatever else the set says about it. Images of a `.cdb` file are arrays in the column `image`.
+`ocrkit.linting` tells what is wrong with a table.
 
 Taught in notebook 01.
 """
@@ -14,9 +15,11 @@ from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ocrkit import sources
+from ocrkit.layout_glyphs import is_cdb, read_cdb_file
 from ocrkit.layouts import find_layout, read_csv
 from ocrkit.listing import SPLIT_NAMES, list_files
 from ocrkit.text import normalize
@@ -30,12 +33,13 @@ def load_samples(where: str | os.PathLike, *, split: str | None = None) -> pd.Da
 
     Args:
         where: a name (`"plates"`, the shipped samples; `"ccpd"`, the full set), a folder in one of the
-            layouts of `ocrkit.layouts`, or a CSV file. A name goes first: `"./plates"` is a folder.
+            layouts of `ocrkit.layouts`, or a file, `.csv` or `.cdb`. A name goes first: `"./plates"` is a folder.
         split: keep only this split, `"train"`, `"valid"` (or `"val"`) or `"test"`.
 
     Returns:
         A table with `image`, `text`, `split` and the columns of its layout. A set that says nothing about
-        splits gets those of `assign_splits`; where it says something, images that it leaves out have `""`.
+        splits gets those of `assign_splits`, by text or, for single characters, by file; where it says something,
+        images that it leaves out have `""`.
         `label_raw` is there where some label was not in NFC or not as its layout spells, and `problem` where
         some file has no usable label; such a row has the text `""`. Nothing is dropped: `lint` reports it.
 
@@ -56,10 +60,12 @@ def load_samples(where: str | os.PathLike, *, split: str | None = None) -> pd.Da
         samples = _table(find_layout(place, files).read(place, files))
     elif place.suffix.lower() == ".csv":
         samples = _table(read_csv(place))
+    elif is_cdb(place.name):
+        samples = _table(read_cdb_file(place))
     else:
-        raise ValueError(f"{place} is neither a folder nor a .csv file: give the folder of the images")
+        raise ValueError(f"{place} is neither a folder nor a .csv or .cdb file: give the folder of the images")
     if not samples["split"].any():
-        samples = assign_splits(samples)
+        samples = assign_splits(samples, by="glyph_file" if "glyph_file" in samples else "text")
     if split is None:
         return samples
     wanted = SPLIT_NAMES.get(split, split)
@@ -107,11 +113,12 @@ def _table(rows: Iterable[dict]) -> pd.DataFrame:
     clean = []
     for row in rows:
         row = {"image": "", "text": "", "split": "", **row}
-        row["image"] = os.path.abspath(row["image"])
-        readable = row["image"].encode(errors="backslashreplace").decode()
-        if readable != row["image"]:  # Python stands for such bytes with characters that no table can hold
-            problem = "the file name is not UTF-8: unpack its archive with the right encoding"
-            row.update(image=readable, text="", problem=problem)
+        if not isinstance(row["image"], np.ndarray):
+            row["image"] = os.path.abspath(row["image"])
+            readable = row["image"].encode(errors="backslashreplace").decode()
+            if readable != row["image"]:  # Python stands for such bytes with characters that no table can hold
+                problem = "the file name is not UTF-8: unpack its archive with the right encoding"
+                row.update(image=readable, text="", problem=problem)
         raw, row["text"] = row["text"], normalize(row["text"])
         if raw != row["text"]:
             row["label_raw"] = raw

@@ -61,6 +61,11 @@ SOURCES = {
         Source("look-alikes", "rendered lines of look-alike characters, shipped", shipped="data/samples/look-alikes"),
         Source("names", "rendered handwritten names, shipped", shipped="data/samples/names"),
         Source(
+            "persian-glyphs",
+            "rendered Persian digits and words, 18 classes, shipped",
+            shipped="data/samples/persian-glyphs",
+        ),
+        Source(
             "names-full",
             "Handwriting Recognition: 410,000 names, cut from scanned forms",
             kaggle="landlord/handwriting-recognition",

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,6 @@ import pandas as pd
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
-from tqdm.auto import tqdm
 
 from ocrkit.batches import Batch, Mixed, Packed, loader, set_epoch
 from ocrkit.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
@@ -26,6 +25,7 @@ from ocrkit.metrics import accuracy, cer
 from ocrkit.recipes import Recipe
 from ocrkit.recognizer import Recognizer
 from ocrkit.steps import Stepper, keep_memory
+from ocrkit.sweeps import progress, sweep_rates
 from ocrkit.text import min_steps
 
 #: What `fit` notes of an epoch, besides its number.
@@ -191,7 +191,7 @@ def _train_epoch(
     set_epoch(batches, epoch)
     stepper.model.train()
     started, losses, seen = time.perf_counter(), [], 0
-    steps = enumerate(_progress(batches, f"epoch {epoch + 1}/{recipe.epochs}"), epoch * len(batches) + 1)
+    steps = enumerate(progress(batches, f"epoch {epoch + 1}/{recipe.epochs}"), epoch * len(batches) + 1)
     for step, batch in steps:
         losses.append(stepper(batch) * len(batch.texts))
         seen += len(batch.texts)
@@ -214,11 +214,6 @@ def _train_epoch(
     }
 
 
-def _progress(items, label: str) -> tqdm:
-    # The notebook's bar does not look at TQDM_DISABLE by itself; bars do not belong into outputs that are kept.
-    return tqdm(items, desc=label, leave=False, mininterval=0.5, disable=bool(os.environ.get("TQDM_DISABLE")))
-
-
 def _out_of_patience(state: Checkpoint, recipe: Recipe) -> bool:
     improved = min(state.history, key=lambda row: row["valid_cer"], default={"epoch": 0})["epoch"]
     return 0 < recipe.patience <= state.epoch - improved
@@ -237,36 +232,19 @@ def lr_find(
     Smith (2017), "Cyclical learning rates for training neural networks",
     https://arxiv.org/abs/1506.01186. Taught in notebook 03.
     """
-    before = {name: t.clone() for name, t in recognizer.model.state_dict().items()}
     torch.manual_seed(recipe.seed)
     stepper = Stepper(recognizer, recipe)
     batches = loader(train, recognizer.tokenizer, recipe.batch_size, recipe.seed)
-    rows, mean, stream, epoch = [], 0.0, iter(()), 0
-    recognizer.model.train()
-    try:
-        for step in _progress(range(steps), "lr_find"):
-            rate = lowest * (highest / lowest) ** (step / (steps - 1))
-            for group in stepper.optimizer.param_groups:
-                group["lr"] = rate
-            if (batch := next(stream, None)) is None:
-                set_epoch(batches, epoch)
-                stream, epoch = iter(batches), epoch + 1
-                batch = next(stream)
-            loss = stepper(batch).item()
-            mean = 0.9 * mean + 0.1 * loss
-            rows.append((rate, loss, mean / (1 - 0.9 ** (step + 1))))
-            if not math.isfinite(loss) or rows[-1][2] > 4 * min(r[2] for r in rows):
-                break
-    finally:
-        recognizer.model.load_state_dict(before)
-        recognizer.model.eval()
-    table = pd.DataFrame(rows, columns=["learning_rate", "loss", "smooth"])
-    # Slope over a few steps: between neighbors it is mostly noise.
-    slope = table["smooth"].diff(5)
-    table.attrs["suggestion"] = (
-        float(table["learning_rate"][slope.idxmin()]) if slope.notna().any() else recipe.learning_rate
+
+    def endless():
+        for epoch in count():
+            set_epoch(batches, epoch)
+            yield from batches
+
+    stream, rates = endless(), (lowest, highest)
+    return sweep_rates(
+        recognizer.model, stepper.optimizer, lambda: stepper(next(stream)), rates, steps, recipe.learning_rate
     )
-    return table
 
 
 def overfit_one_batch(recognizer: Recognizer, batch: Batch, recipe: Recipe, steps: int = 300) -> pd.DataFrame:
@@ -278,7 +256,7 @@ def overfit_one_batch(recognizer: Recognizer, batch: Batch, recipe: Recipe, step
     """
     stepper = Stepper(recognizer, dataclasses.replace(recipe, augment="none"))
     rows = []
-    for step in _progress(range(1, steps + 1), "overfit_one_batch"):
+    for step in progress(range(1, steps + 1), "overfit_one_batch"):
         recognizer.model.train()
         loss = stepper(batch).item()
         if step % 10 == 0:

@@ -279,7 +279,7 @@ def test_nothing_there(tmp_path):
 
 
 def test_a_file_that_is_no_csv(put):
-    with pytest.raises(ValueError, match=r"1-皖A25V59\.jpg is neither a folder nor a \.csv file"):
+    with pytest.raises(ValueError, match=r"1-皖A25V59\.jpg is neither a folder nor a \.csv or \.cdb file"):
         load_samples(put("1-皖A25V59.jpg") / "1-皖A25V59.jpg")
 
 

@@ -1,12 +1,14 @@
-"""Rendered training images with true labels: Chinese number plates, look-alike characters, and names on forms.
+"""Rendered training images with true labels: Chinese number plates, look-alike characters, names on forms, and
+Persian letters, digits and words.
 
-Taught in notebooks 01, 07 and 08.
+Taught in notebooks 01, 07, 08 and 09.
 """
 
 from __future__ import annotations
 
 from ocrkit.synth.degrade import DEGRADATIONS
 from ocrkit.synth.forms import LAYOUTS
+from ocrkit.synth.glyphs import LETTER_CLASSES, THESIS_CLASSES, render_glyph, render_glyphs, write_glyphs
 from ocrkit.synth.lines import random_face, random_line_text, render_line, render_lines, write_lines
 from ocrkit.synth.names import random_name, render_name, render_names, write_names
 from ocrkit.synth.plates import (
@@ -25,7 +27,9 @@ __all__ = [
     "DEGRADATIONS",
     "INGREDIENTS",
     "LAYOUTS",
+    "LETTER_CLASSES",
     "PLATE_COLORS",
+    "THESIS_CLASSES",
     "Box",
     "plate_layout",
     "plate_size",
@@ -33,12 +37,15 @@ __all__ = [
     "random_line_text",
     "random_name",
     "random_plate_text",
+    "render_glyph",
+    "render_glyphs",
     "render_line",
     "render_lines",
     "render_name",
     "render_names",
     "render_plate",
     "render_plates",
+    "write_glyphs",
     "write_lines",
     "write_names",
     "write_plates",

@@ -1,7 +1,8 @@
 """Maintainer's command behind `make sample`: rebuild the glyph atlases and the shipped samples.
 
-`python -m ocrkit.synth` needs the fonts that `atlas.py`, `faces.py` and `hands.py` name. With `--keep-atlas` it only
-draws the samples and needs none. With `--describe` it prints the samples' counts and leaves everything as it is.
+`python -m ocrkit.synth` needs the fonts that `atlas.py`, `faces.py`, `hands.py` and `persian_faces.py` name. With
+`--keep-atlas` it only draws the samples and needs none. With `--describe` it prints the samples' counts
+and leaves everything as it is.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from PIL import Image
 
 from ocrkit.synth.atlas import build_atlas
 from ocrkit.synth.faces import build_faces
+from ocrkit.synth.glyphs import write_glyphs
 from ocrkit.synth.hands import build_hands
 from ocrkit.synth.lines import write_lines
 from ocrkit.synth.names import write_names
+from ocrkit.synth.persian_faces import build_persian
 from ocrkit.synth.plates import PLATE_COLORS, write_plates
 from ocrkit.text import PROVINCES, brothers
 
@@ -30,6 +33,8 @@ LINES = SAMPLE.with_name("look-alikes")
 LINE_PARTS = {"train": (1600, 1), "test": (400, 2)}
 NAMES = SAMPLE.with_name("names")
 NAME_PARTS = {"train": (400, 1), "test": (100, 2)}
+GLYPHS = SAMPLE.with_name("persian-glyphs")
+GLYPH_PARTS = {"train": 1, "valid": 2, "test": 3}  # a picture a class and face
 
 
 def write_sample(folder: Path) -> pd.DataFrame:
@@ -91,6 +96,19 @@ def describe_names(samples: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def describe_glyphs(samples: pd.DataFrame) -> str:
+    """The same for the Persian glyph classes."""
+    lines = []
+    for split, part in samples.groupby("split", sort=False):
+        counts = part.text.value_counts()
+        size = sum(Path(f).stat().st_size for f in part.image)
+        lines.append(
+            f"{split}: {len(part)} images, {len(counts)} classes of {counts.min()} each, {part.face.nunique()} faces; "
+            f"{size / 1000:.0f} kB"
+        )
+    return "\n".join(lines)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m ocrkit.synth", description=__doc__.splitlines()[0])
@@ -102,18 +120,21 @@ def main(arguments: list[str] | None = None) -> int:
             print(describe(write_sample(Path(folder, "plates"))))
             print(describe_lines(write_lines(Path(folder, "look-alikes"), LINE_PARTS)))
             print(describe_names(write_names(Path(folder, "names"), NAME_PARTS)))
+            print(describe_glyphs(write_glyphs(Path(folder, "persian-glyphs"), GLYPH_PARTS)))
         return 0
     if not options.keep_atlas:
         try:
             build_atlas()
             build_faces()
             build_hands()
+            build_persian()
         except FileNotFoundError as error:
             print(f"{error}; or pass --keep-atlas to draw with the atlases as they are", file=sys.stderr)
             return 1
     print(describe(write_sample(SAMPLE)))
     print(describe_lines(write_lines(LINES, LINE_PARTS)))
     print(describe_names(write_names(NAMES, NAME_PARTS)))
+    print(describe_glyphs(write_glyphs(GLYPHS, GLYPH_PARTS)))
     return 0
 
 

@@ -1,0 +1,289 @@
+"""Draws one Persian letter, digit or word on a scrap of a scanned letter, for readers that sort pictures into classes.
+
+Two sets of classes: the 18 that find the date, number and title of a business letter, and the 43 letters and digits
+of the alphabet. Only numpy, Pillow, pandas and the faces of `persian_atlas.png` are needed. Taught in notebook 09.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Mapping
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageFilter
+
+from ocrkit.synth.bulk import draw_many
+from ocrkit.synth.degrade import BICUBIC
+from ocrkit.synth.persian_faces import ALEF, BASELINE, DIGITS, HEIGHT, LETTERS, OTHER, WORDS, load_persian
+from ocrkit.synth.shapes import TEARDROP, draw_bar, draw_hollow
+
+SIZE = (50, 90)  # height and width in pixels of a picture by default
+
+#: class -> what may stand on its picture. "-" and "_" are drawn as bars.
+THESIS_CLASSES: dict[str, tuple[str, ...]] = {
+    **{str(k): (digit,) for k, digit in enumerate(DIGITS)},
+    **{name: (word,) for name, word in zip(("Date", "dated", "attachment", "number", "title"), WORDS)},
+    "dash": ("-",),
+    "underscore": ("_",),
+    "Otherchar": (*LETTERS, *OTHER),
+}
+_LETTER_NAMES = "b p t se jim che h kh d zal r z zh sin shin sad zad t-long z-long ayin ghyin f ghe k g le m n v he ye"
+_DIGIT_NAMES = "zero one two three four five six seven eight nine"
+_NAMES = f"{_LETTER_NAMES} {_DIGIT_NAMES}".split()
+#: The names of the folders of the data set DS-1 of github.com/ArtinABS/Persian-Alphabet-Recognition (MIT), in which
+#: alef is written out, he has the form that begins a word, and a five with a round foot is a class of its own.
+LETTER_CLASSES: dict[str, tuple[str, ...]] = {
+    "1-alef": ("الف",),
+    **{f"{k}-{name}": (text,) for k, (name, text) in enumerate(zip(_NAMES, [*LETTERS, *DIGITS]), 2)},
+    "43-anewfive": ("۵", TEARDROP, TEARDROP),
+}
+GLYPH_CLASSES = {"thesis": THESIS_CLASSES, "persian-letters": LETTER_CLASSES}
+
+
+def render_glyph(
+    klass: str,
+    face: str | None = None,
+    rng: np.random.Generator | int | None = None,
+    size: tuple[int, int] = SIZE,
+    degrade: bool = True,
+    split: str = "train",
+) -> np.ndarray:
+    """Draw one picture of a class and return it as uint8 (H, W, 3).
+
+    Args:
+        klass: a key of `THESIS_CLASSES`, which fills the picture as a crop of a letter does, or of `LETTER_CLASSES`,
+            which stands in the middle of a wide white ground.
+        face: a name in the atlas; by default drawn from those of `split`.
+        rng: source of all chance, a numpy Generator or a seed. The same state gives the same pixels.
+        size: height and width of the result.
+        degrade: False draws black on white, straight and in the middle.
+        split: "train", "valid" or "test": no family of fonts is in two of them.
+
+    Raises:
+        ValueError: no class, face or split has that name.
+
+    Taught in notebook 09.
+    """
+    rng = np.random.default_rng(rng)
+    texts = THESIS_CLASSES.get(klass) or LETTER_CLASSES.get(klass)
+    if texts is None:
+        raise ValueError(f"no class is named {klass!r}; there are: {', '.join([*THESIS_CLASSES, *LETTER_CLASSES])}")
+    face = face or random_persian_face(rng, split, klass)
+    if face not in load_persian().glyphs:
+        raise ValueError(f"no face is named {face!r}; there are: {', '.join(load_persian().glyphs)}")
+    tight = klass in THESIS_CLASSES
+    text = texts[rng.integers(len(texts))]
+    if text == "۵" and klass == "43-anewfive" and face not in load_persian().round_five:
+        text = TEARDROP
+    ink = _ink(text, face, rng)
+    if not degrade:
+        return _color(255 - _place(ink, size, text, tight, None))
+    # In three of four, letters of an alphabet are as clean as a program draws them.
+    scanned = tight or rng.random() < 0.25
+    if rng.random() < 0.5:
+        ink = _reweigh(ink, rng)
+    if not tight and rng.random() < 0.04:
+        ink = _outline(ink)
+    mask = _place(ink, size, text, tight, rng)
+    if tight and rng.random() < 0.35:
+        mask = np.maximum(mask, _neighbors(size, face, rng))
+    return _scan(mask, rng) if scanned else _color(_saved(255 - mask, int(rng.integers(75, 96))))
+
+
+def random_persian_face(rng: np.random.Generator, split: str = "train", klass: str = "") -> str:
+    """A face of `split`; for a class of fives one with such a five, where there is one.
+
+    Raises:
+        ValueError: there is no such split.
+    """
+    faces = load_persian()
+    if split not in faces.names:
+        raise ValueError(f"split={split!r}: the fonts are parted into {', '.join(faces.names)}")
+    names = _fitting(split, klass)
+    return names[rng.integers(len(names))]
+
+
+@cache
+def _fitting(split: str, klass: str) -> list[str]:
+    faces = load_persian()
+    names = faces.names[split]
+    if klass in ("38-five", "43-anewfive"):
+        return [n for n in names if (n in faces.round_five) == (klass == "43-anewfive")] or names
+    return names
+
+
+def render_glyphs(
+    n: int,
+    seed: int = 0,
+    size: tuple[int, int] = SIZE,
+    workers: int = 0,
+    first: int = 0,
+    split: str = "train",
+    classes: str = "thesis",
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Draw `n` pictures of random classes in the fonts of `split`; picture i depends on `seed` and i alone.
+
+    Args:
+        size: height and width of all images.
+        workers: processes that share the work; 0 or 1 does it here.
+        first: number of the first picture, to go on where another call ended.
+        classes: `"thesis"` or `"persian-letters"`; all classes of the set are equally likely.
+
+    Returns:
+        `(images, table)`: images uint8 (n, H, W, 3), and a table with `text` (the class), `face` and `split`.
+
+    Raises:
+        ValueError: there is no such set of classes, or no such split.
+
+    Taught in notebook 09.
+    """
+    if classes not in GLYPH_CLASSES:
+        raise ValueError(f"classes={classes!r}: the sets of classes are {', '.join(GLYPH_CLASSES)}")
+    draw = partial(_numbered, seed=seed, size=tuple(size), split=split, classes=classes)
+    images, table = draw_many(draw, range(first, first + n), size, workers, ("text", "face"))
+    return images, table.assign(split=split)
+
+
+def _numbered(i: int, seed: int, size: tuple[int, int], split: str, classes: str) -> tuple[str, str, np.ndarray]:
+    rng = np.random.default_rng([seed, i])
+    names = [*GLYPH_CLASSES[classes]]
+    klass = names[rng.integers(len(names))]
+    face = random_persian_face(rng, split, klass)
+    return klass, face, render_glyph(klass, face, rng, size)
+
+
+def write_glyphs(folder: str | Path, parts: Mapping[str, int]) -> pd.DataFrame:
+    """Write the 18 classes in every face as `folder/train/Date/cairo-400.jpg` and so on, in grey.
+
+    Args:
+        parts: split -> seed.
+
+    Returns:
+        A samples table: `image` (absolute path), `text` (the class), `split`, `face`.
+    """
+    folder, rows = Path(folder).resolve(), []
+    for split, seed in parts.items():
+        shutil.rmtree(folder / split, ignore_errors=True)
+        for k, klass in enumerate(THESIS_CLASSES):
+            (folder / split / klass).mkdir(parents=True)
+            for j, face in enumerate(load_persian().names[split]):
+                image = render_glyph(klass, face, np.random.default_rng([seed, k, j]))
+                path = folder / split / klass / f"{face}.jpg"
+                Image.fromarray(image).convert("L").save(path, quality=85)
+                rows.append((str(path), klass, split, face))
+    return pd.DataFrame(rows, columns=["image", "text", "split", "face"])
+
+
+def _ink(text: str, face: str, rng: np.random.Generator) -> np.ndarray:
+    """What stands on the picture as ink, uint8 (64, W), on the baseline of the atlas."""
+    glyphs = load_persian().glyphs[face]
+    if text in "-_":
+        return draw_bar(text, (glyphs["۱"] > 127).sum() / ALEF, rng)
+    if text == TEARDROP or text == "۰" and rng.random() < 0.35:
+        return draw_hollow(text, rng)
+    return glyphs[text]
+
+
+def _outline(ink: np.ndarray) -> np.ndarray:
+    """Only the edge of the strokes, as decorative faces have it."""
+    image = Image.fromarray(np.pad(ink, 1))
+    wide, narrow = image.filter(ImageFilter.MaxFilter(3)), image.filter(ImageFilter.BoxBlur(0.3))
+    return (np.asarray(wide).astype(np.int16) - np.asarray(narrow)).clip(0, 255).astype(np.uint8)[1:-1]
+
+
+def _reweigh(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Make all strokes a little bolder or finer: blur and cut off at another height."""
+    table = np.clip((np.arange(256) - rng.uniform(70, 150)) * 2.5 + 128, 0, 255)
+    blurred = Image.fromarray(np.pad(ink, 2)).filter(ImageFilter.GaussianBlur(0.6))
+    changed = np.asarray(blurred.point(table.astype(int).tolist()))[2:-2]
+    return changed if changed.max() > 127 else np.pad(ink, ((0, 0), (2, 2)))
+
+
+def _place(
+    ink: np.ndarray, size: tuple[int, int], text: str, tight: bool, rng: np.random.Generator | None
+) -> np.ndarray:
+    """Put ink on an empty ground of `size`, uint8 (H, W); with `rng` of varied size, place, slant and turn."""
+    height, width = size
+    rows = np.flatnonzero(ink.max(axis=1) > 60)
+    middle = (rows[0] + rows[-1]) / 2
+    if text in "-_":
+        middle = BASELINE - ALEF * 0.4  # a bar tells by its height on the line what it is
+    w, h = ink.shape[1], max(rows[-1] - rows[0] + 1, 4)
+    usual = (0.52 if tight else 0.22) * height / ALEF
+    scale, across, slant, turn, shift = usual, 1.0, 0.0, 0.0, np.zeros(2)
+    if rng is not None:
+        scale *= rng.uniform(0.7, 1.35)
+        across = rng.uniform(0.85, 1.15)
+        slant = rng.normal(0, 0.12) if rng.random() < (0.3 if tight else 0.5) else 0.0
+        turn = np.radians(rng.normal(0, 1.5))
+        shift = rng.normal(0, 0.02 * height, 2)
+    scale = min(scale, 0.92 * width / (w * across), 0.92 * height / h)
+    if rng is not None and tight:
+        # Crops are not centered: the glyph may stand anywhere across, and a little up or down.
+        room = np.maximum([width - w * scale * across, height - h * scale], 0) / 2
+        shift = rng.uniform(-0.8, 0.8, 2) * room * ([1, 0.12] if text in "-_" else [1, 0.7])
+    forward = scale * np.array([[across, -slant], [0, 1]])
+    forward = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ forward
+    inverse = np.linalg.inv(2 * forward)
+    center = np.array([width, height]) / 2 + shift
+    offset = np.array([w / 2, middle + 0.5]) - inverse @ (2 * center)
+    numbers = (inverse[0, 0], inverse[0, 1], offset[0], inverse[1, 0], inverse[1, 1], offset[1])
+    # Drawn twice as large and halved, so that thin strokes are not lost between two pixels.
+    large = Image.fromarray(ink).transform((2 * width, 2 * height), Image.Transform.AFFINE, numbers, BICUBIC)
+    return np.asarray(large.reduce(2))
+
+
+def _neighbors(size: tuple[int, int], face: str, rng: np.random.Generator) -> np.ndarray:
+    """Pieces of other letters that the crop cuts off at its left or right edge, uint8 (H, W)."""
+    height, width = size
+    mask = np.zeros(size, np.uint8)
+    letter = LETTERS[rng.integers(len(LETTERS))]
+    glyph = Image.fromarray(load_persian().glyphs[face][letter])
+    scale = height / HEIGHT * rng.uniform(0.8, 1.2)
+    glyph = np.asarray(glyph.resize((max(3, round(glyph.width * scale)), round(HEIGHT * scale))))
+    part = min(int(rng.integers(2, max(3, round(0.07 * width)) + 1)), glyph.shape[1])
+    rows = min(height, glyph.shape[0])
+    if rng.random() < 0.5:
+        mask[:rows, :part] = glyph[:rows, -part:]
+    else:
+        mask[:rows, width - part :] = glyph[:rows, :part]
+    return mask
+
+
+def _scan(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """What scanner, threshold and file make of ink: uint8 (H, W, 3)."""
+    height, width = mask.shape
+    ink = mask.astype(np.float32)
+    rough = rng.standard_normal((height // 2 + 1, width // 2 + 1), np.float32) * np.float32(rng.uniform(2, 26))
+    grain = np.asarray(Image.fromarray(rough).resize((width, height), BICUBIC))
+    ink = ink + grain * (ink > 25)
+    steep = rng.uniform(2.5, 8) if rng.random() < 0.6 else 1.0  # black and white, or grey
+    ink = np.clip((ink - rng.uniform(90, 135)) * steep + 128 if steep > 1 else ink, 0, 255)
+    for _ in range(rng.poisson(0.8) if rng.random() < 0.5 else 0):  # specks of dust
+        y, x = rng.integers(height), rng.integers(width)
+        ink[y : y + rng.integers(1, 3), x : x + rng.integers(1, 3)] = rng.uniform(90, 255)
+    if rng.random() < 0.15:
+        ink[rng.random(mask.shape) < rng.uniform(0.002, 0.02)] = 220  # pepper of a cheap copy
+    light, dark = rng.uniform(200, 256), rng.uniform(0, 80)
+    grey = light + (dark - light) * ink / 255
+    if rng.random() < 0.4:
+        grey += rng.standard_normal(mask.shape, np.float32) * np.float32(rng.uniform(1, 8))
+    image = Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8))
+    if rng.random() < 0.4:
+        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.9)))
+    return _color(_saved(np.asarray(image), int(rng.integers(40, 95))))
+
+
+def _saved(grey: np.ndarray, quality: int) -> np.ndarray:
+    file = io.BytesIO()
+    Image.fromarray(grey).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
+
+
+def _color(grey: np.ndarray) -> np.ndarray:
+    """Three equal channels."""
+    return np.repeat(grey[..., None], 3, axis=2)
