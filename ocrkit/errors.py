@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import torch
-from torch.nn.functional import ctc_loss
 
-from ocrkit.batches import pack
 from ocrkit.edits import Edit, align
-from ocrkit.glyph_classifier import GlyphClassifier
 from ocrkit.metrics import paired_texts, score_by
-from ocrkit.recognizer import Recognizer
 from ocrkit.text import graphemes, normalize
+
+if TYPE_CHECKING:
+    from ocrkit.glyph_classifier import GlyphClassifier
+    from ocrkit.recognizer import Recognizer
 
 #: What counts as one symbol: unit -> how a text is split. "text" is for class names, right or wrong as a whole.
 UNITS = {"codepoint": list, "grapheme": graphemes, "text": lambda text: [text] if text else []}
@@ -130,21 +130,8 @@ def label_losses(
     losses = np.full(len(samples), np.nan)
     numbered = samples.assign(_row=np.arange(len(samples)))
     for start in range(0, len(samples), 1024):  # bounds the memory of images and logits
-        packed = pack(numbered.iloc[start : start + 1024], recognizer.image_size, recognizer.mode, recognizer.resize)
-        rows = packed.samples["_row"].to_numpy()
-        if isinstance(recognizer, GlyphClassifier):
-            losses[rows] = recognizer.label_losses(packed, batch_size)
-            continue
-        known = [not recognizer.tokenizer.missing(text) for text in packed.texts]
-        losses[rows] = np.inf
-        if not any(known):
-            continue
-        packed = packed.keep(known)
-        log_probs = recognizer.logits(packed.images, batch_size).log_softmax(-1)
-        codes, lengths = recognizer.tokenizer.encode_batch(packed.texts)
-        targets = torch.tensor(codes, dtype=torch.long).reshape(len(codes), -1)
-        steps = torch.full((len(codes),), len(log_probs))
-        losses[rows[known]] = ctc_loss(log_probs, targets, steps, torch.tensor(lengths), reduction="none").numpy()
+        packed = recognizer.pack(numbered.iloc[start : start + 1024])
+        losses[packed.samples["_row"].to_numpy()] = recognizer.label_losses(packed, batch_size)
     return pd.Series(losses, index=samples.index, name="loss")
 
 

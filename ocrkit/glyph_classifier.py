@@ -21,7 +21,7 @@ from ocrkit.glyph_models import GlyphNet, imagenet_weights
 from ocrkit.hooks import evaluating
 from ocrkit.model_files import check_weights, fingerprint, model_folder, model_format, read_model, write_model
 from ocrkit.padding import GLYPH_RESIZES
-from ocrkit.recognizer import Recognizer, normalize_images, pick_device
+from ocrkit.recognizer import Recognizer, normalize_images, pick_device, results_table
 from ocrkit.text import normalize
 
 #: Pixels; a ResNet halves an image five times.
@@ -175,15 +175,8 @@ class GlyphClassifier:
             "margin": (chances[:, 0] - chances[:, 1]).double().numpy(),
             "error": "",
         }
-        table = pd.DataFrame({**packed.samples, **columns}, index=packed.samples.index)
-        if isinstance(samples, pd.DataFrame) and len(packed.rejected):
-            lost = packed.rejected.rename(columns={"reason": "error"})
-            lost = lost.assign(prediction="", confidence=0.0, second="", margin=0.0)
-            table = pd.concat([table, lost])[table.columns].loc[samples.index]
-        if "text" in table:
-            edits = [_class_edits(normalize(t), p) for t, p in zip(table["text"], table["prediction"])]
-            table = table.assign(distance=[len(e) for e in edits], operations=edits)
-        return table
+        unread = {"prediction": "", "confidence": 0.0, "second": "", "margin": 0.0}
+        return results_table(samples, packed, columns, unread, _class_edits)
 
     def label_losses(self, packed: Packed, batch_size: int = 256) -> np.ndarray:
         """Minus the log probability of each label, `(N,)` nats; inf where the label is no class of the model."""
@@ -250,7 +243,7 @@ def _start_body(start: GlyphClassifier | str | Path, backbone: str) -> dict[str,
 
 
 def _class_edits(text: str, prediction: str) -> list:
-    return operations([text] if text else [], [prediction] if prediction else [])
+    return operations([normalize(text)] if text else [], [prediction] if prediction else [])
 
 
 def _fingerprint(classes: Sequence[str]) -> str:

@@ -133,8 +133,15 @@ class CRNN(nn.Module):
 def _blank_rest(logits: Tensor, steps: Tensor | None) -> Tensor:
     if steps is None:
         return logits
-    blank = torch.full_like(logits[0, 0], -1e4).index_fill_(0, torch.tensor([BLANK], device=logits.device), 0.0)
+    blank = blank_logits(logits.shape[-1]).to(logits)
     return torch.where(step_mask(steps, len(logits)).unsqueeze(-1), logits, blank)
+
+
+def blank_logits(num_classes: int) -> Tensor:
+    """`(K,)` logits that say surely blank."""
+    logits = torch.full((num_classes,), -1e4)
+    logits[BLANK] = 0.0
+    return logits
 
 
 def step_mask(steps: Tensor, total: int) -> Tensor:

@@ -5,20 +5,21 @@ Taught in notebook 03.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.nn.functional import ctc_loss
 
 from ocrkit.batches import Packed, pack_any
-from ocrkit.ctc import BLANK, Reading, greedy_decode
-from ocrkit.edits import operations
+from ocrkit.ctc import Reading, greedy_decode
+from ocrkit.edits import Edit, operations
 from ocrkit.hooks import evaluating
 from ocrkit.model_files import check_weights, fingerprint, read_model, write_model
-from ocrkit.models import CRNN
+from ocrkit.models import CRNN, blank_logits
 from ocrkit.padding import RESIZES, batch_width, used_columns
 from ocrkit.text import Tokenizer
 
@@ -33,6 +34,23 @@ def pick_device() -> torch.device:
 def normalize_images(images: Tensor) -> Tensor:
     """`(N, C, H, W)` uint8 0..255 to float32 -1..1, in channels-last memory order, which convolutions like."""
     return images.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1.0)
+
+
+def results_table(
+    samples, packed: Packed, columns: dict, unread: dict, edits: Callable[[str, str], list[Edit]]
+) -> pd.DataFrame:
+    """The table that `read` returns: the rows of `packed` with `columns`, and where `samples` is a table, those of the
+    images that could not be read, with `unread` and the reason in `error`; compared with the labels by `edits`.
+    """
+    # Made in one go: for a single image, `assign` would take as long as the model.
+    table = pd.DataFrame({**packed.samples, **columns}, index=packed.samples.index)
+    if isinstance(samples, pd.DataFrame) and len(packed.rejected):
+        lost = packed.rejected.rename(columns={"reason": "error"}).assign(**unread)
+        table = pd.concat([table, lost])[table.columns].loc[samples.index]
+    if "text" in table:
+        found = [edits(t, p) for t, p in zip(table["text"], table["prediction"])]
+        table = table.assign(distance=[len(e) for e in found], operations=found)
+    return table
 
 
 class Recognizer:
@@ -115,32 +133,33 @@ class Recognizer:
         depend on the others of its batch.
         """
         # Images that are cut have fewer steps; the rest is surely blank.
-        logits = torch.full((self.model.time_steps, len(images), self.model.num_classes), -1e4)
-        logits[..., BLANK] = 0.0
+        logits = blank_logits(self.model.num_classes).repeat(self.model.time_steps, len(images), 1)
+        used = None if self.resize == "squeeze" else used_columns(images)
         with evaluating(self.model):
-            for some in self._alike(images, batch_size):
-                part, steps = self.trim(images[some])
+            for some in self._alike(used, len(images), batch_size):
+                part, steps = self.trim(images[some], None if used is None else used[some])
                 found = self.model(normalize_images(part.to(self.device)), steps)
                 logits[: len(found), some] = found.cpu()
         return logits
 
-    def trim(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+    def trim(self, images: Tensor, used: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """What of a batch the model has to look at: the images cut to the widest, and `(N,)` steps that count.
 
-        With `resize="squeeze"` that is all, and no numbers of steps are needed.
+        With `resize="squeeze"` that is all, and no numbers of steps are needed. `used` are the `used_columns` of the
+        images, where they are known.
         """
         if self.resize == "squeeze":
             return images, None
-        used = used_columns(images)
+        used = used_columns(images) if used is None else used
         images = images[..., : batch_width(used, images.shape[-1])]
         return images, self._to_steps(used).to(self.device)
 
-    def _alike(self, images: Tensor, batch_size: int) -> Iterator[Tensor]:
-        """Indices of batches; with `resize="pad"`, of images that are cut to one width."""
-        if self.resize == "squeeze":
-            yield from torch.arange(len(images)).split(batch_size)
+    def _alike(self, used: Tensor | None, n: int, batch_size: int) -> Iterator[Tensor]:
+        """Indices of batches of n images; where `used` columns are given, of images that are cut to one width."""
+        if used is None:
+            yield from torch.arange(n).split(batch_size)
             return
-        widths = torch.tensor([batch_width(used, images.shape[-1]) for used in used_columns(images)])
+        widths = torch.tensor([batch_width(columns, self.image_size[1]) for columns in used])
         for width in widths.unique():
             yield from torch.nonzero(widths == width).flatten().split(batch_size)
 
@@ -177,16 +196,21 @@ class Recognizer:
             "spans": [r.spans for r in readings],
             "error": "",
         }
-        # Made in one go: for a single image, `assign` would take as long as the model.
-        table = pd.DataFrame({**packed.samples, **columns}, index=packed.samples.index)
-        if isinstance(samples, pd.DataFrame) and len(packed.rejected):
-            lost = packed.rejected.rename(columns={"reason": "error"})
-            lost = lost.assign(prediction="", confidence=0.0, spans=[[] for _ in range(len(lost))])
-            table = pd.concat([table, lost])[table.columns].loc[samples.index]
-        if "text" in table:
-            edits = [operations(t, p) for t, p in zip(table["text"], table["prediction"])]
-            table = table.assign(distance=[len(e) for e in edits], operations=edits)
-        return table
+        unread = {"prediction": "", "confidence": 0.0, "spans": [[] for _ in range(len(packed.rejected))]}
+        return results_table(samples, packed, columns, unread, operations)
+
+    def label_losses(self, packed: Packed, batch_size: int = 64) -> np.ndarray:
+        """The CTC loss of each label, `(N,)` nats; inf where the label cannot be written in its image."""
+        losses = np.full(len(packed), np.inf)
+        known = np.array([not self.tokenizer.missing(text) for text in packed.texts], dtype=bool)
+        if known.any():
+            packed = packed.keep(known)
+            log_probs = self.logits(packed.images, batch_size).log_softmax(-1)
+            codes, lengths = self.tokenizer.encode_batch(packed.texts)
+            targets = torch.tensor(codes, dtype=torch.long).reshape(len(codes), -1)
+            sizes = self.steps(packed.images), torch.tensor(lengths)
+            losses[known] = ctc_loss(log_probs, targets, *sizes, reduction="none").numpy()
+        return losses
 
     def pack(self, samples: pd.DataFrame | str | Path | np.ndarray | Sequence) -> Packed:
         """Decode images and bring them to the model's size, mode and way of resizing; `samples` as in `read`."""
