@@ -40,13 +40,17 @@ def model_folder(where: str | Path) -> Path:
 
 def model_format(folder: Path) -> str:
     """The name of the class that wrote `config.json`; raises ValueError where it was none of `FORMATS`."""
+    return _read_config(folder)[0]
+
+
+def _read_config(folder: Path) -> tuple[str, dict]:
     path = folder / "config.json"
     config = _read_json(path)
     found = config.get("format") if isinstance(config, dict) else type(config).__name__
     if found not in FORMATS:
         known = " or ".join(map(repr, FORMATS))
         raise ValueError(f"{path} has format {found!r}, this ocrkit reads {known}; use the version that wrote it")
-    return FORMATS[found]
+    return FORMATS[found], config
 
 
 def read_model(where: str | Path, kind: str, keys: tuple[str, ...]) -> tuple[Path, dict, dict[str, str], dict]:
@@ -62,9 +66,9 @@ def read_model(where: str | Path, kind: str, keys: tuple[str, ...]) -> tuple[Pat
     """
     folder = model_folder(where)
     path, weights_path = folder / "config.json", folder / "model.safetensors"
-    if (other := model_format(folder)) != kind:
+    other, config = _read_config(folder)
+    if other != kind:
         raise ValueError(f"{folder} holds a {other}, not a {kind}: load it with ocrkit.{other}.load")
-    config = _read_json(path)
     if missing := [key for key in keys if key not in config]:
         raise ValueError(f"{path} lacks {', '.join(missing)}; copy it again from the training run")
     try:
