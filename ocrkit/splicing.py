@@ -81,6 +81,7 @@ class Splicer:
     Args:
         cuts: what `cut_letters` gives.
         words: word -> how often it occurs; they are drawn by the square root of that.
+        longest: the most letters of a piece.
 
     Raises:
         ValueError: there is nothing to cut, no word, or no word whose letters are there.
@@ -89,7 +90,7 @@ class Splicer:
     def __init__(self, cuts: list[Cut], words: Mapping[str, int], longest: int = 4):
         if not cuts or not words:
             raise ValueError(f"{len(cuts)} cut images and {len(words)} words: splicing needs some of both")
-        self.cuts, self.words = cuts, list(words)
+        self.cuts, self.words, self.longest = cuts, list(words), longest
         weights = np.sqrt(np.array(list(words.values()), dtype=float))
         self.weights = weights / weights.sum()
         self.groups: dict[tuple[int, int], dict[str, list[Piece]]] = {}
@@ -121,7 +122,7 @@ class Splicer:
         """Pieces for a text from left to right, each as long as chance has it, or [] where a letter is not there."""
         parts, at = [], 0
         while at < len(text):
-            lengths = [k for k in range(1, min(4, len(text) - at) + 1) if text[at : at + k] in pieces]
+            lengths = [k for k in range(1, min(self.longest, len(text) - at) + 1) if text[at : at + k] in pieces]
             if not lengths:
                 return []
             length = int(rng.choice(lengths))
