@@ -20,6 +20,7 @@ from ocrkit.synth.atlas import build_atlas
 from ocrkit.synth.faces import build_faces
 from ocrkit.synth.glyphs import write_glyphs
 from ocrkit.synth.hands import build_hands
+from ocrkit.synth.joined import build_joined
 from ocrkit.synth.lines import write_lines
 from ocrkit.synth.names import write_names
 from ocrkit.synth.persian_faces import build_persian
@@ -128,6 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
             build_faces()
             build_hands()
             build_persian()
+            build_joined()
         except FileNotFoundError as error:
             print(f"{error}; or pass --keep-atlas to draw with the atlases as they are", file=sys.stderr)
             return 1
