@@ -53,6 +53,8 @@ _HOME = {
     "render_names": "synth",
     "render_glyph": "synth",
     "render_glyphs": "synth",
+    "render_letter": "synth",
+    "render_letters": "synth",
     "pack": "batches",
     "CRNN": "models",
     "receptive_field": "models",
