@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import socket
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -114,11 +116,18 @@ def imagenet_weights(backbone: str) -> dict[str, Tensor]:
     from torchvision import models
 
     source, stages = BACKBONES[backbone]
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_PATIENCE)  # behind some firewalls no answer ever comes
-    try:
+    with download_patience():
         weights = models.get_model_weights(source).DEFAULT.get_state_dict(progress=False, check_hash=True)
-    finally:
-        socket.setdefaulttimeout(before)
     unused = ("fc.", *(f"layer{k}." for k in range(stages + 1, 5)))
     return {name: tensor for name, tensor in weights.items() if not name.startswith(unused)}
+
+
+@contextmanager
+def download_patience() -> Iterator[None]:
+    """Inside, a download that gets no answer fails after some seconds: behind some firewalls none ever comes."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
