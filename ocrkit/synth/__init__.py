@@ -6,6 +6,7 @@ Taught in notebooks 01, 07, 08, 09 and 10.
 
 from __future__ import annotations
 
+from ocrkit.synth.characters import render_characters
 from ocrkit.synth.degrade import DEGRADATIONS
 from ocrkit.synth.forms import LAYOUTS
 from ocrkit.synth.glyphs import LETTER_CLASSES, THESIS_CLASSES, render_glyph, render_glyphs, write_glyphs
@@ -40,6 +41,7 @@ __all__ = [
     "random_line_text",
     "random_name",
     "random_plate_text",
+    "render_characters",
     "render_glyph",
     "render_glyphs",
     "render_letter",

@@ -207,7 +207,8 @@ def _value(
         sheet.rule(left, base + 3, right, base + 3, 0.8)
     if rng.random() < _CHANCES[kind][1]:  # the field is empty
         if style.frame == "" and rng.random() < 0.7:
-            sheet.dots(max(left, right - 110), right, base, rng.uniform(3, 5))
+            spare = max(0, right - left - 110) * {"right": 1, "left": 0, "center": 0.5}[style.align]
+            sheet.dots(left + spare, min(right, left + spare + 110), base, rng.uniform(3, 5))
         return
     for _ in range(20):
         text = random_value(kind, rng, short=True)

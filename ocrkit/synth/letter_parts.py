@@ -12,7 +12,7 @@ from ocrkit.synth.degrade import BICUBIC
 from ocrkit.synth.joined import joined_ink
 from ocrkit.synth.letter_layouts import Print
 from ocrkit.synth.letter_sheet import HIGH, WIDE, Sheet
-from ocrkit.synth.letter_text import persian, phrases, pick, random_date, random_number, random_paragraph, random_phone
+from ocrkit.synth.letter_text import persian, phrases, pick, random_date, random_number, random_paragraphs, random_phone
 
 
 def draw_head(
@@ -79,8 +79,9 @@ def draw_text(
     if rng.random() < 0.85:
         sheet.write(pick("greeting", rng), right - indent, base, type_.alef, type_.body, "body")
         base += pitch
-    for k in range(int(rng.integers(1, 5))):
-        words = random_paragraph(rng, int(rng.integers(2, 8)), first=k == 0).split()
+    lengths = rng.integers(2, 8, size=rng.integers(2, 5) if rng.random() < 0.85 else 1)
+    for paragraph in random_paragraphs(rng, lengths.tolist()):
+        words = paragraph.split()
         widths = [sheet.measure(word, type_.body, type_.alef) for word in words]
         start = right - indent
         while words and base < lowest:
@@ -142,7 +143,7 @@ def draw_stamp(sheet: Sheet, rng: np.random.Generator, x: float, y: float, sende
     worn = Image.fromarray(rng.uniform(140, 256, (4, 4)).astype(np.uint8)).resize(image.size, BICUBIC)
     image = ImageChops.multiply(image, worn)
     at = x - image.width / sheet.across / 2, y - image.height / sheet.down / 2
-    sheet.paste(image, *at, rng.uniform(0.3, 0.7), "stamp")
+    sheet.paste(image, *at, rng.uniform(0.4, 0.75), "stamp")
 
 
 def draw_foot(sheet: Sheet, rng: np.random.Generator, type_: Print) -> None:
@@ -180,7 +181,7 @@ def _emblem(rng: np.random.Generator, size: float, sheet: Sheet) -> Image.Image:
     def ring(radius: float, fill: int) -> None:
         draw.ellipse([*(half * (1 - radius)), *(half * (1 + radius))], fill)
 
-    points, inner = int(rng.integers(3, 9)), rng.uniform(0.3, 0.6)
+    points, inner = (3, 5, 7, 8)[rng.integers(4)], rng.uniform(0.3, 0.6)
     turns = np.arange(2 * points) * np.pi / points
     if rng.random() < 0.5:
         ring(0.97, 255)

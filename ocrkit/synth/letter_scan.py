@@ -52,7 +52,8 @@ def scan(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     grey *= _light(rng, ink.shape, 0.05 if white else 0.13)
     grey += _grain(rng, ink.shape) * np.float32(rng.uniform(0.5, 2.5))
     if white:
-        steep, level = rng.uniform(2.5, 6), light - rng.uniform(70, 120)
+        # So near to white that a dot, which is a pale pixel or two, is not lost.
+        steep, level = rng.uniform(2.5, 6), light - rng.uniform(40, 75)
         grey = (grey - np.float32(level)) * np.float32(steep) + 128
     image = Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8))
     _marks(ImageDraw.Draw(image), image.size, down, rng)
@@ -95,7 +96,7 @@ def _marks(draw: ImageDraw.ImageDraw, size: tuple[int, int], down: float, rng: n
         middle, tone = height / 2 + rng.uniform(-30, 30) * down, int(rng.integers(0, 235))
         for y in (middle - 157 * down, middle + 157 * down):
             r = rng.uniform(9, 11.5) * down
-            draw.ellipse((x - r, y - r, x + r, y + r), tone, 90)
+            draw.ellipse((x - r, y - r, x + r, y + r), tone, tone * 3 // 4)
 
 
 def _fold(page: np.ndarray, rng: np.random.Generator) -> None:

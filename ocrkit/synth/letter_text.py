@@ -6,6 +6,7 @@ All texts are in logical order, as a person types them, with Persian digits. Tau
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -112,13 +113,13 @@ def random_value(kind: str, rng: np.random.Generator, short: bool = False) -> st
     return pick(kind, rng) if kind == "attachment" else random_date(rng) if kind == "date" else random_number(rng)
 
 
-def random_paragraph(rng: np.random.Generator, sentences: int, first: bool) -> str:
-    """Sentences one after the other, none twice; the `first` paragraph opens with one that says why one writes."""
+def random_paragraphs(rng: np.random.Generator, lengths: Sequence[int]) -> list[str]:
+    """Paragraphs of as many sentences as `lengths` says, none of them twice; the first says why one writes."""
     lines = phrases()["sentence"]
-    chosen = [lines[i] for i in rng.choice(len(lines), sentences, replace=False)]
-    if first:
-        chosen[0] = phrases()["first sentence"][rng.integers(len(phrases()["first sentence"]))]
-    return fill(" ".join(chosen), rng)
+    chosen = [lines[i] for i in rng.choice(len(lines), sum(lengths), replace=False)]
+    chosen[0] = phrases()["first sentence"][rng.integers(len(phrases()["first sentence"]))]
+    ends = np.cumsum(lengths)
+    return [fill(" ".join(chosen[end - length : end]), rng) for length, end in zip(lengths, ends)]
 
 
 def _choice(chances: dict[str, float], rng: np.random.Generator) -> str:

@@ -76,25 +76,25 @@ def render_letter(
     Taught in notebook 10.
     """
     rng = np.random.default_rng(rng)
-    sheet, chosen, place = _compose(rng, split, size, face, layout)
+    sheet, face, layout = compose(rng, split, size, face, layout)
     forward = random_turn(rng, size) if degrade else np.eye(2, 3)
     ink = sheet.paint()
     image = scan(turned(ink, forward), rng) if degrade else 255 - ink
     found = sheet.fields(forward)
     fields = sorted((f for f in found if f.kind in FIELDS), key=lambda f: FIELDS.index(f.kind))
-    return Letter(image, fields, [f for f in found if f.kind not in FIELDS], chosen.value, place.name)
+    return Letter(image, fields, [f for f in found if f.kind not in FIELDS], face, layout)
 
 
-def _compose(
-    rng: np.random.Generator, split: str, size: tuple[int, int], face: str | None, layout: str | None
-) -> tuple[Sheet, Print, Layout]:
-    """Lay a letter out."""
+def compose(
+    rng: np.random.Generator, split: str, size: tuple[int, int], face: str | None = None, layout: str | None = None
+) -> tuple[Sheet, str, str]:
+    """Lay a letter out; returns the sheet and the names of face and layout. Takes and raises as `render_letter`."""
     if split not in LETTER_LAYOUTS:
         raise ValueError(f"split={split!r}: the fonts and layouts are parted into {', '.join(LETTER_LAYOUTS)}")
     if min(size) < 200:
         raise ValueError(f"size={size}: a page needs at least 200 pixels in height and width")
     type_, place = _type(rng, split, face), _layout(rng, split, layout)
-    sheet = Sheet(size, rng.uniform(1.0, 1.5), arabic=rng.random() < 0.25)
+    sheet = Sheet(size, rng.uniform(1.1, 1.6), arabic=rng.random() < 0.25)
     kinds = chosen_fields(rng)
     # A row has no room for a title, nor has every other block: there it has a line of its own.
     apart = "title" in kinds and (place.arrangement in ("row", "stacked") or rng.random() < 0.4)
@@ -131,7 +131,7 @@ def _compose(
         draw_copies(sheet, rng, edges[1], end + rng.uniform(0, 20), type_)
     if rng.random() < 0.75:
         draw_foot(sheet, rng, type_)
-    return sheet, type_, place
+    return sheet, type_.value, place.name
 
 
 def _type(rng: np.random.Generator, split: str, face: str | None) -> Print:
