@@ -11,8 +11,13 @@ import shlex
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
+
+if TYPE_CHECKING:
+    from ocrkit.documents import LetterReader
+    from ocrkit.field_detector import FieldDetector
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     read = verb("read", read_images, "read images")
     read.add_argument("model", metavar="MODEL", help="a model folder, or a shipped name such as plates")
     read.add_argument("images", nargs="+", metavar="IMAGE")
-    read.add_argument("--json", action="store_true", help="print one JSON object an image")
+    read.add_argument("--json", action="store_true", help="print one JSON object an image, as for letters always")
     return parser
 
 
@@ -81,7 +86,7 @@ def doctor(options: argparse.Namespace) -> int:
         print(f"[{mark}] {text}")
 
     line("OK" if sys.version_info >= (3, 10) else "FAIL", f"Python {sys.version.split()[0]} (3.10 or newer)")
-    needed = ("torch", "torchvision", "numpy", "pandas", "pillow", "matplotlib", "safetensors", "tqdm")
+    needed = ("torch", "torchvision", "numpy", "pandas", "pillow", "matplotlib", "safetensors", "tqdm", "persiantools")
     for package in (*needed, "jupyterlab", "ipywidgets", "nltk", "evaluate", "jiwer"):
         try:
             line("OK", f"{package} {metadata.version(package)}")
@@ -142,14 +147,18 @@ def train_recipe(options: argparse.Namespace) -> int:
 def evaluate_model(options: argparse.Namespace) -> int:
     """Print accuracy and CER with n and 95% intervals; samples that cannot count are named on stderr.
 
-    A model of glyphs has no CER.
+    A model of glyphs has no CER. What reads whole pages is measured by `evaluate_pages`.
     """
     from ocrkit.class_scores import score_classes
+    from ocrkit.documents import LetterReader
+    from ocrkit.field_detector import FieldDetector
     from ocrkit.glyph_classifier import GlyphClassifier, load_model
     from ocrkit.metrics import score
     from ocrkit.samples import load_samples
 
     recognizer = load_model(options.model)
+    if isinstance(recognizer, (FieldDetector, LetterReader)):
+        return evaluate_pages(recognizer, options)
     samples = load_samples(options.samples, split=options.split)
     labeled = samples["text"] != ""
     # The time that counts is decoding files, resizing and reading; a first small call warms the library up.
@@ -192,11 +201,72 @@ def evaluate_model(options: argparse.Namespace) -> int:
     return 0
 
 
+def evaluate_pages(model: FieldDetector | LetterReader, options: argparse.Namespace) -> int:
+    """Print, for each kind of field, how many are found and, by a model that reads, how many are read exactly."""
+    from ocrkit.coco import load_pages
+    from ocrkit.documents import LetterReader
+    from ocrkit.field_scores import evaluate_fields, score_letters
+
+    pages = load_pages(options.samples, options.split)
+    reads = isinstance(model, LetterReader)
+    started = time.perf_counter()
+    results = model.read(pages) if reads else model.detect(pages)
+    seconds = time.perf_counter() - started
+    if options.out:
+        results.to_csv(options.out, index=False)
+    problems = dict(zip(results["page"], results["error"])) if reads else results.attrs["set_aside"]
+    unread = {page: reason for page, reason in problems.items() if reason}
+    for page, reason in unread.items():
+        print(f"set aside: {pages['image'][page]}: {reason}", file=sys.stderr)
+    table = (score_letters if reads else evaluate_fields)(results, pages.drop(index=[*unread]))
+    if options.json:
+        print(json.dumps({
+            "n": len(pages) - len(unread),
+            "fields": table.set_index("kind").astype(object).where(table.set_index("kind").notna(), None).T.to_dict(),
+            "pages_per_second": len(pages) / seconds,
+            "set_aside": len(unread),
+            "model": str(options.model),
+            "samples": str(options.samples),
+            "split": options.split,
+        }, ensure_ascii=False))  # fmt: skip
+    else:
+        print(table.to_string(index=False, float_format=lambda v: f"{v:.4f}", na_rep=""))
+        print(f"{len(pages) / seconds:.2f} pages/s; {len(unread)} set aside")
+    return 0
+
+
+def read_pages(reader: LetterReader, options: argparse.Namespace) -> int:
+    """Print one JSON object a page; exit status 1 where one could not be read."""
+    results = reader.read(options.images)
+    for _, rows in results.groupby("page"):
+        facts = {"image": rows["image"].iloc[0], "fields": {}}
+        for row in rows.itertuples():
+            if row.box is None:
+                facts["fields"][row.kind] = None
+                continue
+            box = [round(value, 1) for value in row.box]
+            field = {"text": row.text, "confidence": row.confidence, "box": box, "score": row.score}
+            field |= {"iso": row.iso or None} if row.kind == "date" else {}
+            facts["fields"][row.kind] = field | ({"problem": row.problem} if row.problem else {})
+        if row.error:
+            facts = {"image": row.image, "error": row.error}
+            print(f"{row.image}: {row.error}", file=sys.stderr)
+        print(json.dumps(facts, ensure_ascii=False))
+    return int((results["error"] != "").any())
+
+
 def read_images(options: argparse.Namespace) -> int:
-    """Print text and confidence of each image; exit status 1 where one could not be read."""
+    """Print text and confidence of each image, of a letter its fields; exit status 1 where one could not be read."""
+    from ocrkit.documents import LetterReader
+    from ocrkit.field_detector import FieldDetector
     from ocrkit.glyph_classifier import load_model
 
-    results = load_model(options.model).read(pd.DataFrame({"image": options.images}))
+    model = load_model(options.model)
+    if isinstance(model, LetterReader):
+        return read_pages(model, options)
+    if isinstance(model, FieldDetector):
+        raise ValueError(f"{options.model} finds fields and reads no text: use ocrkit.FieldDetector.detect")
+    results = model.read(pd.DataFrame({"image": options.images}))
     for row in results.itertuples():
         if options.json:
             facts = {"image": row.image, "text": row.prediction, "confidence": row.confidence}

@@ -73,6 +73,8 @@ class Body(nn.Module):
         stages[-1] = stages[-1][:1]
         self.stages = nn.ModuleList(stages)
         self.pyramid = FeaturePyramidNetwork(list(STAGES[1:]), MAP_CHANNELS, norm_layer=_norm)
+        for number in range(1, len(STAGES) - 1):
+            self.pyramid.layer_blocks[number] = nn.Identity()  # only the finest map comes out
         for layer in self.stages.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")

@@ -187,7 +187,7 @@ class FieldDetector:
                 fitted, scales = zip(*(fit_page(page.gray, self.image_size) for page in readable))
                 images = torch.from_numpy(np.stack(fitted))[:, None]
                 for page, scale, found in zip(readable, scales, self.find(images, min_score, best_only)):
-                    page.found += [f._replace(box=_unscaled(f.box, scale, page.gray)) for f in found]
+                    page.found[:] = [f._replace(box=_unscaled(f.box, scale, page.gray)) for f in found]
             yield from some
 
     def save(self, folder: str | Path, half: bool = False) -> Path:
