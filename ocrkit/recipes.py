@@ -51,6 +51,7 @@ class Recipe:
     mode: str = "RGB"
     resize: str = "squeeze"  # or "pad": in proportion, filled up with white; for glyphs also "ink"
     augment: str = "plates"
+    window: int = 0  # for a detector of fields: the height of the pieces of pages from which it learns; 0: whole pages
     head_epochs: int = 0  # for glyphs: epochs before the others, in which the body is frozen
     epochs: int = 8
     batch_size: int = 128
