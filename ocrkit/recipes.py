@@ -19,7 +19,10 @@ else:
 
 RECIPES = COURSE / "data" / "recipes"
 #: What can be rendered: `stores.RENDERERS` says how, `letter_runs` for the pages of "letters", where a detector learns.
-RENDERER_NAMES = ("plates", "look-alikes", "names", "chinese-glyphs", "persian-glyphs", "persian-letters", "letters")
+RENDERER_NAMES = (
+    "plates", "look-alikes", "names", "chinese-glyphs", "persian-glyphs", "persian-letters", "persian-words",
+    "persian-dates", "letters",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
