@@ -46,8 +46,10 @@ RENDERERS = {
     "persian-words": render_words,
     "persian-dates": render_dates,
 }
-#: Those that have fonts for validation alone -> height and width of their pictures, before they are resized.
+#: Persian glyphs -> height and width of their pictures, before they are resized.
 GLYPHS = {"persian-glyphs": (50, 90), "persian-letters": (128, 128)}
+#: Those that have fonts of their own for validation and for test.
+SPLIT_FONTS = (*GLYPHS, "persian-words", "persian-dates")
 CHUNK = 8192  # images that are in memory at a time while a store is made
 
 
