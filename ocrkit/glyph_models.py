@@ -6,8 +6,10 @@ Taught in notebook 09.
 
 from __future__ import annotations
 
+import io
 import socket
 from collections import OrderedDict
+from contextlib import redirect_stderr, redirect_stdout
 from typing import NamedTuple
 
 import torch
@@ -117,7 +119,9 @@ def imagenet_weights(backbone: str) -> dict[str, Tensor]:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_PATIENCE)  # behind some firewalls no answer ever comes
     try:
-        weights = models.get_model_weights(source).DEFAULT.get_state_dict(progress=False, check_hash=True)
+        # torch says, depending on its version on either, what it downloads to where.
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            weights = models.get_model_weights(source).DEFAULT.get_state_dict(progress=False, check_hash=True)
     finally:
         socket.setdefaulttimeout(before)
     unused = ("fc.", *(f"layer{k}." for k in range(stages + 1, 5)))
