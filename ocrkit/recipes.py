@@ -18,6 +18,8 @@ else:
     import tomli as tomllib
 
 RECIPES = COURSE / "data" / "recipes"
+#: What can be rendered; `stores.RENDERERS` says how.
+RENDERER_NAMES = ("plates", "look-alikes", "names", "chinese-glyphs", "persian-glyphs", "persian-letters")
 
 
 @dataclass(frozen=True)
@@ -37,21 +39,24 @@ class Recipe:
     split_by: str = ""  # a column, such as writer_id, by which these sets are split anew; empty keeps their own splits
     labels: str = ""  # "names" writes their labels as the set of names does: upper case, no accents
     rendered: int = 0  # rendered images beside them
-    renderer: str = "plates"  # of what: "plates", "look-alikes" or "names"
+    renderer: str = "plates"  # of what: a key of `stores.RENDERERS`
     words: str = ""  # a file with a name, a tab and a count a line, from which rendered names are drawn
     spliced: int = 0  # images made of pieces of the samples' training images, cut where `start` aligns their letters
-    start: str = ""  # a model to go on from; empty starts anew
+    start: str = ""  # a model to go on from; empty starts anew. For glyphs its body only, or "imagenet"
+    use_test: bool = False  # learn from the samples' test splits too: where other images examine the model
 
     alphabet: str = "plates"
     backbone: str = "light"
     image_size: tuple[int, int] = (32, 128)
     mode: str = "RGB"
-    resize: str = "squeeze"  # or "pad": in proportion, filled up with white
+    resize: str = "squeeze"  # or "pad": in proportion, filled up with white; for glyphs also "ink"
     augment: str = "plates"
+    head_epochs: int = 0  # for glyphs: epochs before the others, in which the body is frozen
     epochs: int = 8
     batch_size: int = 128
     optimizer: str = "adamw"
     learning_rate: float = 3e-3
+    body_rate: float = 0.0  # for glyphs: the rate of the first layers, which grows to learning_rate at the head; 0: one
     weight_decay: float = 0.01
     schedule: str = "one-cycle"
     clip_norm: float = 2.0
@@ -66,15 +71,15 @@ class Recipe:
             "schedule": ("one-cycle", "plateau", "constant"),
             "amp": ("auto", "off", "bf16", "fp16"),
             "mode": ("RGB", "L"),
-            "resize": ("squeeze", "pad"),
-            "renderer": ("plates", "look-alikes", "names"),
+            "resize": ("squeeze", "pad", "ink"),
+            "renderer": RENDERER_NAMES,
             "labels": ("", "names"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"recipe: {name}={getattr(self, name)!r} must be one of {', '.join(allowed)}")
-        at_least = {"epochs": 1, "batch_size": 1, "repeat": 1, "rendered": 0, "spliced": 0, "patience": 0}
-        for name, least in at_least.items():
+        at_least = {"epochs": 1, "batch_size": 1, "repeat": 1}
+        for name, least in (at_least | dict.fromkeys(("rendered", "spliced", "patience", "head_epochs"), 0)).items():
             if getattr(self, name) < least:
                 raise ValueError(f"recipe: {name}={getattr(self, name)} must be at least {least}")
         if not self.learning_rate > 0:

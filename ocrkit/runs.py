@@ -16,15 +16,20 @@ import torch
 
 from ocrkit.batches import Mixed, Packed, concatenate, pack
 from ocrkit.checkpoints import best_epoch
+from ocrkit.class_scores import score_classes
 from ocrkit.files import atomic, write_json
+from ocrkit.glyph_classifier import GlyphClassifier
+from ocrkit.glyph_models import BACKBONES as GLYPH_BACKBONES
+from ocrkit.glyph_runs import train_glyphs
 from ocrkit.lexicon import read_counts
 from ocrkit.metrics import score
 from ocrkit.plots import print_epoch
 from ocrkit.recipes import Recipe
 from ocrkit.recognizer import Recognizer
 from ocrkit.samples import assign_splits, load_samples
+from ocrkit.sources import SOURCES
 from ocrkit.splicing import splice_words
-from ocrkit.stores import packed_store, rendered_store
+from ocrkit.stores import GLYPHS, RENDERERS, packed_store, rendered_store
 from ocrkit.text import names_text
 from ocrkit.training import fit
 
@@ -48,16 +53,18 @@ def recipe_data(recipe: Recipe, stores: str | Path) -> tuple[Mixed, Packed, list
     ValueError where the recipe names no data, or what splicing needs is missing.
     """
     form = recipe.image_size, recipe.mode, recipe.resize
-    shape = f"{recipe.image_size[0]}x{recipe.image_size[1]}-{recipe.mode}" + "-pad" * (recipe.resize == "pad")
+    way = "" if recipe.resize == "squeeze" else f"-{recipe.resize}"
+    shape = f"{recipe.image_size[0]}x{recipe.image_size[1]}-{recipe.mode}{way}"
 
     def kept(part: pd.DataFrame, where: str, split: str) -> Packed:
         place = sha1(os.path.abspath(where).encode()).hexdigest()[:8]
         return packed_store(part, Path(stores, f"{Path(where).name}-{split}-{shape}-{place}"), *form)
 
-    def rendered(n: int, seed: int) -> Packed:
+    def rendered(n: int, seed: int, split: str = "train") -> Packed:
         own = sha1(os.path.abspath(recipe.words).encode()).hexdigest()[:8] if recipe.words else ""
-        folder = Path(stores, f"rendered-{recipe.renderer}{own}-{n}-{seed}-{shape}")
-        return rendered_store(n, seed, folder, *form[:2], recipe.renderer, recipe.resize, recipe.words)
+        fonts = "" if split == "train" else f"-{split}"
+        folder = Path(stores, f"rendered-{recipe.renderer}{own}-{n}-{seed}{fonts}-{shape}")
+        return rendered_store(n, seed, folder, *form[:2], recipe.renderer, recipe.resize, recipe.words, split)
 
     def spliced(rows: list[pd.DataFrame]) -> Packed:
         words = read_counts(recipe.words)
@@ -74,6 +81,8 @@ def recipe_data(recipe: Recipe, stores: str | Path) -> tuple[Mixed, Packed, list
         if recipe.labels == "names":
             samples = samples.assign(text=samples["text"].map(names_text))
         train, valid = training_splits(samples)
+        if recipe.use_test:
+            train = pd.concat([train, samples[samples["split"] == "test"]])
         trains.append(kept(train, where, "train"))
         valids.append(kept(valid, where, "valid"))
         repeats.append(recipe.repeat)
@@ -92,12 +101,17 @@ def recipe_data(recipe: Recipe, stores: str | Path) -> tuple[Mixed, Packed, list
     if not trains:
         raise ValueError("the recipe names no data: set samples=FOLDER, or rendered=20000 to render plates")
     if not valids:
-        valids.append(rendered(RENDERED_VALID, recipe.seed + 1_000_000))
-        lines.append(f"{RENDERED_VALID} rendered {recipe.renderer} for validation (seed {recipe.seed + 1_000_000})")
+        n = RENDERED_VALID * (5 if recipe.renderer in GLYPHS else 1)  # a glyph is one error at most, and quickly read
+        split = "valid" if recipe.renderer in GLYPHS else "train"
+        valids.append(rendered(n, recipe.seed + 1_000_000, split))
+        others = " in other fonts" if split == "valid" else ""
+        lines.append(f"{n} rendered {recipe.renderer}{others} for validation (seed {recipe.seed + 1_000_000})")
     return Mixed(trains, repeats), concatenate(valids), lines
 
 
-def run_recipe(recipe: Recipe, run_dir: str | Path, resume: bool = False, command: str = "") -> Recognizer:
+def run_recipe(
+    recipe: Recipe, run_dir: str | Path, resume: bool = False, command: str = ""
+) -> Recognizer | GlyphClassifier:
     """Train by `recipe` into the folder `run_dir`: model, history, checkpoint, `run.json` and a model card.
 
     Raises:
@@ -106,8 +120,38 @@ def run_recipe(recipe: Recipe, run_dir: str | Path, resume: bool = False, comman
     run_dir = Path(run_dir)
     if (run_dir / "checkpoint.safetensors").exists() and not resume:
         raise FileExistsError(f"{run_dir} holds a run already: pass --resume to go on with it, or choose another --out")
+    glyphs = recipe.backbone in GLYPH_BACKBONES
+    if glyphs and resume:
+        raise ValueError(
+            "a run of a glyph model keeps no checkpoint, as it takes minutes: start it again, in another --out"
+        )
     train, valid, lines = recipe_data(recipe, run_dir.parent / "stores")
     print(f"{len(train)} training and {len(valid)} validation images an epoch", flush=True)
+    run = recipe, train, valid, run_dir
+    reader, best = train_glyphs(*run) if glyphs else _train_texts(*run, resume)
+    tests = [] if recipe.use_test else [split_figures(reader, where) for where in dict.fromkeys(recipe.samples)]
+    if recipe.renderer in SOURCES:
+        tests.append(split_figures(reader, recipe.renderer))
+    if glyphs:
+        tests.append(rendered_figures(reader, recipe.renderer, recipe.seed + 2_000_000))
+    facts = {
+        "command": command,
+        "date": date.today().isoformat(),
+        "seconds": round(best.pop("seconds")),
+        "torch": torch.__version__,
+        "device": str(reader.device),
+        "data": lines,
+        "recipe": dataclasses.asdict(recipe),
+        "best": best,
+        "tests": [figures for figures in tests if figures],
+    }
+    write_json(run_dir / "run.json", facts)
+    with atomic(run_dir / "README.md") as path:
+        path.write_text(model_card(run_dir.name, reader, facts), encoding="utf-8")
+    return reader
+
+
+def _train_texts(recipe: Recipe, train: Mixed, valid: Packed, run_dir: Path, resume: bool) -> tuple[Recognizer, dict]:
     if recipe.start:
         recognizer = Recognizer.load(recipe.start)
     else:
@@ -116,52 +160,65 @@ def run_recipe(recipe: Recipe, run_dir: str | Path, resume: bool = False, comman
     history = fit(recognizer, train, valid, recipe, run_dir, resume, on_epoch=print_epoch)
     if history.empty:
         raise ValueError(f"stopped before the first epoch was finished: {run_dir} holds no model")
-    recognizer = Recognizer.load(run_dir)  # the figures are those of the files, which may hold 16-bit weights
     best = best_epoch(history.to_dict("records"))
-    facts = {
-        "command": command,
-        "date": date.today().isoformat(),
-        "seconds": round(history["seconds"].sum()),
-        "torch": torch.__version__,
-        "device": str(recognizer.device),
-        "data": lines,
-        "recipe": dataclasses.asdict(recipe),
-        "best": {name: best[name] for name in ("epoch", "valid_cer", "valid_accuracy")},
-        "tests": [
-            t for where in dict.fromkeys((*recipe.samples, recipe.renderer)) if (t := split_figures(recognizer, where))
-        ],
-    }
-    write_json(run_dir / "run.json", facts)
-    with atomic(run_dir / "README.md") as path:
-        path.write_text(model_card(run_dir.name, recognizer, facts), encoding="utf-8")
-    return recognizer
+    best = {name: best[name] for name in ("epoch", "valid_cer", "valid_accuracy")}
+    # The figures are those of the files, which may hold 16-bit weights.
+    return Recognizer.load(run_dir), best | {"seconds": history["seconds"].sum()}
 
 
-def split_figures(recognizer: Recognizer, where: str) -> dict | None:
+def split_figures(reader: Recognizer | GlyphClassifier, where: str) -> dict | None:
     """Measure on the test split of a set, which no training touches; None where the set has none."""
     samples = load_samples(where)
     samples = samples[(samples["split"] == "test") & (samples["text"] != "")]
     if not len(samples):
         return None
-    results = recognizer.read(samples)
-    table = score(results[results["error"] == ""]).set_index("metric").round(4)
-    rows = {name: table.loc[name, ["value", "low", "high"]].tolist() for name in ("accuracy", "cer")}
-    return {"samples": str(where), "n": int(table.n["accuracy"]), **rows}
+    return _figures(reader, samples, str(where))
 
 
-def model_card(name: str, recognizer: Recognizer, facts: dict) -> str:
+def rendered_figures(classifier: GlyphClassifier, renderer: str, seed: int, n: int = 4000) -> dict:
+    """Measure on `n` rendered glyphs in the fonts for testing."""
+    size = GLYPHS.get(renderer, classifier.image_size)
+    images, table = RENDERERS[renderer](n, seed, size, os.cpu_count() or 1, split="test")
+    samples = table.assign(image=pd.Series(list(images), dtype=object))
+    return _figures(classifier, samples, f"rendered {renderer} in test fonts (seed {seed})")
+
+
+def _figures(reader: Recognizer | GlyphClassifier, samples: pd.DataFrame, name: str) -> dict:
+    results = reader.read(samples)
+    scores = score_classes if isinstance(reader, GlyphClassifier) else score
+    table = scores(results[results["error"] == ""]).set_index("metric").round(4)
+    rows = {metric: table.loc[metric, ["value", "low", "high"]].tolist() for metric in table.index}
+    return {"samples": name, "n": int(table.n["accuracy"]), **{k: rows[k] for k in ("accuracy", "cer") if k in rows}}
+
+
+def model_card(name: str, reader: Recognizer | GlyphClassifier, facts: dict) -> str:
     """The text of a model card: what the model is, what it was made from, and how to make it again."""
+
+    def with_interval(value: float, low: float, high: float) -> str:
+        return f"{value} ({low} to {high})"
+
+    glyphs = isinstance(reader, GlyphClassifier)
     settings = "\n".join(f"{k} = {v!r}" for k, v in facts["recipe"].items())
     data = "\n".join(f"* {line}" for line in facts["data"])
     best = facts["best"]
+    columns = {"accuracy": "accuracy"} if glyphs else {"accuracy": "exact match", "cer": "CER"}
     tests = "\n".join(
-        f"| {t['samples']} | {t['n']} | {t['accuracy'][0]} ({t['accuracy'][1]} to {t['accuracy'][2]}) "
-        f"| {t['cer'][0]} ({t['cer'][1]} to {t['cer'][2]}) |"
+        f"| {t['samples']} | {t['n']} | " + " | ".join(with_interval(*t[c]) for c in columns) + " |"
         for t in facts["tests"]
     )
+    if glyphs:
+        about = "Measured on fonts or files that are in no training or validation image; with 95% intervals."
+        chosen = (
+            f"accuracy {best['valid_accuracy']:.4f}. That figure chose the epoch, so it is no measure of the model."
+        )
+    else:
+        about = f"""Measured on test splits, whose texts are in no training or validation image; with 95% intervals.
+`{facts["recipe"]["renderer"]}` is the shipped sample of rendered images."""
+        chosen = f"""CER {best["valid_cer"]:.4f}, exact match
+{best["valid_accuracy"]:.4f}. Those two figures chose the epoch, so they are no measure of the model."""
     return f"""# {name}
 
-{recognizer!r}
+{reader!r}
 
 Made on {facts["date"]} in {facts["seconds"] / 60:.0f} minutes on {facts["device"]} with torch {facts["torch"]}, by
 
@@ -173,17 +230,15 @@ Made on {facts["date"]} in {facts["seconds"] / 60:.0f} minutes on {facts["device
 {data}
 
 ## Figures
-Measured on test splits, whose texts are in no training or validation image; with 95% intervals.
-`{facts["recipe"]["renderer"]}` is the shipped sample of rendered images.
+{about}
 
-| samples | images | exact match | CER |
-|---|---|---|---|
+| samples | images | {" | ".join(columns.values())} |
+|---|---|---|{"---|" * (len(columns) - 1)}
 {tests}
 
 Again with `python -m ocrkit evaluate {name} SAMPLES --split test`.
 
-Epoch {best["epoch"]} was taken as the best on the validation images: CER {best["valid_cer"]:.4f}, exact match
-{best["valid_accuracy"]:.4f}. Those two figures chose the epoch, so they are no measure of the model.
+Epoch {best["epoch"]} was taken as the best on the validation images: {chosen}
 
 ## Settings
 ```

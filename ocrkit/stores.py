@@ -13,6 +13,7 @@ import os
 import shutil
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +23,20 @@ import torch
 from ocrkit.batches import Packed, pack
 from ocrkit.files import write_json
 from ocrkit.lexicon import read_counts
-from ocrkit.synth import plates, render_lines, render_names, render_plates
+from ocrkit.synth import plates, render_characters, render_glyphs, render_lines, render_names, render_plates
 
 _FORMAT = "ocrkit store 1"
 #: What can be rendered -> how: a function of n, seed, size, workers and the number of the first image.
-RENDERERS = {"plates": render_plates, "look-alikes": render_lines, "names": render_names}
+RENDERERS = {
+    "plates": render_plates,
+    "look-alikes": render_lines,
+    "names": render_names,
+    "chinese-glyphs": render_characters,
+    "persian-glyphs": partial(render_glyphs, classes="thesis"),
+    "persian-letters": partial(render_glyphs, classes="persian-letters"),
+}
+#: Those that have fonts for validation alone -> height and width of their pictures, before they are resized.
+GLYPHS = {"persian-glyphs": (50, 90), "persian-letters": (128, 128)}
 CHUNK = 8192  # images that are in memory at a time while a store is made
 
 
@@ -70,22 +80,26 @@ def rendered_store(
     renderer: str = "plates",
     resize: str = "squeeze",
     words: str | Path = "",
+    split: str = "train",
 ) -> Packed:
     """`n` freshly rendered images kept in `folder`, made anew only when a number or the code has changed.
 
     Args:
         renderer: a key of `RENDERERS`.
-        resize: with `"pad"`, they are rendered in sizes of their own and padded.
+        resize: with `"pad"`, they are rendered in sizes of their own.
         words: for names, a file of names and counts, see `lexicon.read_counts`.
+        split: the fonts that draw; those of "valid" exist for `GLYPHS` only.
     """
     code = [hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(Path(plates.__file__).parent.glob("*.*"))]
     choice = {"names": read_counts(words)} if words else {}
+    if split != "train":
+        choice["split"] = split
     source = _digest("rendered", renderer, n, seed, size, mode, resize, choice, code)
 
     def chunks():
         for first in range(0, n, CHUNK):
             count = min(CHUNK, n - first)
-            own = size if resize == "squeeze" else None
+            own = GLYPHS.get(renderer, None if resize == "pad" else size)
             images, table = RENDERERS[renderer](count, seed, own, os.cpu_count() or 1, first, **choice)
             names = [f"rendered {seed}/{first + i}" for i in range(count)]
             packed = pack(table.assign(image=pd.Series(list(images), dtype=object)), size, mode, resize)

@@ -6,6 +6,7 @@ Taught in notebooks 01, 07, 08 and 09.
 
 from __future__ import annotations
 
+from ocrkit.synth.characters import render_characters
 from ocrkit.synth.degrade import DEGRADATIONS
 from ocrkit.synth.forms import LAYOUTS
 from ocrkit.synth.glyphs import LETTER_CLASSES, THESIS_CLASSES, render_glyph, render_glyphs, write_glyphs
@@ -37,6 +38,7 @@ __all__ = [
     "random_line_text",
     "random_name",
     "random_plate_text",
+    "render_characters",
     "render_glyph",
     "render_glyphs",
     "render_line",
