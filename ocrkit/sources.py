@@ -65,6 +65,7 @@ SOURCES = {
             "rendered Persian digits and words, 18 classes, shipped",
             shipped="data/samples/persian-glyphs",
         ),
+        Source("letters", "rendered Persian business letters with boxes, shipped", shipped="data/samples/letters"),
         Source(
             "names-full",
             "Handwriting Recognition: 410,000 names, cut from scanned forms",

@@ -1,7 +1,7 @@
 """Rendered training images with true labels: Chinese number plates, look-alike characters, names on forms, and
-Persian letters, digits and words.
+Persian letters, digits and words, whole Persian business letters.
 
-Taught in notebooks 01, 07, 08 and 09.
+Taught in notebooks 01, 07, 08, 09 and 10.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from ocrkit.synth.characters import render_characters
 from ocrkit.synth.degrade import DEGRADATIONS
 from ocrkit.synth.forms import LAYOUTS
 from ocrkit.synth.glyphs import LETTER_CLASSES, THESIS_CLASSES, render_glyph, render_glyphs, write_glyphs
+from ocrkit.synth.letter_layouts import LETTER_LAYOUTS
+from ocrkit.synth.letters import render_letter, render_letters, write_letters
 from ocrkit.synth.lines import random_face, random_line_text, render_line, render_lines, write_lines
 from ocrkit.synth.names import random_name, render_name, render_names, write_names
 from ocrkit.synth.plates import (
@@ -29,6 +31,7 @@ __all__ = [
     "INGREDIENTS",
     "LAYOUTS",
     "LETTER_CLASSES",
+    "LETTER_LAYOUTS",
     "PLATE_COLORS",
     "THESIS_CLASSES",
     "Box",
@@ -41,6 +44,8 @@ __all__ = [
     "render_characters",
     "render_glyph",
     "render_glyphs",
+    "render_letter",
+    "render_letters",
     "render_line",
     "render_lines",
     "render_name",
@@ -48,6 +53,7 @@ __all__ = [
     "render_plate",
     "render_plates",
     "write_glyphs",
+    "write_letters",
     "write_lines",
     "write_names",
     "write_plates",

@@ -20,6 +20,9 @@ from ocrkit.synth.atlas import build_atlas
 from ocrkit.synth.faces import build_faces
 from ocrkit.synth.glyphs import write_glyphs
 from ocrkit.synth.hands import build_hands
+from ocrkit.synth.joined import build_joined
+from ocrkit.synth.letter_layouts import FIELDS
+from ocrkit.synth.letters import write_letters
 from ocrkit.synth.lines import write_lines
 from ocrkit.synth.names import write_names
 from ocrkit.synth.persian_faces import build_persian
@@ -35,6 +38,8 @@ NAMES = SAMPLE.with_name("names")
 NAME_PARTS = {"train": (400, 1), "test": (100, 2)}
 GLYPHS = SAMPLE.with_name("persian-glyphs")
 GLYPH_PARTS = {"train": 1, "valid": 2, "test": 3}  # a picture a class and face
+LETTERS = SAMPLE.with_name("letters")
+LETTER_PARTS = {"train": (40, 1), "test": (20, 2)}
 
 
 def write_sample(folder: Path) -> pd.DataFrame:
@@ -109,6 +114,20 @@ def describe_glyphs(samples: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def describe_letters(pages: pd.DataFrame) -> str:
+    """The same for the Persian letters."""
+    lines = []
+    for split, part in pages.groupby("split", sort=False):
+        kinds = pd.Series([field.kind for fields in part.fields for field in fields]).value_counts()
+        size = sum(Path(f).stat().st_size for f in part.image)
+        lines.append(
+            f"{split}: {len(part)} pages, {part.face.nunique()} faces, {part.layout.nunique()} layouts; "
+            + ", ".join(f"{kinds.get(kind, 0)} {kind}" for kind in FIELDS)
+            + f"; {sum(map(len, part.other))} other boxes; {size / 1000:.0f} kB"
+        )
+    return "\n".join(lines)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m ocrkit.synth", description=__doc__.splitlines()[0])
@@ -121,6 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(describe_lines(write_lines(Path(folder, "look-alikes"), LINE_PARTS)))
             print(describe_names(write_names(Path(folder, "names"), NAME_PARTS)))
             print(describe_glyphs(write_glyphs(Path(folder, "persian-glyphs"), GLYPH_PARTS)))
+            print(describe_letters(write_letters(Path(folder, "letters"), LETTER_PARTS)))
         return 0
     if not options.keep_atlas:
         try:
@@ -128,6 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
             build_faces()
             build_hands()
             build_persian()
+            build_joined()
         except FileNotFoundError as error:
             print(f"{error}; or pass --keep-atlas to draw with the atlases as they are", file=sys.stderr)
             return 1
@@ -135,6 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(describe_lines(write_lines(LINES, LINE_PARTS)))
     print(describe_names(write_names(NAMES, NAME_PARTS)))
     print(describe_glyphs(write_glyphs(GLYPHS, GLYPH_PARTS)))
+    print(describe_letters(write_letters(LETTERS, LETTER_PARTS)))
     return 0
 
 

@@ -262,7 +262,9 @@ def _scan(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     grain = np.asarray(Image.fromarray(rough).resize((width, height), BICUBIC))
     ink = ink + grain * (ink > 25)
     steep = rng.uniform(2.5, 8) if rng.random() < 0.6 else 1.0  # black and white, or grey
-    ink = np.clip((ink - rng.uniform(90, 135)) * steep + 128 if steep > 1 else ink, 0, 255)
+    # Thin strokes never get full; whoever scans them turns the threshold down, or nothing would be left.
+    full = np.percentile(mask[mask > 25], 80) / 255 if (mask > 25).any() else 1.0
+    ink = np.clip((ink - rng.uniform(90, 135) * min(1.0, full + 0.1)) * steep + 128 if steep > 1 else ink, 0, 255)
     for _ in range(rng.poisson(0.8) if rng.random() < 0.5 else 0):  # specks of dust
         y, x = rng.integers(height), rng.integers(width)
         ink[y : y + rng.integers(1, 3), x : x + rng.integers(1, 3)] = rng.uniform(90, 255)

@@ -1,0 +1,140 @@
+"""What rendered letters say: dates, numbers, titles, sentences. No person and no company in them is meant.
+
+All texts are in logical order, as a person types them, with Persian digits. Taught in notebook 10.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from ocrkit.synth.persian_faces import DIGITS
+
+PHRASES = Path(__file__).with_name("letters_text.txt")
+_TO_PERSIAN = str.maketrans("0123456789", DIGITS)
+YEARS = (1330, 1410)  # Jalali, first and last
+_SHORT_YEARS = (1375, 1410)  # years that letters write with two digits
+#: Leap years of the 33-year cycle of the Jalali calendar, true from 1244 to 1472.
+_LEAP = (1, 5, 9, 13, 17, 22, 26, 30)
+#: style -> how often; y, m, d stand for the numbers, mm and dd for two digits, yy for the year's last two
+_DATE_STYLES = {
+    "y{s}mm{s}dd": 0.42, "y{s}m{s}d": 0.26, "yy{s}mm{s}dd": 0.08, "yy{s}m{s}d": 0.08, "dd{s}mm{s}y": 0.1,
+    "d{s}m{s}y": 0.06,
+}  # fmt: skip
+_SEPARATORS = {"/": 0.74, "-": 0.14, ".": 0.12}
+
+
+@cache
+def phrases() -> dict[str, list[str]]:
+    """The parts of `letters_text.txt`: name -> its lines."""
+    parts: dict[str, list[str]] = {}
+    for line in PHRASES.read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            part = parts.setdefault(line.strip("[]"), [])
+        elif line and not line.startswith("#"):
+            part.append(line)
+    return parts
+
+
+def pick(part: str, rng: np.random.Generator) -> str:
+    """A line of a part of `phrases`, all equally likely, with its slots filled."""
+    lines = phrases()[part]
+    return fill(lines[rng.integers(len(lines))], rng)
+
+
+def fill(line: str, rng: np.random.Generator) -> str:
+    """Put what its name says into each slot of a line: a date, a number, a sum of money, and so on."""
+    return re.sub(r"\{(\w+)\}", lambda slot: _SLOTS[slot[1]](rng), line)
+
+
+def persian(number: int | str) -> str:
+    """A number in Persian digits."""
+    return str(number).translate(_TO_PERSIAN)
+
+
+def month_days(year: int, month: int) -> int:
+    """Days of a month of the Jalali calendar."""
+    return 31 if month < 7 else 30 if month < 12 or year % 33 in _LEAP else 29
+
+
+def random_date(rng: np.random.Generator) -> str:
+    """A day that there is in the Jalali calendar, of `YEARS`, most often as ۱۴۰۲/۰۵/۱۷."""
+    style = _choice(_DATE_STYLES, rng)
+    low, high = _SHORT_YEARS if "yy" in style else YEARS
+    # Half of all letters are of the last twenty years, as those in use are.
+    year = int(rng.integers(high - 19 if rng.random() < 0.5 else low, high + 1))
+    month = int(rng.integers(1, 13))
+    day = int(rng.integers(1, month_days(year, month) + 1))
+    numbers = {"yy": f"{year % 100:02d}", "y": year, "mm": f"{month:02d}", "m": month, "dd": f"{day:02d}", "d": day}
+    pieces = (str(numbers[piece]) for piece in style.split("{s}"))
+    return persian(_choice(_SEPARATORS, rng).join(pieces))
+
+
+def random_number(rng: np.random.Generator) -> str:
+    """The number of a letter in an office's books, such as ۱۲۳۴/د/۵۶, ۹۸-۱۲۳ or ۴۰۲۱۷."""
+    serial, year, unit = rng.integers(1, 99999), rng.integers(80, 100), rng.integers(1, 999)
+    letter = "آبدصفکمن"[rng.integers(8)]
+    shapes = (
+        f"{serial}", f"{serial}", f"{serial}/{letter}/{year}", f"{year}/{letter}/{serial}", f"{year}-{unit}",
+        f"{unit}/{serial}", f"{letter}/{serial}", f"{unit}/{year}/{serial}", f"{serial}-{letter}",
+    )  # fmt: skip
+    return persian(shapes[rng.integers(len(shapes))])
+
+
+def random_title(rng: np.random.Generator, short: bool = False) -> str:
+    """What a letter is about, of two to six words; a short one has two or three."""
+    while True:
+        text = pick("title", rng)
+        if not short and rng.random() < 0.5:
+            text = f"{text} {pick('subject of a title', rng)}"
+        if not short or text.count(" ") < 3:
+            return text
+
+
+def random_sender(rng: np.random.Generator) -> str:
+    """The name of an invented company or office."""
+    return f"{pick('kind of sender', rng)} {pick('first part of a name', rng)} {pick('last part of a name', rng)}"
+
+
+def random_phone(rng: np.random.Generator) -> str:
+    """A phone number that begins with the prefix ۰۲۱ of the capital or that of another town, and eight digits."""
+    town = ("021", "031", "041", "051", "071")[rng.integers(5)]
+    return persian(f"{town}-{rng.integers(2, 9)}{rng.integers(10**6, 10**7)}")
+
+
+def random_value(kind: str, rng: np.random.Generator, short: bool = False) -> str:
+    """What stands behind a label: of a "date", "number", "attachment" or "title"."""
+    if kind == "title":
+        return random_title(rng, short)
+    return pick(kind, rng) if kind == "attachment" else random_date(rng) if kind == "date" else random_number(rng)
+
+
+def random_paragraphs(rng: np.random.Generator, lengths: Sequence[int]) -> list[str]:
+    """Paragraphs of as many sentences as `lengths` says, none of them twice; the first says why one writes."""
+    lines = phrases()["sentence"]
+    chosen = [lines[i] for i in rng.choice(len(lines), sum(lengths), replace=False)]
+    chosen[0] = phrases()["first sentence"][rng.integers(len(phrases()["first sentence"]))]
+    ends = np.cumsum(lengths)
+    return [fill(" ".join(chosen[end - length : end]), rng) for length, end in zip(lengths, ends)]
+
+
+def _choice(chances: dict[str, float], rng: np.random.Generator) -> str:
+    return list(chances)[min(int(np.searchsorted(np.cumsum([*chances.values()]), rng.random())), len(chances) - 1)]
+
+
+def _sum(rng: np.random.Generator) -> str:
+    return persian(f"{int(rng.integers(1, 999)) * 10 ** int(rng.integers(4, 7)):,}".replace(",", "."))
+
+
+_SLOTS = {
+    "date": random_date,
+    "number": random_number,
+    "sum": _sum,
+    "phone": random_phone,
+    "days": lambda rng: persian(int(rng.integers(10, 61))),
+    "few": lambda rng: persian(int(rng.integers(2, 10))),
+}
