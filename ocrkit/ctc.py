@@ -30,7 +30,10 @@ class Span(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What was read in one image: text, confidence (that of its weakest character, 0..1) and a `Span` a character."""
+    """What was read in one image: text, confidence (that of its weakest character, 0..1) and a `Span` a character.
+
+    The spans go from left to right, which is not the order of the text in right-to-left script.
+    """
 
     text: str
     confidence: float
@@ -225,13 +228,14 @@ def greedy_decode(logits: Tensor, tokenizer: Tokenizer, widths: Sequence[float] 
 
 
 def _reading(codes: list[int], probs: list[float], tokenizer: Tokenizer, pixels_per_step: float) -> Reading:
-    spans, first = [], 0
+    read, spans, first = [], [], 0
     for t in range(1, len(codes) + 1):
         if t < len(codes) and codes[t] == codes[first]:
             continue
         if codes[first] >= Tokenizer.SPECIAL:
-            text = tokenizer.decode(codes[first : first + 1])
+            read.append(codes[first])
+            text = tokenizer.decode(read[-1:])
             spans.append(Span(text, first * pixels_per_step, t * pixels_per_step, max(probs[first:t])))
         first = t
     confidence = min((s.confidence for s in spans), default=min(probs, default=0.0))
-    return Reading("".join(s.text for s in spans), confidence, spans)
+    return Reading(tokenizer.decode(read), confidence, spans)

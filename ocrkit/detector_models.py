@@ -1,8 +1,8 @@
 """The networks that find fields on a page: three detectors of torchvision, cut down to a laptop and to lines of text.
 
-A value on a letter is about 90 x 12 pixels of a page of 704 x 512: wide, flat, and small. So all three look for boxes
-of the widths and heights of such lines, on one map with a place every 8 pixels (SSDlite: 16); which field it is, the
-label beside the value says, and what is around comes in from coarser maps. Taught in notebook 10.
+A date on a letter is about 40 x 8 pixels of a page of 704 x 512: wide, flat, and small. So all three look for boxes of
+the widths and the height of such lines, on a map with a place every 4 pixels (SSDlite: 8 and 16). Which field it is,
+the label beside it says; what is around comes in from coarser maps. Taught in notebook 10.
 """
 
 from __future__ import annotations
@@ -24,23 +24,28 @@ from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 
 from ocrkit.glyph_models import download_patience
 
-#: Pixels of a page that is 704 high; for other heights they are scaled.
-ANCHOR_WIDTHS, ANCHOR_HEIGHTS, ANCHOR_PAGE = (24, 48, 90, 170), (10, 15), 704
+#: Pixels of a page that is 704 high; for other heights they are scaled. The ratios of height to width are 0.07 to 0.5.
+ANCHOR_WIDTHS, ANCHOR_HEIGHT, ANCHOR_PAGE = (16, 32, 60, 110), 8, 704
 #: Channels of the body's stages, which have strides 2, 4, 8, 16 and 32.
 STAGES = (16, 32, 64, 96, 128)
-MAP_CHANNELS = 64
-#: Of the finest map that MobileNetV3 gives to SSDlite.
-MOBILENET_CHANNELS = 672
-#: A box counts as found where it overlaps with the anchor by this: a line 12 pixels high, moved by half a stride of 8,
-#: already overlaps with itself by 0.5 alone.
+MAP_CHANNELS = 48
+#: Of MobileNetV3's maps of strides 8 and 16.
+MOBILENET_CHANNELS = [240, 672]
+#: An anchor is for a box that it overlaps by the first, and for none below the second. They are lower than usual: a
+#: line 8 pixels high that is moved by half a stride of 4 overlaps itself by 0.6 alone, before the widths differ.
 MATCH, NO_MATCH = 0.4, 0.3
 
 
-class TextAnchors(AnchorGenerator):
-    """Anchors by width and height, in pixels: lines of text are about equally high, and their widths differ tenfold."""
+#: Group norm (Wu and He 2018, https://arxiv.org/abs/1803.08494) is the same in training and after it: a batch of few
+#: pages, which is what a laptop has room for, is too little for the statistics of batch norm.
+_norm = partial(nn.GroupNorm, 8)
 
-    def __init__(self, widths: tuple[float, ...], heights: tuple[float, ...]):
-        super().__init__((widths,), (heights,))
+
+class TextAnchors(AnchorGenerator):
+    """Anchors by width, in pixels, and of one height: so are lines of text, whose widths differ tenfold."""
+
+    def __init__(self, widths: tuple[float, ...], height: float, maps: int = 1):
+        super().__init__((widths,) * maps, ((height,),) * maps)
 
     def generate_anchors(self, scales, aspect_ratios, dtype=torch.float32, device=None) -> Tensor:
         """What torchvision calls with its sizes and ratios, which are widths and heights here; `(A, 4)` around 0."""
@@ -49,9 +54,9 @@ class TextAnchors(AnchorGenerator):
 
 
 class Body(nn.Module):
-    """A narrow ResNet with a feature pyramid; `(N, 1, H, W)` to one map `{"0": (N, 64, H / 8, W / 8)}`.
+    """A narrow ResNet with a feature pyramid; `(N, 1, H, W)` to one map `{"0": (N, 48, H / 4, W / 4)}`.
 
-    The maps of strides 16 and 32 go into it from above: from where a value stands they see its label, and the page.
+    The maps of strides 8 to 32 go into it from above: from where a value stands they see its label, and the page.
     """
 
     out_channels = MAP_CHANNELS
@@ -59,14 +64,15 @@ class Body(nn.Module):
     def __init__(self):
         super().__init__()
         stem, before = STAGES[0], STAGES[0]
-        stages = [nn.Sequential(nn.Conv2d(1, stem, 3, 2, 1, bias=False), nn.BatchNorm2d(stem), nn.ReLU(inplace=True))]
+        stages = [nn.Sequential(nn.Conv2d(1, stem, 3, 2, 1, bias=False), _norm(stem), nn.ReLU(inplace=True))]
         for channels in STAGES[1:]:
-            skip = nn.Sequential(nn.Conv2d(before, channels, 1, 2, bias=False), nn.BatchNorm2d(channels))
-            stages.append(nn.Sequential(BasicBlock(before, channels, 2, skip), BasicBlock(channels, channels)))
+            skip = nn.Sequential(nn.Conv2d(before, channels, 1, 2, bias=False), _norm(channels))
+            first = BasicBlock(before, channels, 2, skip, norm_layer=_norm)
+            stages.append(nn.Sequential(first, BasicBlock(channels, channels, norm_layer=_norm)))
             before = channels
         stages[-1] = stages[-1][:1]
         self.stages = nn.ModuleList(stages)
-        self.pyramid = FeaturePyramidNetwork(list(STAGES[2:]), MAP_CHANNELS, norm_layer=nn.BatchNorm2d)
+        self.pyramid = FeaturePyramidNetwork(list(STAGES[1:]), MAP_CHANNELS, norm_layer=_norm)
         for layer in self.stages.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
@@ -75,8 +81,8 @@ class Body(nn.Module):
         maps, x = {}, images
         for number, stage in enumerate(self.stages):
             x = stage(x)
-            if number >= 2:
-                maps[str(number - 2)] = x
+            if number >= 1:
+                maps[str(number - 1)] = x
         return {"0": self.pyramid(maps)["0"]}
 
 
@@ -92,18 +98,18 @@ class FixedSize(nn.Module):
 
 
 def retinanet(num_classes: int, anchors: TextAnchors) -> nn.Module:
-    """RetinaNet (Lin et al. 2017, https://arxiv.org/abs/1708.02002) over `Body`, with two layers in its heads."""
+    """RetinaNet (Lin et al. 2017, https://arxiv.org/abs/1708.02002) over `Body`, with one hidden layer in its heads."""
     (number,) = anchors.num_anchors_per_location()
-    head = RetinaNetHead(MAP_CHANNELS, number, num_classes, norm_layer=nn.BatchNorm2d)
+    head = RetinaNetHead(MAP_CHANNELS, number, num_classes, norm_layer=_norm)
     for part in (head.classification_head, head.regression_head):
-        part.conv = part.conv[:2]  # of four, which would take more time than all the rest
+        part.conv = part.conv[:1]  # of four, which would take several times as long as all the rest
     settings = {"fg_iou_thresh": MATCH, "bg_iou_thresh": NO_MATCH, "topk_candidates": 300}
     return detection.RetinaNet(Body(), num_classes, anchor_generator=anchors, head=head, **settings)
 
 
 def faster_rcnn(num_classes: int, anchors: TextAnchors) -> nn.Module:
     """Faster R-CNN (Ren et al. 2015, https://arxiv.org/abs/1506.01497) over `Body`; its regions are wide and flat."""
-    height, width, hidden = 4, 16, 128
+    height, width, hidden = 3, 12, 128
     return detection.FasterRCNN(
         Body(),
         rpn_anchor_generator=anchors,
@@ -123,13 +129,18 @@ def faster_rcnn(num_classes: int, anchors: TextAnchors) -> nn.Module:
 def ssdlite(num_classes: int, anchors: TextAnchors, weights_backbone: str | None = None) -> nn.Module:
     """SSDlite over MobileNetV3 (Howard et al. 2019, https://arxiv.org/abs/1905.02244), as torchvision builds it.
 
-    Only the finest of its six maps is kept, that of stride 16: on the others a line of text is less than a pixel high.
+    Of its six maps the coarsest four are dropped: a line of text is less than a pixel high on them. In place of the
+    second stands a finer one, of stride 8, taken as the first is: where a block widens what the last one gave.
     """
     norm = partial(nn.BatchNorm2d, eps=0.001)
     whole = {"weights": None, "weights_backbone": weights_backbone, "progress": False, "norm_layer": norm}
     model = detection.ssdlite320_mobilenet_v3_large(num_classes=num_classes, **whole)
-    model.backbone.features, model.backbone.extra = model.backbone.features[:1], nn.ModuleList()
-    model.head = SSDLiteHead([MOBILENET_CHANNELS], anchors.num_anchors_per_location(), num_classes, norm)
+    *blocks, last = model.backbone.features[0]
+    fine = nn.Sequential(*blocks[:7], blocks[7].block[0])
+    model.backbone.features = nn.Sequential(fine, nn.Sequential(*blocks[7].block[1:], *blocks[8:], last))
+    model.backbone.extra = nn.ModuleList()
+    anchors = TextAnchors(anchors.sizes[0], *anchors.aspect_ratios[0], maps=2)
+    model.head = SSDLiteHead(MOBILENET_CHANNELS, anchors.num_anchors_per_location(), num_classes, norm)
     model.anchor_generator = anchors
     model.proposal_matcher = SSDMatcher(MATCH)
     model.score_thresh, model.nms_thresh = 0.05, 0.5
@@ -174,7 +185,7 @@ def build_detector(name: str, num_kinds: int, image_size: tuple[int, int], weigh
     if weights not in (None, "imagenet") or (weights and name != "ssdlite"):
         raise ValueError(f'weights={weights!r}: it must be None or, for "ssdlite" only, "imagenet"')
     scale = image_size[0] / ANCHOR_PAGE
-    anchors = TextAnchors(*(tuple(scale * side for side in sides) for sides in (ANCHOR_WIDTHS, ANCHOR_HEIGHTS)))
+    anchors = TextAnchors(tuple(scale * width for width in ANCHOR_WIDTHS), scale * ANCHOR_HEIGHT)
     model = None
     if weights:
         try:

@@ -21,6 +21,7 @@ from torch.nn.functional import interpolate
 from ocrkit.hooks import Hook, find_layer, observed
 from ocrkit.images import read_sample
 from ocrkit.padding import fit_size
+from ocrkit.reading_order import visual_order
 from ocrkit.recognizer import Recognizer, normalize_images
 from ocrkit.targets import Target, class_target, text_target
 from ocrkit.text import normalize
@@ -178,6 +179,7 @@ class CharacterMaps:
     """The maps of one image: `maps[k]` `(H, W)`, as large as the image of the model, says what speaks for `text[k]`.
 
     `image` is the uint8 image as it was given; `frames` are the time steps of each character, out of `steps`.
+    `order` has the places of the characters in `text` as they stand from left to right.
     """
 
     image: np.ndarray
@@ -187,6 +189,7 @@ class CharacterMaps:
     maps: np.ndarray
     method: str
     layer: str
+    order: list[int]
 
 
 def feature_layers(model: nn.Module) -> list[str]:
@@ -226,7 +229,11 @@ def character_maps(
         maps = np.broadcast_to(maps[:, None], (1, len(alignment.frames), *height_width))
     if text is None or tokenizer.unknown == "drop":
         text = tokenizer.decode(alignment.path, collapse=True)
-    return CharacterMaps(pixels, normalize(text), alignment.frames, len(alignment.path), maps[0], method, layer)
+    text, steps = normalize(text), len(alignment.path)
+    order = [k for k, _ in visual_order(text)] if tokenizer.order == "visual" else list(range(len(text)))
+    places = np.argsort(order).tolist()  # of each character of the text, counted from the left
+    frames = [alignment.frames[place] for place in places]
+    return CharacterMaps(pixels, text, frames, steps, maps[0][places], method, layer, order)
 
 
 def read_one(recognizer: Recognizer, image) -> tuple[np.ndarray, Tensor]:

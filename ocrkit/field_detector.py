@@ -42,6 +42,19 @@ class Found(NamedTuple):
     score: float
 
 
+class SeenPage(NamedTuple):
+    """A page that was looked at: its index, its image as it was given, its pixels (H, W) uint8, and its fields.
+
+    Where the image could not be read, `error` says why, else it is `""`.
+    """
+
+    index: object
+    image: str | np.ndarray
+    gray: np.ndarray | None
+    found: list[Found]
+    error: str
+
+
 class FieldDetector:
     """Finds the fields on a page.
 
@@ -149,15 +162,33 @@ class FieldDetector:
         Raises:
             TypeError: `pages` is none of these.
         """
-        table, rows, problems = pages_table(pages), [], {}
-        for some in _parts(table, batch_size, problems):
-            fitted, scales = zip(*(fit_page(gray, self.image_size) for _, _, gray in some))
-            images = torch.from_numpy(np.stack(fitted))[:, None]
-            for (page, image, gray), scale, found in zip(some, scales, self.find(images, min_score, best_only)):
-                rows += [(page, image, f.kind, _unscaled(f.box, scale, gray), f.score) for f in found]
+        rows, problems = [], {}
+        for page in self.go_through(pages, min_score, best_only, batch_size):
+            rows += [(page.index, page.image, *one) for one in page.found]
+            if page.error:
+                problems[page.index] = page.error
         result = pd.DataFrame(rows, columns=["page", "image", "kind", "box", "score"])
         result.attrs["set_aside"] = problems
         return result
+
+    def go_through(
+        self,
+        pages: pd.DataFrame | str | Path | np.ndarray | Sequence,
+        min_score: float = 0.3,
+        best_only: bool = True,
+        batch_size: int = 8,
+    ) -> Iterator[SeenPage]:
+        """One page after the other, with its pixels and what was found; arguments and errors as in `detect`."""
+        table = pages_table(pages)
+        for start in range(0, len(table), batch_size):
+            some = [_look(row) for row in table.iloc[start : start + batch_size].itertuples()]
+            readable = [page for page in some if not page.error]
+            if readable:
+                fitted, scales = zip(*(fit_page(page.gray, self.image_size) for page in readable))
+                images = torch.from_numpy(np.stack(fitted))[:, None]
+                for page, scale, found in zip(readable, scales, self.find(images, min_score, best_only)):
+                    page.found += [f._replace(box=_unscaled(f.box, scale, page.gray)) for f in found]
+            yield from some
 
     def save(self, folder: str | Path, half: bool = False) -> Path:
         """Write `model.safetensors` and `config.json` into `folder`; `half=True` stores 16-bit floats."""
@@ -224,19 +255,11 @@ def pages_table(pages: pd.DataFrame | str | Path | np.ndarray | Sequence) -> pd.
     return pd.DataFrame({"image": pd.Series([p if isinstance(p, np.ndarray) else str(p) for p in pages], dtype=object)})
 
 
-def _parts(table: pd.DataFrame, size: int, problems: dict) -> Iterator[list[tuple]]:
-    """Some pages at a time, (index, image, its gray pixels); those that cannot be read go into `problems`."""
-    some = []
-    for row in table.itertuples():
-        try:
-            some.append((row.Index, row.image, read_sample(row, "L")))
-        except ImageError as error:
-            problems[row.Index] = error.reason
-        if len(some) == size:
-            yield some
-            some = []
-    if some:
-        yield some
+def _look(row) -> SeenPage:
+    try:
+        return SeenPage(row.Index, row.image, read_sample(row, "L"), [], "")
+    except ImageError as error:
+        return SeenPage(row.Index, row.image, None, [], error.reason)
 
 
 def _best(found: list[Found]) -> list[Found]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ocrkit.coco import FIELDS, Box
 from ocrkit.metrics import wilson_interval
+from ocrkit.text import normalize
 
 
 def evaluate_fields(found: pd.DataFrame, pages: pd.DataFrame, iou: float = 0.5) -> pd.DataFrame:
@@ -52,6 +53,33 @@ def evaluate_fields(found: pd.DataFrame, pages: pd.DataFrame, iou: float = 0.5) 
     columns = ["kind", "n", "recall", "recall_low", "recall_high"]
     columns += ["found", "precision", "precision_low", "precision_high"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def score_letters(results: pd.DataFrame, pages: pd.DataFrame, iou: float = 0.5) -> pd.DataFrame:
+    """Score what `LetterReader.read` gave: the table of `evaluate_fields`, and how many values were read exactly.
+
+    Args:
+        results: made by `read` from `pages`.
+        pages: a pages table, whose fields have texts.
+
+    Returns:
+        As `evaluate_fields`, with `exact` (the share of the fields on the pages whose text is right as a whole, also
+        where the box is not) and `exact_low`, `exact_high`.
+
+    Taught in notebook 10.
+    """
+    table = evaluate_fields(results[results["box"].notna()], pages, iou).set_index("kind")
+    texts = {(row.page, row.kind): normalize(row.text) for row in results.itertuples() if row.text}
+    right = dict.fromkeys(table.index, 0)
+    for page, fields in pages["fields"].items():
+        for field in fields:
+            is_right = texts.get((page, field.kind)) == normalize(field.text)
+            right[field.kind] += is_right
+            right["all"] += is_right
+    for kind, n in table["n"].items():
+        table.loc[kind, "exact"] = right[kind] / n if n else float("nan")
+        table.loc[kind, ["exact_low", "exact_high"]] = wilson_interval(right[kind], n)
+    return table.reset_index()
 
 
 def overlap(a: Box, b: Box) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+import ocrkit
 from ocrkit.batches import Packed, pack_any
 from ocrkit.edits import operations
 from ocrkit.glyph_models import GlyphNet, imagenet_weights
@@ -23,6 +25,10 @@ from ocrkit.model_files import check_weights, fingerprint, model_folder, model_f
 from ocrkit.padding import GLYPH_RESIZES
 from ocrkit.recognizer import Recognizer, normalize_images, pick_device, results_table
 from ocrkit.text import normalize
+
+if TYPE_CHECKING:
+    from ocrkit.documents import LetterReader
+    from ocrkit.field_detector import FieldDetector
 
 #: Pixels; a ResNet halves an image five times.
 SMALLEST = 32
@@ -226,13 +232,14 @@ class GlyphClassifier:
         )
 
 
-def load_model(where: str | Path, device: str | torch.device | None = None) -> Recognizer | GlyphClassifier:
-    """Load a model of either kind, from a folder or by the name of a shipped one; its `config.json` says which.
+def load_model(
+    where: str | Path, device: str | torch.device | None = None
+) -> Recognizer | GlyphClassifier | FieldDetector | LetterReader:
+    """Load a model of any kind, from a folder or by the name of a shipped one; its `config.json` says which.
 
     Raises as `Recognizer.load` does. Taught in notebook 09.
     """
-    kinds = {"Recognizer": Recognizer, "GlyphClassifier": GlyphClassifier}
-    return kinds[model_format(model_folder(where))].load(where, device)
+    return getattr(ocrkit, model_format(model_folder(where))).load(where, device)
 
 
 def _start_body(start: GlyphClassifier | str | Path, backbone: str) -> dict[str, Tensor]:

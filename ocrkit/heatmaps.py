@@ -58,7 +58,7 @@ def maps_figure(found: CharacterMaps, columns: int = 4) -> Figure:
     for k, (axes, picture) in enumerate(zip(drawing.axes, pictures)):
         height, width = picture.shape[:2]
         axes.imshow(picture, cmap="gray", vmin=0, vmax=255, aspect="auto", extent=(0, width, height, 0))
-        _strip(axes, found.text, width, k - 1)
+        _strip(axes, found, width, k - 1)
     return drawing
 
 
@@ -134,27 +134,28 @@ def maps_html(found: CharacterMaps, characters: Iterable[int] | None = None, hei
     width = round(height * found.image.shape[1] / found.image.shape[0])
     boxes = [
         f'<div style="width:{width}px">{image_tag(overlay(found.image, found.maps[k]), height)}'
-        f"{_strip_html(found.text, k)}</div>"
+        f"{_strip_html(found, k)}</div>"
         for k in chosen
     ]
     style = "display:flex;flex-wrap:wrap;gap:16px;font:14px sans-serif"
     return Gallery(f'<div style="{style}">{"".join(boxes) or "<i>(no characters)</i>"}</div>')
 
 
-def _strip_html(text: str, chosen: int) -> str:
+def _strip_html(found: CharacterMaps, chosen: int) -> str:
     cells = []
-    for k, character in enumerate(text):
+    for k in found.order:
         look = f"color:{_MARK};font-weight:700" if k == chosen else "opacity:.6"
-        cells.append(f'<bdi style="flex:1;text-align:center;{look}">{escape(visible(character))}</bdi>')
+        cells.append(f'<bdi style="flex:1;text-align:center;{look}">{escape(visible(found.text[k]))}</bdi>')
     return f'<div style="display:flex">{"".join(cells)}</div>'
 
 
-def _strip(axes, text: str, width: float, chosen: int) -> None:
+def _strip(axes, found: CharacterMaps, width: float, chosen: int) -> None:
     """Write the text below an image, evenly spread: where CTC writes a character is often not where it stands."""
     axes.set_yticks([])
+    text = "".join(found.text[k] for k in found.order)
     axes.set_xticks((np.arange(len(text)) + 0.5) * width / max(len(text), 1), _names(text), fontfamily=_families(text))
     axes.tick_params(length=0, pad=2)
-    for k, label in enumerate(axes.get_xticklabels()):
+    for k, label in zip(found.order, axes.get_xticklabels()):
         label.set(color=_MARK if k == chosen else "0.5", fontweight="bold" if k == chosen else "normal")
         label.set_fontsize(9 if len(label.get_text()) < 3 else 6)
 

@@ -258,8 +258,13 @@ def _choose(
     codes = lexicon.tokenizer.encode(text)
     frames = forced_alignment(image[:, None], [codes])[0].frames
     spans = [
-        Span(letter, start * pixels_per_step, end * pixels_per_step, float(image[start:end, code].max().exp()))
-        for letter, code, (start, end) in zip(text, codes, frames)
+        Span(
+            lexicon.tokenizer.decode([code]),
+            start * pixels_per_step,
+            end * pixels_per_step,
+            float(image[start:end, code].max().exp()),
+        )
+        for code, (start, end) in zip(codes, frames)
     ]
     return LexiconReading(
         text,

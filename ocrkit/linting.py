@@ -167,8 +167,9 @@ def _label_faults(row, tokenizer: Tokenizer | None, time_steps: int | None) -> I
         yield "label rewritten", f"{raw!r} is stored as {text!r}"
     if tokenizer is not None and (missing := tokenizer.missing(text)):
         yield "not in the alphabet", quote(missing)
-    if time_steps is not None and min_steps(text) > time_steps:
-        yield "label too long", f"needs {min_steps(text)} time steps, the model has {time_steps}"
+    needed = min_steps(text if tokenizer is None else tokenizer.on_paper(text))
+    if time_steps is not None and needed > time_steps:
+        yield "label too long", f"needs {needed} time steps, the model has {time_steps}"
     if getattr(row, "kind", None) == "":
         yield "no plate pattern", f"{text!r} is no number that a Chinese plate can have"
 

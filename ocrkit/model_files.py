@@ -48,6 +48,23 @@ def model_format(folder: Path) -> str:
     return _read_config(folder)[0]
 
 
+def read_config(where: str | Path, kind: str, keys: tuple[str, ...]) -> tuple[Path, dict]:
+    """The folder of a model and its config; arguments and errors are those of `read_model`."""
+    folder = model_folder(where)
+    other, config = _read_config(folder)
+    if other != kind:
+        raise ValueError(f"{folder} holds a {other}, not a {kind}: load it with ocrkit.{other}.load")
+    if missing := [key for key in keys if key not in config]:
+        raise ValueError(f"{folder / 'config.json'} lacks {', '.join(missing)}; copy it again from the training run")
+    return folder, config
+
+
+def write_config(folder: str | Path, kind: str, config: dict) -> None:
+    """Write `config.json`, whole or not at all."""
+    (line,) = (line for line, name in FORMATS.items() if name == kind)
+    write_json(Path(folder) / "config.json", {"format": line, **config})
+
+
 def _read_config(folder: Path) -> tuple[str, dict]:
     path = folder / "config.json"
     config = _read_json(path)
@@ -69,13 +86,8 @@ def read_model(where: str | Path, kind: str, keys: tuple[str, ...]) -> tuple[Pat
         FileNotFoundError: there is no such model, or a file is missing.
         ValueError: a file is damaged or of another kind of model.
     """
-    folder = model_folder(where)
-    path, weights_path = folder / "config.json", folder / "model.safetensors"
-    other, config = _read_config(folder)
-    if other != kind:
-        raise ValueError(f"{folder} holds a {other}, not a {kind}: load it with ocrkit.{other}.load")
-    if missing := [key for key in keys if key not in config]:
-        raise ValueError(f"{path} lacks {', '.join(missing)}; copy it again from the training run")
+    folder, config = read_config(where, kind, keys)
+    weights_path = folder / "model.safetensors"
     try:
         metadata, weights = read_tensors(weights_path)
     except FileNotFoundError as error:
@@ -102,8 +114,7 @@ def write_model(
     }
     with atomic(folder / "model.safetensors") as path:
         save_file(weights, path, metadata)
-    (line,) = (line for line, name in FORMATS.items() if name == kind)
-    write_json(folder / "config.json", {"format": line, **config})
+    write_config(folder, kind, config)
     return folder
 
 

@@ -10,6 +10,8 @@ import string
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from ocrkit.reading_order import to_logical, to_visual
+
 DIGITS = "0123456789"
 # GA 36 never uses I or O after the province character, because they look like 1 and 0.
 PLATE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -25,6 +27,8 @@ PROVINCE_NAMES = {
 PROVINCES = "".join(PROVINCE_NAMES)
 # Marks that stand on police, trainer, Hong Kong, Macau, embassy, consulate and trailer plates.
 PLATE_MARKS = "警学港澳使领挂"
+PERSIAN_DIGITS = "۰۱۲۳۴۵۶۷۸۹"
+PERSIAN_LETTERS = "ءآأؤئابپتثجچحخدذرزژسشصضطظعغفقکگلمنوهی"
 
 #: Groups of characters that look alike. The Chinese ones are pairs of the list in Macielyoung/Confused_Chinese
 #: (Apache-2.0), whose pictures are alike by 0.959 or more there, but for 人入 and 素索, which it lacks.
@@ -52,7 +56,11 @@ ALPHABETS = {
     "plates-vgg": _sorted(DIGITS + PLATE_LETTERS + PROVINCES + "警学"),
     "look-alikes": _sorted("".join(LOOK_ALIKES) + UNLIKE),
     "names": _sorted(string.ascii_uppercase + "'- "),
+    "persian-dates": _sorted(PERSIAN_DIGITS + "/-."),
+    "persian": _sorted(PERSIAN_LETTERS + PERSIAN_DIGITS + " \u200c/-.:_()،"),
 }
+#: Those whose text stands on paper in another order than it is typed in. A date does not: it runs from left to right.
+RIGHT_TO_LEFT = ("persian",)
 
 _LETTER, _DIGIT, _EITHER = f"[{PLATE_LETTERS}]", f"[{DIGITS}]", f"[{PLATE_LETTERS}{DIGITS}]"
 #: Kind of plate -> what its text must look like.
@@ -150,27 +158,27 @@ def quote(characters: Iterable[str]) -> str:
 class Tokenizer:
     """Turns text into class numbers and back.
 
-    Class 0 is the CTC blank, 1 stands for any character out of the vocabulary (OOV), 2 fills short
-    labels (PAD), and the characters follow from 3 on, in the order of the alphabet. The model
-    needs `tokenizer.num_classes` outputs.
+    Class 0 is the CTC blank, 1 stands for any character out of the vocabulary (OOV), 2 fills short labels (PAD), and
+    the characters follow from 3 on, in the order of the alphabet. The model needs `tokenizer.num_classes` outputs.
 
     Args:
-        alphabet: the characters, each once. `Tokenizer.from_name` and `Tokenizer.from_texts`
-            build it for you.
-        unknown: what `encode` does with a character outside the alphabet: `"error"` raises
-            `ValueError` and names it, `"drop"` leaves it out, `"oov"` encodes it as class 1.
+        alphabet: the characters, each once. `Tokenizer.from_name` and `Tokenizer.from_texts` build it for you.
+        unknown: what `encode` does with a character outside the alphabet: `"error"` raises `ValueError` and names
+            it, `"drop"` leaves it out, `"oov"` encodes it as class 1.
+        order: how class numbers follow each other: `"logical"`, as the text is typed, or `"visual"`, as its
+            characters stand on paper from left to right (`reading_order.to_visual`). Texts are logical in both.
 
     Raises:
-        ValueError: the alphabet is empty, repeats a character or is not in NFC, or `unknown` is
-            not one of the three words.
+        ValueError: the alphabet is empty, repeats a character or is not in NFC, `unknown` or `order` is not one of
+            its words, or `order="visual"` and the alphabet has letters of a left-to-right script.
 
-    Taught in notebook 02.
+    Taught in notebooks 02 and 10.
     """
 
     BLANK, OOV, PAD = 0, 1, 2
     SPECIAL = 3
 
-    def __init__(self, alphabet: str, unknown: str = "error"):
+    def __init__(self, alphabet: str, unknown: str = "error", order: str = "logical"):
         if not alphabet:
             raise ValueError("the alphabet is empty: give the characters that the model shall read")
         repeated = sorted({c for c in alphabet if alphabet.count(c) > 1})
@@ -179,13 +187,16 @@ class Tokenizer:
         # One by one: as a whole, a combining accent would join the character that happens to stand before it.
         composed = [c for c in alphabet if normalize(c) != c]
         if composed:
-            raise ValueError(
-                f"the alphabet has {quote(composed)}, which is not in NFC: use ocrkit.text.normalize first"
-            )
+            raise ValueError(f"the alphabet has {quote(composed)}, which is not in NFC: use ocrkit.text.normalize")
         if unknown not in ("error", "drop", "oov"):
             raise ValueError(f'unknown={unknown!r}: it must be "error", "drop" or "oov"')
+        if order not in ("logical", "visual"):
+            raise ValueError(f'order={order!r}: it must be "logical" or "visual"')
+        if order == "visual":
+            to_visual(alphabet)  # raises where a letter runs from left to right
         self.alphabet = alphabet
         self.unknown = unknown
+        self.order = order
         self._index = {c: i for i, c in enumerate(alphabet, start=self.SPECIAL)}
 
     @classmethod
@@ -193,7 +204,7 @@ class Tokenizer:
         """Build from a key of `ALPHABETS`, such as `"plates"`."""
         if name not in ALPHABETS:
             raise ValueError(f"no alphabet is named {name!r}; there are: {', '.join(ALPHABETS)}")
-        return cls(ALPHABETS[name], unknown)
+        return cls(ALPHABETS[name], unknown, "visual" if name in RIGHT_TO_LEFT else "logical")
 
     @classmethod
     def from_texts(cls, texts: Iterable[str], unknown: str = "error") -> Tokenizer:
@@ -209,8 +220,16 @@ class Tokenizer:
         """Characters of `text` (after NFC) that the alphabet lacks, each once, in order."""
         return [c for c in dict.fromkeys(normalize(text)) if c not in self._index]
 
+    def on_paper(self, text: str) -> str:
+        """The characters of `text` (after NFC) in the order of their class numbers; see `order`."""
+        text = normalize(text)
+        if self.order == "logical":
+            return text
+        lacking = "" if self.unknown == "drop" else "\ufffd"  # whatever it is, it stands there as a sign
+        return to_visual("".join(c if c in self._index else lacking for c in text))
+
     def encode(self, text: str) -> list[int]:
-        """Return the class numbers of `text`, one a character.
+        """Return the class numbers of `text`, one a character, in the tokenizer's `order`.
 
         Raises:
             ValueError: `unknown="error"` and a character is not in the alphabet.
@@ -220,7 +239,7 @@ class Tokenizer:
                 f"label {text!r} has {quote(missing)}, which is not in the alphabet; "
                 'add it to the alphabet, or pass unknown="drop" or unknown="oov"'
             )
-        codes = (self._index.get(c, self.OOV) for c in normalize(text))
+        codes = (self._index.get(c, self.OOV) for c in self.on_paper(text))
         return [c for c in codes if c != self.OOV or self.unknown != "drop"]
 
     def encode_batch(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
@@ -236,12 +255,12 @@ class Tokenizer:
         return [r + [self.PAD] * (longest - len(r)) for r in rows], lengths
 
     def decode(self, codes: Iterable[int], collapse: bool = False) -> str:
-        """Return the text of class numbers; blank, OOV and PAD give nothing.
+        """Return the text of class numbers, always in logical order; blank, OOV and PAD give nothing.
 
         Args:
             codes: class numbers, for instance the best class of each time step.
-            collapse: apply the CTC rule: first merge equal neighbors, then remove blanks. Leave
-                it off for codes that came from `encode`.
+            collapse: apply the CTC rule: first merge equal neighbors, then remove blanks. Leave it off for codes
+                that came from `encode`.
 
         Raises:
             ValueError: a number is not a class of this tokenizer.
@@ -252,7 +271,8 @@ class Tokenizer:
             raise ValueError(f"class {wrong} is not in 0..{self.num_classes - 1}: the codes come from another alphabet")
         if collapse:
             codes = ctc_collapse(codes)
-        return "".join(self.alphabet[c - self.SPECIAL] for c in codes if c >= self.SPECIAL)
+        text = "".join(self.alphabet[c - self.SPECIAL] for c in codes if c >= self.SPECIAL)
+        return to_logical(text) if self.order == "visual" else text
 
     def decode_batch(self, rows: Iterable[Iterable[int]], collapse: bool = False) -> list[str]:
         """`decode` for each row."""
@@ -260,22 +280,22 @@ class Tokenizer:
 
     def to_dict(self) -> dict:
         """What `from_dict` needs, as plain JSON values."""
-        return {"alphabet": self.alphabet, "unknown": self.unknown}
+        return {"alphabet": self.alphabet, "unknown": self.unknown, "order": self.order}
 
     @classmethod
     def from_dict(cls, saved: dict) -> Tokenizer:
         """Undo `to_dict`."""
-        return cls(saved["alphabet"], saved.get("unknown", "error"))
+        return cls(saved["alphabet"], saved.get("unknown", "error"), saved.get("order", "logical"))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Tokenizer) and self.to_dict() == other.to_dict()
 
     def __hash__(self) -> int:
-        return hash((self.alphabet, self.unknown))
+        return hash((self.alphabet, self.unknown, self.order))
 
     def __repr__(self) -> str:
         shown = self.alphabet if len(self.alphabet) <= 40 else self.alphabet[:37] + "..."
         return (
             f"Tokenizer({shown!r}, {len(self.alphabet)} characters, num_classes={self.num_classes}, "
-            f"unknown={self.unknown!r})"
+            f"unknown={self.unknown!r}{', order=' + repr(self.order) if self.order == 'visual' else ''})"
         )

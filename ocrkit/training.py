@@ -52,8 +52,8 @@ def set_aside(packed: Packed | Mixed, recognizer: Recognizer) -> tuple[Packed | 
             reasons.append("the label is empty")
         elif tokenizer.unknown == "error" and tokenizer.missing(text):
             reasons.append(f"the label {text!r} has {''.join(tokenizer.missing(text))!r}, not in the alphabet")
-        elif min_steps(text) > steps:
-            reasons.append(f"the label {text!r} needs {min_steps(text)} time steps, the image has {steps}")
+        elif (needed := min_steps(tokenizer.on_paper(text))) > steps:
+            reasons.append(f"the label {text!r} needs {needed} time steps, the image has {steps}")
         else:
             reasons.append("")
     bad = [bool(r) for r in reasons]

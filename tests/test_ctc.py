@@ -106,3 +106,15 @@ def test_best_path_is_not_always_best_text():
     probs = torch.tensor([[0.6, 0, 0, 0.4], [0.6, 0, 0, 0.4]]).clamp_min(1e-9).log()
     assert ctc.greedy_decode(probs[:, None], Tokenizer("a"))[0].text == ""
     assert ctc.forward_lattice(probs, [3])[1] > ctc.forward_lattice(probs, [])[1]
+
+
+def test_right_to_left_text_is_logical_and_spans_are_as_on_paper():
+    persian = Tokenizer.from_name("persian")
+    codes = persian.encode("مورخ ۱۲/۵")
+    logits = torch.zeros(len(codes) + 1, 1, persian.num_classes)
+    logits[range(len(codes)), 0, codes] = 9.0
+    logits[-1, 0, 0] = 9.0
+    reading = ctc.greedy_decode(logits, persian)[0]
+    assert reading.text == "مورخ ۱۲/۵"
+    assert "".join(s.text for s in reading.spans) == "۱۲/۵ خروم"
+    assert [s.start for s in reading.spans] == list(range(len(codes)))

@@ -1,5 +1,7 @@
 """Heat maps against captum, and against cases whose answer is known."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -278,3 +280,17 @@ def test_deeper_layers_see_more(reader):
         fields = [receptive_field(reader.model, layer, axis) for layer in explain.feature_layers(reader.model)]
         sizes = [(field.end - field.start).max() for field in fields]
         assert sizes[:3] == [4, 8, 18] and sizes == sorted(sizes) and sizes[-1] <= whole
+
+
+def test_maps_of_right_to_left_text_are_those_of_its_characters():
+    torch.manual_seed(0)
+    reader = ok.Recognizer.create("persian", "light", (32, 96), "L")
+    image = np.full((32, 96), 255, np.uint8)
+    found = ok.character_maps(reader, image, text="ب ۱۲")
+    assert found.order == [2, 3, 1, 0]  # on paper the number stands first
+    starts = [found.frames[k][0] for k in found.order]
+    assert starts == sorted(starts) and found.maps.shape == (4, 32, 96)
+    page = str(ok.maps_html(found, [0]))
+    cells = re.findall(r'<bdi style="[^"]*?(color|opacity):[^<>]*>([^<>]*)</bdi>', page)
+    assert [c for _, c in cells if c in "ب۱۲"] == ["۱", "۲", "ب"]
+    assert [c for look, c in cells if look == "color"] == ["ب"]

@@ -66,7 +66,8 @@ def test_patches_figure_has_a_row_a_channel(reader, packed):
 def test_every_text_is_escaped(text):
     n = len(text)
     image = np.zeros((8, 16, 3), np.uint8)
-    found = explain.CharacterMaps(image, text, [(k, k + 1) for k in range(n)], n, np.ones((n, 8, 16)), "m", "l")
+    frames, order = [(k, k + 1) for k in range(n)], list(range(n))
+    found = explain.CharacterMaps(image, text, frames, n, np.ones((n, 8, 16)), "m", "l", order)
     page = str(ok.maps_html(found))
     strip = re.findall(r"<bdi[^<>]*>([^<>]*)</bdi>", page)
     assert "".join(map(unescape, strip)) == n * text

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ocrkit.coco import FIELDS, load_pages
 from ocrkit.platforms import COURSE
 from ocrkit.synth import LETTER_LAYOUTS, render_letter, render_letters, write_letters
 from ocrkit.synth.__main__ import LETTER_PARTS, LETTERS, describe_letters
 from ocrkit.synth.joined import CHARACTERS, joined_faces, joined_ink
-from ocrkit.synth.letter_layouts import FIELDS
 from ocrkit.synth.letter_scan import random_turn, turned
 from ocrkit.synth.letter_sheet import EDGE, Sheet
 from ocrkit.synth.letter_text import fill, month_days, phrases, random_date, random_number, random_title
@@ -219,6 +219,10 @@ def test_files_hold_what_was_drawn(tmp_path):
         read = [(names[a["category_id"]], a["text"], a["bbox"]) for a in boxes]
         assert read == [(kind, text, [x0, y0, x1 - x0, y1 - y0])
                         for kind, text, (x0, y0, x1, y1) in [*row.fields, *row.other]]  # fmt: skip
+    pages = load_pages(tmp_path)
+    assert sorted(pages.image) == sorted(table.image)
+    for row in pages.merge(table[["image", "fields", "other"]], on="image").itertuples():
+        assert row.fields_x == row.fields_y and row.other_x == row.other_y
 
 
 def test_shipped_sample_is_what_the_command_writes_and_the_datasheet_says(tmp_path):

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocrkit import ctc
+from ocrkit.beams import beam_candidates
 from ocrkit.lexicon import Lexicon, lexicon_decode
 from ocrkit.text import Tokenizer, ctc_collapse
 
@@ -222,3 +223,18 @@ def test_real_names():
     found = lexicon.log_probs(lp)
     for i in range(0, len(lexicon), 500):
         assert found[i] == pytest.approx(torch_log_prob(lp, tokenizer.encode(lexicon.words[i])))
+
+
+def test_right_to_left_words_are_logical():
+    persian = Tokenizer.from_name("persian")
+    words, lexicon = ["مدیر", "(مدیر)", "شماره ۱۲"], Lexicon(["مدیر", "(مدیر)", "شماره ۱۲"], persian)
+    for word in words:
+        codes = persian.encode(word)
+        logits = torch.zeros(len(codes) + 1, 1, persian.num_classes)
+        logits[range(len(codes)), 0, codes] = 9.0
+        logits[-1, 0, 0] = 9.0
+        (reading,) = lexicon_decode(logits, lexicon)
+        assert reading.text == word and len(reading.spans) == len(word)
+        assert reading.spans[-1].text == word[0] or word.endswith("۲")  # the first letter stands at the right
+        (unknown,) = lexicon_decode(logits, Lexicon(["تهران"], persian), weight=0.1, closed=False)
+        assert unknown.text == word == beam_candidates(logits[:, 0], persian, 5)[0][0]

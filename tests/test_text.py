@@ -31,12 +31,15 @@ plate_texts = st.text(PLATES.alphabet, max_size=12)
 def test_classes_of_the_two_plate_systems():
     assert (BLANK, OOV, PAD) == (0, 1, 2)
     sizes = {"digits": 10, "names": 29, "plates": 73, "plates-resnet": 66, "plates-vgg": 67, "look-alikes": 100}
+    sizes |= {"persian-dates": 13, "persian": 57}
     assert {name: len(alphabet) for name, alphabet in ALPHABETS.items()} == sizes
     for name, size in sizes.items():
         tokenizer = Tokenizer.from_name(name)
         assert tokenizer.num_classes == size + 3
         assert list(tokenizer.alphabet) == sorted(set(tokenizer.alphabet))
-        assert tokenizer.encode(tokenizer.alphabet) == list(range(3, size + 3))
+        assert [tokenizer.encode(c) for c in tokenizer.alphabet if c not in "()"] == [
+            [k] for k, c in enumerate(tokenizer.alphabet, start=3) if c not in "()"
+        ]
 
 
 def test_characters_of_the_plate_alphabets():
@@ -274,3 +277,43 @@ def test_what_is_shown():
     expected = "Tokenizer('0123456789', 10 characters, num_classes=13, unknown='error')"
     assert repr(Tokenizer(DIGITS)) == expected
     assert "..." in repr(PLATES) and len(repr(PLATES)) < 120
+
+
+# ------------------------------------------------------------------ right to left
+
+PERSIAN = Tokenizer.from_name("persian")
+lines = st.text(PERSIAN.alphabet, max_size=12)
+
+
+def test_classes_follow_each_other_as_on_paper():
+    assert (PERSIAN.order, PLATES.order, Tokenizer.from_name("persian-dates").order) == ("visual", "logical", "logical")
+    shown = "".join(PERSIAN.alphabet[c - 3] for c in PERSIAN.encode("شماره: ۱۲/د (۵)"))
+    assert shown == "(۵) د/۱۲ :هرامش" == PERSIAN.on_paper("شماره: ۱۲/د (۵)")
+    assert PERSIAN.decode(PERSIAN.encode("شماره: ۱۲/د (۵)")) == "شماره: ۱۲/د (۵)"
+    rows, lengths = PERSIAN.encode_batch(["۱۲", "آب"])
+    assert lengths == [2, 2] and PERSIAN.decode_batch(rows) == ["۱۲", "آب"]
+
+
+@given(lines)
+def test_texts_are_logical_on_both_sides(text):
+    assert PERSIAN.decode(PERSIAN.encode(text)) == text
+    codes = [c for code in PERSIAN.encode(text) for c in (code, BLANK)]
+    assert PERSIAN.decode(codes, collapse=True) == text
+
+
+@given(st.text(PERSIAN.alphabet + "abé京\u0301\n", max_size=12))
+def test_what_a_right_to_left_alphabet_lacks(text):
+    drop, oov = (Tokenizer(PERSIAN.alphabet, unknown, "visual") for unknown in ("drop", "oov"))
+    known = "".join(c for c in normalize(text) if c in PERSIAN.alphabet)
+    assert drop.decode(drop.encode(text)) == known
+    assert oov.encode(text).count(OOV) == len(normalize(text)) - len(known)
+
+
+def test_order_is_kept_and_old_settings_have_none():
+    assert Tokenizer.from_dict(json.loads(json.dumps(PERSIAN.to_dict()))) == PERSIAN
+    assert Tokenizer.from_dict({"alphabet": "ab", "unknown": "error"}) == Tokenizer("ab")
+    assert Tokenizer(PERSIAN.alphabet) != PERSIAN and "order='visual'" in repr(PERSIAN)
+    with pytest.raises(ValueError, match="order='rtl': it must be"):
+        Tokenizer("ab", order="rtl")
+    with pytest.raises(ValueError, match="'a' .U.0061.* is a letter of a left-to-right script"):
+        Tokenizer("ابa", order="visual")

@@ -16,12 +16,12 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
+from ocrkit.coco import FIELDS
 from ocrkit.synth.atlas import build_atlas
 from ocrkit.synth.faces import build_faces
 from ocrkit.synth.glyphs import write_glyphs
 from ocrkit.synth.hands import build_hands
 from ocrkit.synth.joined import build_joined
-from ocrkit.synth.letter_layouts import FIELDS
 from ocrkit.synth.letters import write_letters
 from ocrkit.synth.lines import write_lines
 from ocrkit.synth.names import write_names

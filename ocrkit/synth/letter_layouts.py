@@ -14,8 +14,6 @@ import numpy as np
 from ocrkit.synth.letter_sheet import WIDE, Sheet
 from ocrkit.synth.letter_text import random_value
 
-FIELDS = ("date", "number", "attachment", "title")
-
 
 class Layout(NamedTuple):
     """How the block of the fields is made."""
@@ -95,7 +93,7 @@ class _Style(NamedTuple):
 
 
 def chosen_fields(rng: np.random.Generator) -> list[str]:
-    """The fields that a letter has, in their order; one in eight has them in another than the usual one."""
+    """The fields that a letter has, in their order: in three of ten the number is first, one in eight is mixed up."""
     kinds = [kind for kind, (chance, _) in _CHANCES.items() if rng.random() < chance] or ["date"]
     if rng.random() < 0.3 and kinds[:2] == ["date", "number"]:
         kinds[:2] = ["number", "date"]
@@ -148,7 +146,7 @@ def draw_title(sheet: Sheet, rng: np.random.Generator, base: float, edges: tuple
 def _span(layout: Layout, rng: np.random.Generator) -> tuple[float, float]:
     """The left and right end of the block in units."""
     edge = rng.uniform(48, 80)
-    wide = {"column": rng.uniform(175, 235), "row": 600, "grid": rng.uniform(300, 350)}.get(layout.arrangement, 310.0)
+    wide = {"column": rng.uniform(175, 235), "grid": rng.uniform(300, 350)}.get(layout.arrangement, 310.0)
     if layout.place == "wide":
         return edge, WIDE - edge
     if layout.place == "center":

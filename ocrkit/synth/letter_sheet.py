@@ -13,22 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ocrkit.coco import PageField
 from ocrkit.synth.joined import joined_ink
 from ocrkit.synth.persian_faces import ALEF, BASELINE, HEIGHT
 
 WIDE, HIGH = 827, 1170  # of the paper in units
 EDGE = 64  # ink from which a pixel counts as drawn, of 255
-
-
-class PageField(NamedTuple):
-    """Something on a page: what it is, its text in logical order ("" where it has none), and its box.
-
-    `box` is (x0, y0, x1, y1) in pixels from the upper left corner; x1 and y1 are one past the last pixel.
-    """
-
-    kind: str
-    text: str
-    box: tuple[int, int, int, int]
 
 
 class Piece(NamedTuple):

@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from ocrkit.coco import FIELDS, PageField
 from ocrkit.synth.bulk import draw_many
 from ocrkit.synth.joined import joined_faces
-from ocrkit.synth.letter_layouts import FIELDS, LETTER_LAYOUTS, Layout, Print, chosen_fields, draw_block, draw_title
+from ocrkit.synth.letter_layouts import LETTER_LAYOUTS, Layout, Print, chosen_fields, draw_block, draw_title
 from ocrkit.synth.letter_parts import (
     draw_copies,
     draw_foot,
@@ -30,7 +31,7 @@ from ocrkit.synth.letter_parts import (
     draw_text,
 )
 from ocrkit.synth.letter_scan import random_turn, scan, turned
-from ocrkit.synth.letter_sheet import HIGH, WIDE, PageField, Sheet
+from ocrkit.synth.letter_sheet import HIGH, WIDE, Sheet
 from ocrkit.synth.letter_text import random_sender
 
 SIZE = (1170, 827)  # height and width in pixels of A4 paper at 100 dots an inch

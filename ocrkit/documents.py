@@ -1,0 +1,152 @@
+"""Letters: the fields of a page are found, cut out, read, and the date is checked.
+
+Taught in notebook 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ocrkit.coco import Box
+from ocrkit.dates import ORDERS, parse_jalali
+from ocrkit.field_detector import FieldDetector
+from ocrkit.model_files import read_config, write_config
+from ocrkit.recognizer import Recognizer
+
+#: What is left around a value, in heights of its box: the ends of letters that a box misses by a pixel.
+MARGIN = 0.3
+#: Folders inside that of a letter reader -> what lies in them.
+PARTS = {"detector": FieldDetector, "dates": Recognizer, "texts": Recognizer}
+DATE = "date"
+
+
+def crop_field(page: np.ndarray, box: Box, margin: float = MARGIN) -> np.ndarray:
+    """Cut a value out of its page, with `margin` times the height of the box around it.
+
+    Args:
+        page: uint8, (H, W) or (H, W, 3).
+        box: (x0, y0, x1, y1) in pixels; what lies outside the page is left out.
+
+    Returns:
+        uint8, (h, w) or (h, w, 3), of one pixel at least.
+
+    Taught in notebook 10.
+    """
+    x0, y0, x1, y1 = box
+    wider = margin * (y1 - y0)
+    left, top = (
+        int(np.clip(np.floor(v - wider), 0, side - 1)) for v, side in ((x0, page.shape[1]), (y0, page.shape[0]))
+    )
+    right, bottom = (max(int(np.ceil(v + wider)), low + 1) for v, low in ((x1, left), (y1, top)))
+    return page[top:bottom, left:right]
+
+
+class LetterReader:
+    """Reads the fields of letters.
+
+    Args:
+        detector: finds them.
+        date_reader: reads what is of the kind `"date"`.
+        text_reader: reads all other kinds.
+        date_order: what `parse_jalali` is told about the order of year, month and day.
+
+    Raises:
+        ValueError: there is no such order.
+    """
+
+    def __init__(
+        self,
+        detector: FieldDetector,
+        date_reader: Recognizer,
+        text_reader: Recognizer,
+        date_order: str = "auto",
+    ):
+        if date_order not in ORDERS:
+            raise ValueError(f"date_order={date_order!r}: it must be one of {', '.join(ORDERS)}")
+        self.detector, self.date_reader, self.text_reader = detector, date_reader, text_reader
+        self.date_order = date_order
+
+    def read(
+        self,
+        pages: pd.DataFrame | str | Path | np.ndarray | Sequence,
+        min_score: float = 0.3,
+        batch_size: int = 8,
+    ) -> pd.DataFrame:
+        """Find and read the fields of letters.
+
+        Args:
+            pages: as in `FieldDetector.detect`.
+            min_score: a field that is less certain counts as not found.
+
+        Returns:
+            A row a page and kind, page after page: `page` (the index of its row in `pages`, or its place in the list),
+            `image`, `kind`, `text` (in logical order, `""` where nothing was found), `confidence` (of the text, 0..1),
+            `box` ((x0, y0, x1, y1) in pixels of the page, or None), `score` (of the box, 0..1), `iso` (of dates,
+            `YYYY-MM-DD`), `problem` (why there is no text or no day, else `""`), and `error` (why the image could not
+            be read, else `""`).
+
+        Raises:
+            TypeError: `pages` is none of these.
+        """
+        rows, crops = [], []
+        for page in self.detector.go_through(pages, min_score, batch_size=batch_size):
+            found = {one.kind: one for one in page.found}
+            for kind in self.detector.kinds:
+                row = dict.fromkeys(("text", "iso", "problem"), "") | {"confidence": 0.0, "box": None, "score": 0.0}
+                row |= {"page": page.index, "image": page.image, "kind": kind, "error": page.error}
+                if kind in found:
+                    row |= {"box": found[kind].box, "score": found[kind].score}
+                    crops.append((row, crop_field(page.gray, found[kind].box)))
+                elif not page.error:
+                    row["problem"] = f"no {kind} found"
+                rows.append(row)
+        for reader, of_dates in ((self.date_reader, True), (self.text_reader, False)):
+            self._fill(reader, [(row, crop) for row, crop in crops if (row["kind"] == DATE) == of_dates])
+        columns = ["page", "image", "kind", "text", "confidence", "box", "score", "iso", "problem", "error"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def _fill(self, reader: Recognizer, crops: list[tuple[dict, np.ndarray]]) -> None:
+        """Read the crops, and write text, confidence, day and problem into their rows."""
+        if not crops:
+            return
+        results = reader.read([crop for _, crop in crops])
+        for (row, _), text, confidence in zip(crops, results["prediction"], results["confidence"]):
+            row |= {"text": text, "confidence": float(confidence)}
+            if not text:
+                row["problem"] = "nothing could be read in the box"
+            elif row["kind"] == DATE:
+                try:
+                    row["iso"] = parse_jalali(text, self.date_order).iso
+                except ValueError as error:
+                    row["problem"] = str(error)
+
+    def save(self, folder: str | Path, half: bool = False) -> Path:
+        """Write `config.json` and a model folder a part; `half=True` stores 16-bit floats."""
+        folder = Path(folder)
+        for name, part in zip(PARTS, (self.detector, self.date_reader, self.text_reader)):
+            part.save(folder / name, half)
+        write_config(folder, "LetterReader", {"date_order": self.date_order})
+        return folder
+
+    @classmethod
+    def load(cls, where: str | Path, device: str | torch.device | None = None) -> LetterReader:
+        """Load what `save` wrote, from a folder or by the name of a shipped model (`"letters"`).
+
+        Raises:
+            FileNotFoundError: there is no such folder and no such shipped model, or a part is missing.
+            ValueError: a file is damaged, or config and weights do not belong together.
+        """
+        folder, config = read_config(where, "LetterReader", ("date_order",))
+        for name in PARTS:
+            if not (folder / name / "config.json").is_file():
+                raise FileNotFoundError(f"{folder} has no model in {name}/: the model folder is not complete")
+        parts = (part.load(folder / name, device) for name, part in PARTS.items())
+        return cls(*parts, date_order=config["date_order"])
+
+    def __repr__(self) -> str:
+        return f"LetterReader({self.detector!r}, dates: {self.date_reader!r}, texts: {self.text_reader!r})"

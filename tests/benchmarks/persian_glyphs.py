@@ -1,0 +1,90 @@
+"""`python -m tests.benchmarks.persian_glyphs --printed FOLDER --hoda FILE.cdb`: Persian glyphs that no renderer drew.
+
+FOLDER has printed letters and digits in 43 folders of classes (DS-1 of ArtinABS/Persian-Alphabet-Recognition). The
+recipe `persian-letters` learns from its train split beside rendered glyphs and is read on its test split; files of one
+name stay together. The shipped model learned from all of the folder, so nothing in it can examine that one. A model
+that saw rendered glyphs alone shows what the real pictures are worth.
+
+FILE.cdb has handwritten digits of the Hoda set in its own format. They are read by `persian-glyphs`, which knows
+printed digits alone, and by a model that goes on from its body with the file's own train split. Weights that learned
+from Hoda are not kept: it is for research only. Result: `data/benchmarks/persian_glyphs.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from ocrkit.class_scores import score_classes
+from ocrkit.files import write_json
+from ocrkit.glyph_classifier import GlyphClassifier, load_model
+from ocrkit.glyph_training import fit_glyphs
+from ocrkit.metrics import wilson_interval
+from ocrkit.platforms import COURSE
+from ocrkit.recipes import find_recipe
+from ocrkit.runs import run_recipe
+from ocrkit.samples import load_samples
+from ocrkit.synth import LETTER_CLASSES
+
+RESULTS = COURSE / "data" / "benchmarks" / "persian_glyphs.json"
+DIGIT_CLASSES = [*LETTER_CLASSES][32:]
+
+
+def figures(results: pd.DataFrame, **facts) -> dict:
+    """Accuracy with n and its 95% interval."""
+    right, n = int((results["text"] == results["prediction"]).sum()), len(results)
+    low, high = wilson_interval(right, n)
+    row = {**facts, "n": n, "accuracy": right / n, "low": low, "high": high}
+    print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
+    return row
+
+
+def printed(folder: Path, runs: Path) -> list[dict]:
+    """Letters and digits of the test split of `folder`, read after training with and without its train split."""
+    test, rows = load_samples(folder, split="test"), []
+    for name, samples in (("rendered and real", [str(folder)]), ("rendered only", [])):
+        run_dir = runs / ("persian-letters-heldout" if samples else "persian-letters-rendered")
+        if not (run_dir / "config.json").exists():
+            run_recipe(find_recipe("persian-letters", samples=samples), run_dir, command="tests.benchmarks")
+        results = GlyphClassifier.load(run_dir).read(test)
+        digit = results["text"].isin(DIGIT_CLASSES)
+        for part, some in (("letters", results[~digit]), ("digits", results[digit]), ("all", results)):
+            rows.append(figures(some, learned=name, part=part))
+    return rows
+
+
+def handwritten(file: Path) -> list[dict]:
+    """Digits of the test split of `file`, read by the model of printed glyphs and by one that learned the others."""
+    samples, start = load_samples(file), load_model("persian-glyphs")
+    test = samples[samples["split"] == "test"]
+    rows = [figures(start.read(test), learned="printed glyphs only")]
+    reader = GlyphClassifier.create(
+        sorted(set(samples["text"])), start.model.backbone, (48, 48), "L", "pad", start=start
+    )
+    train, valid = (reader.pack(samples[samples["split"] == split]) for split in ("train", "valid"))
+    fit_glyphs(reader, train, valid, 3, slice(5e-4, 3e-3), 128)
+    return [*rows, figures(reader.read(test), learned=f"{len(train)} of Hoda's own")]
+
+
+def main(options: argparse.Namespace) -> None:
+    """Measure what is given."""
+    facts = {"torch": torch.__version__}
+    if options.printed:
+        facts["printed"] = printed(options.printed, options.runs)
+    if options.hoda:
+        facts["hoda"] = handwritten(options.hoda)
+    shipped = load_model("persian-glyphs").read(load_samples("persian-glyphs", split="test"))
+    facts["sample"] = score_classes(shipped).to_dict("records")[:1]
+    write_json(RESULTS, facts)
+
+
+if __name__ == "__main__":
+    about = "Measure Persian glyphs that no renderer drew."
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.persian_glyphs", description=about)
+    parser.add_argument("--printed", type=Path, help="a folder of the 43 classes")
+    parser.add_argument("--hoda", type=Path, help="a .cdb file of handwritten digits")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the trained models are kept")
+    main(parser.parse_args())
