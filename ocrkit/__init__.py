@@ -58,6 +58,8 @@ _HOME = {
     "render_characters": "synth",
     "render_glyph": "synth",
     "render_glyphs": "synth",
+    "render_dates": "synth",
+    "render_words": "synth",
     "render_letter": "synth",
     "render_letters": "synth",
     "pack": "batches",

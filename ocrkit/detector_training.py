@@ -38,6 +38,7 @@ def fit_detector(
     amp: str = "auto",
     weight_decay: float = 0.01,
     augment: bool = True,
+    window: int | None = None,
     max_seconds: float | None = None,
     on_epoch: Callable[[pd.DataFrame], None] | None = None,
 ) -> pd.DataFrame:
@@ -52,6 +53,8 @@ def fit_detector(
         learning_rate: the highest of the cycle.
         amp: as in a `Recipe`; losses are computed in float32 always.
         augment: change the pages, see `augment_pages`.
+        window: learn from pieces of the pages, so many pixels high, which takes less time; see `cut_windows`. The
+            detector looks at whole pages all the same, as nothing in it depends on their size.
         max_seconds: stop after so many seconds; the learning rate falls in time, as if the epochs had been fewer. How
             far such a training comes depends on the machine.
         on_epoch: called with the history after each epoch.
@@ -69,11 +72,13 @@ def fit_detector(
     train, valid = PackedPages(*train), PackedPages(*valid)
     for name, pages in (("train", train), ("valid", valid)):
         _check(name, pages, detector)
+    if window is not None and (window % 32 or not 64 <= window <= detector.image_size[0]):
+        raise ValueError(f"window={window}: it must be a multiple of 32, from 64 to {detector.image_size[0]}")
     if epochs < 1 or batch_size < 1 or not learning_rate > 0:
         given = f"epochs={epochs}, batch_size={batch_size}, learning_rate={learning_rate}"
         raise ValueError(f"{given}: all must be above 0")
     keep_memory()
-    stepper = DetectorStepper(detector, weight_decay, amp, augment)
+    stepper = DetectorStepper(detector, weight_decay, amp, augment, window)
     total = epochs * -(-len(train.images) // batch_size)
     rows, best, began, steps = [], {}, time.perf_counter(), 0
 
@@ -124,14 +129,23 @@ def fit_detector(
 class DetectorStepper:
     """One training step; call it with a learning rate, images (N, 1, H, W) uint8, N boxes and N labels."""
 
-    def __init__(self, detector: FieldDetector, weight_decay: float = 0.01, amp: str = "auto", augment: bool = True):
-        self.model, self.device, self.augment = detector.model, detector.device, augment
+    def __init__(
+        self,
+        detector: FieldDetector,
+        weight_decay: float = 0.01,
+        amp: str = "auto",
+        augment: bool = True,
+        window: int | None = None,
+    ):
+        self.model, self.device, self.augment, self.window = detector.model, detector.device, augment, window
         self.optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=weight_decay)
         self.dtype = autocast_dtype(self.device, amp)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
 
     def __call__(self, rate: float, images: Tensor, boxes: list[Tensor], labels: list[Tensor]) -> Tensor:
         self.model.train()
+        if self.window:
+            images, boxes, labels = cut_windows(images, boxes, labels, self.window)
         images = images.to(self.device, non_blocking=True)
         if self.augment:
             images, boxes, labels = augment_pages(images, boxes, labels)
@@ -198,6 +212,33 @@ def augment_pages(
         moved.append(cut[seen])
         kept.append(label[seen])
     return (255 - ink).clamp(0, 255), moved, kept
+
+
+def cut_windows(
+    images: Tensor, boxes: list[Tensor], labels: list[Tensor], height: int, head: float = 0.75
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """A piece of each page, as wide as the page: from its top edge or a little below, or from anywhere.
+
+    Args:
+        images: (N, 1, H, W); boxes and labels as in `augment_pages`.
+        height: of the pieces in pixels; a multiple of 32, H at most.
+        head: the share of the pieces from the top, where letters have their fields. The others teach what is none.
+
+    Returns:
+        The same of the pieces: images (N, 1, height, W).
+    """
+    room = images.shape[-2] - height
+    pieces, moved, kept = [], [], []
+    for image, box, label in zip(images, boxes, labels):
+        highest = min(room, height // 5) if torch.rand(()) < head else room
+        top = int(torch.randint(highest + 1, ()))
+        pieces.append(image[:, top : top + height])
+        shifted = box - torch.tensor([0, top, 0, top])
+        cut = torch.stack([shifted[:, k].clamp(0, height) if k % 2 else shifted[:, k] for k in range(4)], 1)
+        seen = _areas(cut) >= VISIBLE * _areas(box)
+        moved.append(cut[seen])
+        kept.append(label[seen])
+    return torch.stack(pieces), moved, kept
 
 
 def validate(detector: FieldDetector, valid: PackedPages, iou: float = 0.5) -> dict[str, float]:

@@ -88,6 +88,7 @@ def run_detector(recipe: Recipe, run_dir: str | Path, command: str = "") -> Fiel
     )
     rates = {"learning_rate": recipe.learning_rate, "weight_decay": recipe.weight_decay}
     settings = rates | {"batch_size": recipe.batch_size, "seed": recipe.seed, "amp": recipe.amp}
+    settings |= {"window": recipe.window or None}
     history = fit_detector(detector, train, valid, recipe.epochs, **settings, on_epoch=_print)
     if history.empty:
         raise ValueError(f"stopped before the first epoch was finished: {run_dir} holds no model")

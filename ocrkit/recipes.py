@@ -19,7 +19,10 @@ else:
 
 RECIPES = COURSE / "data" / "recipes"
 #: What can be rendered: `stores.RENDERERS` says how, `letter_runs` for the pages of "letters", where a detector learns.
-RENDERER_NAMES = ("plates", "look-alikes", "names", "chinese-glyphs", "persian-glyphs", "persian-letters", "letters")
+RENDERER_NAMES = (
+    "plates", "look-alikes", "names", "chinese-glyphs", "persian-glyphs", "persian-letters", "persian-words",
+    "persian-dates", "letters",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Recipe:
     mode: str = "RGB"
     resize: str = "squeeze"  # or "pad": in proportion, filled up with white; for glyphs also "ink"
     augment: str = "plates"
+    window: int = 0  # for a detector of fields: the height of the pieces of pages from which it learns; 0: whole pages
     head_epochs: int = 0  # for glyphs: epochs before the others, in which the body is frozen
     epochs: int = 8
     batch_size: int = 128

@@ -31,7 +31,7 @@ from ocrkit.recognizer import Recognizer
 from ocrkit.samples import assign_splits, load_samples
 from ocrkit.sources import SOURCES
 from ocrkit.splicing import splice_words
-from ocrkit.stores import GLYPHS, RENDERERS, packed_store, rendered_store
+from ocrkit.stores import GLYPHS, RENDERERS, SPLIT_FONTS, packed_store, rendered_store
 from ocrkit.text import names_text
 from ocrkit.training import fit
 
@@ -103,8 +103,8 @@ def recipe_data(recipe: Recipe, stores: str | Path) -> tuple[Mixed, Packed, list
     if not trains:
         raise ValueError("the recipe names no data: set samples=FOLDER, or rendered=20000 to render plates")
     if not valids:
-        n = RENDERED_VALID * (5 if recipe.renderer in GLYPHS else 1)  # a glyph is one error at most, and quickly read
-        split = "valid" if recipe.renderer in GLYPHS else "train"
+        split = "valid" if recipe.renderer in SPLIT_FONTS else "train"
+        n = RENDERED_VALID * (5 if split == "valid" else 1)  # small pictures, which are read quickly
         valids.append(rendered(n, recipe.seed + 1_000_000, split))
         others = " in other fonts" if split == "valid" else ""
         lines.append(f"{n} rendered {recipe.renderer}{others} for validation (seed {recipe.seed + 1_000_000})")
@@ -136,7 +136,7 @@ def run_recipe(
     tests = [] if recipe.use_test else [split_figures(reader, where) for where in dict.fromkeys(recipe.samples)]
     if recipe.renderer in SOURCES:
         tests.append(split_figures(reader, recipe.renderer))
-    if glyphs:
+    if glyphs or recipe.renderer in SPLIT_FONTS:
         tests.append(rendered_figures(reader, recipe.renderer, recipe.seed + 2_000_000))
     facts = {
         "command": command,
@@ -179,12 +179,12 @@ def split_figures(reader: Recognizer | GlyphClassifier, where: str) -> dict | No
     return _figures(reader, samples, str(where))
 
 
-def rendered_figures(classifier: GlyphClassifier, renderer: str, seed: int, n: int = 4000) -> dict:
-    """Measure on `n` rendered glyphs in the fonts for testing."""
-    size = GLYPHS.get(renderer, classifier.image_size)
+def rendered_figures(reader: Recognizer | GlyphClassifier, renderer: str, seed: int, n: int = 4000) -> dict:
+    """Measure on `n` pictures that are rendered in the fonts for testing."""
+    size = GLYPHS.get(renderer, None if reader.resize == "pad" else reader.image_size)
     images, table = RENDERERS[renderer](n, seed, size, os.cpu_count() or 1, split="test")
     samples = table.assign(image=pd.Series(list(images), dtype=object))
-    return _figures(classifier, samples, f"rendered {renderer} in test fonts (seed {seed})")
+    return _figures(reader, samples, f"rendered {renderer} in test fonts (seed {seed})")
 
 
 def _figures(reader: Recognizer | GlyphClassifier, samples: pd.DataFrame, name: str) -> dict:
@@ -210,14 +210,15 @@ def model_card(name: str, reader: Recognizer | GlyphClassifier, facts: dict) -> 
         f"| {t['samples']} | {t['n']} | " + " | ".join(with_interval(*t[c]) for c in columns) + " |"
         for t in facts["tests"]
     )
-    if glyphs:
-        about = "Measured on fonts or files that are in no training or validation image; with 95% intervals."
-        chosen = (
-            f"accuracy {best['valid_accuracy']:.4f}. That figure chose the epoch, so it is no measure of the model."
-        )
+    if facts["recipe"]["renderer"] in (*SPLIT_FONTS, "chinese-glyphs"):
+        about = "Measured on fonts, words or files that are in no training or validation image; with 95% intervals."
     else:
         about = f"""Measured on test splits, whose texts are in no training or validation image; with 95% intervals.
 `{facts["recipe"]["renderer"]}` is the shipped sample of rendered images."""
+    if glyphs:
+        chosen = f"""accuracy {best["valid_accuracy"]:.4f}.
+That figure chose the epoch, so it is no measure of the model."""
+    else:
         chosen = f"""CER {best["valid_cer"]:.4f}, exact match
 {best["valid_accuracy"]:.4f}. Those two figures chose the epoch, so they are no measure of the model."""
     return f"""# {name}

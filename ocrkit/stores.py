@@ -23,7 +23,16 @@ import torch
 from ocrkit.batches import Packed, pack
 from ocrkit.files import write_json
 from ocrkit.lexicon import read_counts
-from ocrkit.synth import plates, render_characters, render_glyphs, render_lines, render_names, render_plates
+from ocrkit.synth import (
+    plates,
+    render_characters,
+    render_dates,
+    render_glyphs,
+    render_lines,
+    render_names,
+    render_plates,
+    render_words,
+)
 
 _FORMAT = "ocrkit store 1"
 #: What can be rendered -> how: a function of n, seed, size, workers and the number of the first image.
@@ -34,9 +43,13 @@ RENDERERS = {
     "chinese-glyphs": render_characters,
     "persian-glyphs": partial(render_glyphs, classes="thesis"),
     "persian-letters": partial(render_glyphs, classes="persian-letters"),
+    "persian-words": render_words,
+    "persian-dates": render_dates,
 }
-#: Those that have fonts for validation alone -> height and width of their pictures, before they are resized.
+#: Persian glyphs -> height and width of their pictures, before they are resized.
 GLYPHS = {"persian-glyphs": (50, 90), "persian-letters": (128, 128)}
+#: Those that have fonts of their own for validation and for test.
+SPLIT_FONTS = (*GLYPHS, "persian-words", "persian-dates")
 CHUNK = 8192  # images that are in memory at a time while a store is made
 
 
@@ -88,7 +101,7 @@ def rendered_store(
         renderer: a key of `RENDERERS`.
         resize: with `"pad"`, they are rendered in sizes of their own.
         words: for names, a file of names and counts, see `lexicon.read_counts`.
-        split: the fonts that draw; those of "valid" exist for `GLYPHS` only.
+        split: the fonts that draw; those of "valid" exist for Persian only.
     """
     code = [hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(Path(plates.__file__).parent.glob("*.*"))]
     choice = {"names": read_counts(words)} if words else {}

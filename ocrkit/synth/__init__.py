@@ -1,5 +1,5 @@
 """Rendered training images with true labels: Chinese number plates, look-alike characters, names on forms, and
-Persian letters, digits and words, whole Persian business letters.
+Persian letters, digits, words and dates, whole Persian business letters.
 
 Taught in notebooks 01, 07, 08, 09 and 10.
 """
@@ -25,6 +25,7 @@ from ocrkit.synth.plates import (
     render_plates,
     write_plates,
 )
+from ocrkit.synth.words import persian_words, render_crop, render_dates, render_words
 
 __all__ = [
     "DEGRADATIONS",
@@ -35,6 +36,7 @@ __all__ = [
     "PLATE_COLORS",
     "THESIS_CLASSES",
     "Box",
+    "persian_words",
     "plate_layout",
     "plate_size",
     "random_face",
@@ -42,6 +44,8 @@ __all__ = [
     "random_name",
     "random_plate_text",
     "render_characters",
+    "render_crop",
+    "render_dates",
     "render_glyph",
     "render_glyphs",
     "render_letter",
@@ -52,6 +56,7 @@ __all__ = [
     "render_names",
     "render_plate",
     "render_plates",
+    "render_words",
     "write_glyphs",
     "write_letters",
     "write_lines",

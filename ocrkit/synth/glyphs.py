@@ -85,13 +85,13 @@ def render_glyph(
     # In three of four, letters of an alphabet are as clean as a program draws them.
     scanned = tight or rng.random() < 0.25
     if rng.random() < 0.5:
-        ink = _reweigh(ink, rng)
+        ink = reweigh(ink, rng)
     if not tight and rng.random() < 0.04:
         ink = _outline(ink)
     mask = _place(ink, size, text, tight, rng)
     if tight and rng.random() < 0.35:
         mask = np.maximum(mask, _neighbors(size, face, rng))
-    return _scan(mask, rng) if scanned else _color(_saved(255 - mask, int(rng.integers(75, 96))))
+    return scan(mask, rng) if scanned else _color(_saved(255 - mask, int(rng.integers(75, 96))))
 
 
 def random_persian_face(rng: np.random.Generator, split: str = "train", klass: str = "") -> str:
@@ -195,7 +195,7 @@ def _outline(ink: np.ndarray) -> np.ndarray:
     return (np.asarray(wide).astype(np.int16) - np.asarray(narrow)).clip(0, 255).astype(np.uint8)[1:-1]
 
 
-def _reweigh(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def reweigh(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Make all strokes a little bolder or finer: blur and cut off at another height."""
     table = np.clip((np.arange(256) - rng.uniform(70, 150)) * 2.5 + 128, 0, 255)
     blurred = Image.fromarray(np.pad(ink, 2)).filter(ImageFilter.GaussianBlur(0.6))
@@ -254,7 +254,7 @@ def _neighbors(size: tuple[int, int], face: str, rng: np.random.Generator) -> np
     return mask
 
 
-def _scan(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def scan(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """What scanner, threshold and file make of ink: uint8 (H, W, 3)."""
     height, width = mask.shape
     ink = mask.astype(np.float32)

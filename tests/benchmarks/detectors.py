@@ -55,7 +55,8 @@ def main(options: argparse.Namespace) -> None:
             letter_store(n, seed, options.runs / "stores" / f"letters-{split}-{n}-{seed}-{shape}", detector, split)
             for split, n, seed in (("train", recipe.rendered, 0), ("valid", RENDERED_VALID, 1_000_000))
         )
-        settings = {"learning_rate": recipe.learning_rate, "batch_size": recipe.batch_size, "seed": recipe.seed}
+        settings = {"learning_rate": recipe.learning_rate, "batch_size": recipe.batch_size}
+        settings |= {"seed": recipe.seed, "window": recipe.window or None}
         history = fit_detector(detector, train, valid, 1000, **settings, max_seconds=options.seconds)
         with tempfile.TemporaryDirectory() as folder:
             megabytes = Path(detector.save(folder, half=True), "model.safetensors").stat().st_size / 1e6

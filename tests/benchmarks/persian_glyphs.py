@@ -2,8 +2,7 @@
 
 FOLDER has printed letters and digits in 43 folders of classes (DS-1 of ArtinABS/Persian-Alphabet-Recognition). The
 recipe `persian-letters` learns from its train split beside rendered glyphs and is read on its test split; files of one
-name stay together. The shipped model learned from all of the folder, so nothing in it can examine that one. A model
-that saw rendered glyphs alone shows what the real pictures are worth.
+name stay together. The shipped model learned from all of the folder, so nothing in it can examine that one.
 
 FILE.cdb has handwritten digits of the Hoda set in its own format. They are read by `persian-glyphs`, which knows
 printed digits alone, and by a model that goes on from its body with the file's own train split. Weights that learned
@@ -43,17 +42,14 @@ def figures(results: pd.DataFrame, **facts) -> dict:
 
 
 def printed(folder: Path, runs: Path) -> list[dict]:
-    """Letters and digits of the test split of `folder`, read after training with and without its train split."""
-    test, rows = load_samples(folder, split="test"), []
-    for name, samples in (("rendered and real", [str(folder)]), ("rendered only", [])):
-        run_dir = runs / ("persian-letters-heldout" if samples else "persian-letters-rendered")
-        if not (run_dir / "config.json").exists():
-            run_recipe(find_recipe("persian-letters", samples=samples), run_dir, command="tests.benchmarks")
-        results = GlyphClassifier.load(run_dir).read(test)
-        digit = results["text"].isin(DIGIT_CLASSES)
-        for part, some in (("letters", results[~digit]), ("digits", results[digit]), ("all", results)):
-            rows.append(figures(some, learned=name, part=part))
-    return rows
+    """Letters and digits of the test split of `folder`, read by a model that learned from its train split."""
+    run_dir = runs / "persian-letters-heldout"
+    if not (run_dir / "config.json").exists():
+        run_recipe(find_recipe("persian-letters", samples=[str(folder)]), run_dir, command="tests.benchmarks")
+    results = GlyphClassifier.load(run_dir).read(load_samples(folder, split="test"))
+    digit = results["text"].isin(DIGIT_CLASSES)
+    parts = ("letters", results[~digit]), ("digits", results[digit]), ("all", results)
+    return [figures(some, learned="rendered and real", part=part) for part, some in parts]
 
 
 def handwritten(file: Path) -> list[dict]:
