@@ -20,6 +20,7 @@ from ocrkit.field_scores import overlap
 from ocrkit.hooks import evaluating
 from ocrkit.images import ImageError, read_sample, resize
 from ocrkit.model_files import check_weights, fingerprint, read_model, write_model
+from ocrkit.padding import CONTRAST
 from ocrkit.recognizer import normalize_images, pick_device
 
 #: Two boxes of different kinds that overlap by more than this are one and the same value on the page.
@@ -182,11 +183,12 @@ class FieldDetector:
         table = pages_table(pages)
         for start in range(0, len(table), batch_size):
             some = [_look(row) for row in table.iloc[start : start + batch_size].itertuples()]
-            readable = [page for page in some if not page.error]
-            if readable:
-                fitted, scales = zip(*(fit_page(page.gray, self.image_size) for page in readable))
+            # On a page without any contrast there is nothing to find, whatever a network makes of it.
+            printed = [page for page in some if not page.error and np.ptp(page.gray) >= CONTRAST]
+            if printed:
+                fitted, scales = zip(*(fit_page(page.gray, self.image_size) for page in printed))
                 images = torch.from_numpy(np.stack(fitted))[:, None]
-                for page, scale, found in zip(readable, scales, self.find(images, min_score, best_only)):
+                for page, scale, found in zip(printed, scales, self.find(images, min_score, best_only)):
                     page.found[:] = [f._replace(box=_unscaled(f.box, scale, page.gray)) for f in found]
             yield from some
 

@@ -202,7 +202,7 @@ def test_other_sizes_and_colors_give_boxes_of_the_page_as_it_was(trained, pages,
 def test_pages_with_nothing_on_them(trained):
     detector, _ = trained
     odd = [np.full((1, 1), 7, np.uint8), np.full((2, 3000), 255, np.uint8), np.full((1170, 827), 255, np.uint8)]
-    found = detector.detect([*odd, np.zeros((300, 200), np.uint8)], min_score=0.5)
+    found = detector.detect([*odd, np.zeros((300, 200), np.uint8)])
     assert found.empty and list(found) == ["page", "image", "kind", "box", "score"]
     assert detector.detect([]).empty and detector.detect(pd.DataFrame({"image": []})).empty
 
