@@ -56,7 +56,8 @@ def handwritten(file: Path) -> list[dict]:
     """Digits of the test split of `file`, read by the model of printed letters and by one that learned such digits."""
     samples, start = load_samples(file), load_model("persian-letters")
     test = samples[samples["split"] == "test"]
-    results, digits = start.read(test), {name: str(k) for k, name in enumerate(DIGIT_CLASSES[:10])} | {"43-anewfive": "5"}
+    results = start.read(test)
+    digits = {name: str(k) for k, name in enumerate(DIGIT_CLASSES[:10])} | {"43-anewfive": "5"}
     rows = [figures(results.assign(prediction=results["prediction"].replace(digits)), learned="printed glyphs only")]
     form = start.model.backbone, (48, 48), "L", start.resize
     reader = GlyphClassifier.create(sorted(set(samples["text"])), *form, start=start)
