@@ -90,7 +90,7 @@ def test_figures_and_table():
     assert row["undated"] == {"n": 2, "false_dates": 1} and row["seconds_a_page"] == 2
     assert row["fields"]["date"]["recall"] == 1 and row["fields"]["title"]["recall"] == 0
     page = markdown({"pages": 3, "readers": {"classical": row}})
-    assert "| classical | 1.000 (0.207 to 1.000), n=1 | 1 of 2 |" in page and "3 letters in fonts" in page
+    assert "| classical | 1.000 (0.207 to 1.000), n=1 | 1 of 2 |" in page and "3 letters; a field" in page
 
 
 def test_pages_are_those_of_the_sample_first():
