@@ -183,22 +183,30 @@ def evaluate_model(options: argparse.Namespace) -> int:
     if options.json:
         rows = table.set_index("metric")
         has_cer = "cer" in rows.index
-        print(json.dumps({
+        facts = {
             "n": len(counted),
             "accuracy": rows.value["accuracy"],
             "cer": rows.value["cer"] if has_cer else None,
             "accuracy_ci": [rows.low["accuracy"], rows.high["accuracy"]],
             "cer_ci": [rows.low["cer"], rows.high["cer"]] if has_cer else None,
             "images_per_second": len(results) / seconds,
-            "set_aside": len(samples) - len(counted),
-            "model": str(options.model),
-            "samples": str(options.samples),
-            "split": options.split,
-        }, ensure_ascii=False))  # fmt: skip
+        }
+        _print_scores(facts, len(samples) - len(counted), options)
     else:
-        print(table.to_string(index=False, float_format=lambda v: f"{v:.4f}", na_rep=""))
-        print(f"{len(results) / seconds:.0f} images/s; {len(samples) - len(counted)} set aside")
+        _print_table(table, f"{len(results) / seconds:.0f} images/s", len(samples) - len(counted))
     return 0
+
+
+def _print_scores(facts: dict, set_aside: int, options: argparse.Namespace) -> None:
+    """Print `facts` and what was measured as one JSON object."""
+    asked = {"model": str(options.model), "samples": str(options.samples), "split": options.split}
+    print(json.dumps(facts | {"set_aside": set_aside} | asked, ensure_ascii=False))
+
+
+def _print_table(table: pd.DataFrame, speed: str, set_aside: int) -> None:
+    """The same for people."""
+    print(table.to_string(index=False, float_format=lambda v: f"{v:.4f}", na_rep=""))
+    print(f"{speed}; {set_aside} set aside")
 
 
 def evaluate_pages(model: FieldDetector | LetterReader, options: argparse.Namespace) -> int:
@@ -220,18 +228,12 @@ def evaluate_pages(model: FieldDetector | LetterReader, options: argparse.Namesp
         print(f"set aside: {pages['image'][page]}: {reason}", file=sys.stderr)
     table = (score_letters if reads else evaluate_fields)(results, pages.drop(index=[*unread]))
     if options.json:
-        print(json.dumps({
-            "n": len(pages) - len(unread),
-            "fields": table.set_index("kind").astype(object).where(table.set_index("kind").notna(), None).T.to_dict(),
-            "pages_per_second": len(pages) / seconds,
-            "set_aside": len(unread),
-            "model": str(options.model),
-            "samples": str(options.samples),
-            "split": options.split,
-        }, ensure_ascii=False))  # fmt: skip
+        rows = table.set_index("kind")
+        fields = rows.astype(object).where(rows.notna(), None).T.to_dict()
+        facts = {"n": len(pages) - len(unread), "fields": fields, "pages_per_second": len(pages) / seconds}
+        _print_scores(facts, len(unread), options)
     else:
-        print(table.to_string(index=False, float_format=lambda v: f"{v:.4f}", na_rep=""))
-        print(f"{len(pages) / seconds:.2f} pages/s; {len(unread)} set aside")
+        _print_table(table, f"{len(pages) / seconds:.2f} pages/s", len(unread))
     return 0
 
 

@@ -5,7 +5,7 @@ Taught in notebook 03.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -250,3 +250,9 @@ def set_epoch(batches: DataLoader, epoch: int) -> None:
     for sampler in (batches.sampler, batches.batch_sampler):
         if isinstance(sampler, (_Order, Buckets)):
             sampler.epoch = epoch
+
+
+def shuffled_batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[list[int]]:
+    """The indices of each batch of an epoch; they depend on (seed, epoch) alone."""
+    order = np.random.default_rng([seed, epoch]).permutation(n).tolist()
+    return (order[start : start + batch_size] for start in range(0, n, batch_size))

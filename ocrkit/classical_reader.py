@@ -14,12 +14,12 @@ import pandas as pd
 from ocrkit.coco import FIELDS, Box
 from ocrkit.date_match import read_date
 from ocrkit.dates import ORDERS, parse_jalali
+from ocrkit.documents import COLUMNS, DATE
 from ocrkit.field_detector import pages_table
 from ocrkit.images import ImageError, read_sample
 from ocrkit.projection import INK, ink_of, skew, straighten, without_rules
 from ocrkit.template_match import Label, find_labels, same_line, value_below, value_beside
 
-DATE = "date"
 _UPPER = 0.5  # share of a page that is searched for labels, from its top
 _SURE = 0.7  # score of a label that ends the value of another
 _NEAR = 0.12  # how much less than the best of its kind a label may score and still be the one, if it is higher up
@@ -67,8 +67,7 @@ class ClassicalReader:
                 row = {"text": "", "confidence": 0.0, "box": None, "score": 0.0, "iso": "", "problem": ""}
                 row["problem"] = "" if error else f"no {kind} found"
                 rows.append(about | {"kind": kind} | row | found.get(kind, {}) | {"error": error})
-        columns = ["page", "image", "kind", "text", "confidence", "box", "score", "iso", "problem", "error"]
-        return pd.DataFrame(rows, columns=columns)
+        return pd.DataFrame(rows, columns=COLUMNS)
 
     def _read_page(self, gray: np.ndarray) -> dict[str, dict]:
         """What was found, by its kind: the values of its row."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from ocrkit import sources
-from ocrkit.listing import SPLIT_NAMES
+from ocrkit.listing import SPLIT_NAMES, one_split
 from ocrkit.text import normalize
 
 #: (x0, y0, x1, y1) in pixels: left, top, right and bottom edge.
@@ -59,13 +59,7 @@ def load_pages(where: str | os.PathLike, split: str | None = None) -> pd.DataFra
     if not files:
         raise FileNotFoundError(f"{place} has no .json file: boxes are read from COCO files, such as train.json")
     pages = pd.concat([read_coco(file) for file in files], ignore_index=True)
-    if split is None:
-        return pages
-    wanted = SPLIT_NAMES.get(split, split)
-    if wanted not in set(pages["split"]):
-        there = ", ".join(f"{name!r} ({n} pages)" for name, n in pages["split"].value_counts().items())
-        raise ValueError(f"{place} has no split {split!r}; it has {there}")
-    return pages[pages["split"] == wanted].reset_index(drop=True)
+    return one_split(pages, split, place, "pages")
 
 
 def read_coco(path: str | os.PathLike, kinds: Sequence[str] = FIELDS) -> pd.DataFrame:

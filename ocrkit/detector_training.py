@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample
 
+from ocrkit.batches import shuffled_batches
 from ocrkit.field_detector import FieldDetector, PackedPages
 from ocrkit.field_scores import overlap
 from ocrkit.recognizer import normalize_images
@@ -91,7 +92,7 @@ def fit_detector(
         while done() < 1:
             torch.manual_seed(seed * 100_003 + len(rows))
             started, losses, seen = time.perf_counter(), [], 0
-            orders = [*_orders(len(train.images), batch_size, seed, len(rows))]
+            orders = [*shuffled_batches(len(train.images), batch_size, seed, len(rows))]
             for order in progress(orders, f"epoch {len(rows) + 1}/{epochs}"):
                 rate = learning_rate * one_cycle(done())
                 losses.append(stepper(rate, train.images[order], *_pick(train, order)) * len(order))
@@ -266,12 +267,6 @@ def _areas(boxes: Tensor) -> Tensor:
 
 def _pick(pages: PackedPages, order: list[int]) -> tuple[list[Tensor], list[Tensor]]:
     return [pages.boxes[i] for i in order], [pages.labels[i] for i in order]
-
-
-def _orders(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[list[int]]:
-    """The indices of each batch of an epoch."""
-    order = np.random.default_rng([seed, epoch]).permutation(n).tolist()
-    return (order[start : start + batch_size] for start in range(0, n, batch_size))
 
 
 def _check(name: str, pages: PackedPages, detector: FieldDetector) -> None:

@@ -25,6 +25,8 @@ MARGIN = 0.3
 #: Folders inside that of a letter reader -> what lies in them.
 PARTS = {"detector": FieldDetector, "dates": Recognizer, "texts": Recognizer}
 DATE = "date"
+#: What `LetterReader.read` gives.
+COLUMNS = ["page", "image", "kind", "text", "confidence", "box", "score", "iso", "problem", "error"]
 #: Boxes of a lower score are not looked at.
 UNLIKELY = 0.05
 #: What a place is worth as the date whose text gives no day, beside one that gives a day and is read surely: 1.
@@ -115,8 +117,7 @@ class LetterReader:
                 if not page.error:
                     row |= chosen.get(kind, {"problem": f"no {kind} found"})
                 rows.append(row)
-        columns = ["page", "image", "kind", "text", "confidence", "box", "score", "iso", "problem", "error"]
-        return pd.DataFrame(rows, columns=columns)
+        return pd.DataFrame(rows, columns=COLUMNS)
 
     def _choose(self, page: np.ndarray, found: list[Found], min_score: float) -> dict[str, dict]:
         """Which place on the page is which field, and what stands there: kind -> part of a row.
@@ -125,22 +126,21 @@ class LetterReader:
         read first, and one that gives a day wins over one that does not.
         """
         places = _places(found)
-        dates = [place for place in places if place.scores.get(DATE, 0.0) >= UNLIKELY]
+        dates = [place for place in places if DATE in place.scores]
         readings = self._read(self.date_reader, page, dates, of_dates=True)
         chosen = {}
         if dates:
             worth = [p.scores[DATE] * (r["confidence"] if r["iso"] else NO_DAY) for p, r in zip(dates, readings)]
             best = int(np.argmax(worth))
-            date = dates[best]
+            date = dates.pop(best)
             if readings[best]["iso"] or date.scores[DATE] >= min_score:
                 chosen[DATE] = readings[best] | {"score": date.scores[DATE]}
                 places.remove(date)
-                for other in dates:  # they look like it and are not it, so another kind gains what was the date's
-                    if other is not date:
-                        rest = {k: s for k, s in other.scores.items() if k != DATE}
-                        if rest:
-                            likely = max(rest, key=rest.get)
-                            other.scores[likely] = min(1.0, rest[likely] + other.scores.pop(DATE))
+                for other in dates:  # the others look like it and are not it: another kind gains what was the date's
+                    was_date = other.scores.pop(DATE)
+                    if other.scores:
+                        likely = max(other.scores, key=other.scores.get)
+                        other.scores[likely] = min(1.0, other.scores[likely] + was_date)
         taken: dict[str, Place] = {}
         pairs = ((score, k, kind) for k, place in enumerate(places) for kind, score in place.scores.items())
         for score, k, kind in sorted(pairs, reverse=True):
@@ -196,9 +196,9 @@ class LetterReader:
 
 
 def _places(found: list[Found]) -> list[Place]:
-    """What was found, by place: boxes that overlap are one, and the most certain of them says where it is."""
+    """What was found, the most certain first, by place: boxes that overlap are one, and the first says where it is."""
     places: list[Place] = []
-    for one in sorted(found, key=lambda f: -f.score):
+    for one in found:
         same = next((p for p in places if overlap(p.box, one.box) > SAME), None)
         if same is None:
             places.append(Place(one.box, {one.kind: one.score}))

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import OneCycleLR
 
-from ocrkit.batches import Mixed, Packed
+from ocrkit.batches import Mixed, Packed, shuffled_batches
 from ocrkit.glyph_classifier import GlyphClassifier
 from ocrkit.images import augment, augmentation
 from ocrkit.recognizer import normalize_images
@@ -237,9 +237,7 @@ def known_only(packed: Packed | Mixed, classifier: GlyphClassifier) -> tuple[Pac
 
 def _orders(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[list[int]]:
     """The indices of each batch of an epoch; a last batch of one image is left out: batch norm cannot use it."""
-    order = np.random.default_rng([seed, epoch]).permutation(n).tolist()
-    batches = (order[start : start + batch_size] for start in range(0, n, batch_size))
-    return (batch for batch in batches if len(batch) > 1)
+    return (batch for batch in shuffled_batches(n, batch_size, seed, epoch) if len(batch) > 1)
 
 
 def _validate(classifier: GlyphClassifier, valid: Packed) -> dict[str, float]:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from posixpath import splitext
 
+import pandas as pd
+
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 SPLIT_NAMES = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
 
@@ -135,3 +137,18 @@ def csv_rows(path: Path, columns: tuple[str, str]) -> Iterator[tuple[dict[str, s
         raise ValueError(f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8") from error
     except csv.Error as error:
         raise ValueError(f"{path} is not a CSV file that can be read: {error}") from error
+
+
+def one_split(table: pd.DataFrame, split: str | None, place: Path, things: str) -> pd.DataFrame:
+    """The rows of `table` that are in `split`, by any of its `SPLIT_NAMES`; None keeps all.
+
+    Raises:
+        ValueError: the split does not exist; the message says how many `things` from `place` are in which.
+    """
+    if split is None:
+        return table
+    wanted = SPLIT_NAMES.get(split, split)
+    if wanted not in set(table["split"]):
+        there = ", ".join(f"{name!r} ({n} {things})" for name, n in table["split"].value_counts().items())
+        raise ValueError(f"{place} has no split {split!r}; it has {there}")
+    return table[table["split"] == wanted].reset_index(drop=True)

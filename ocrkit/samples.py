@@ -21,7 +21,7 @@ import pandas as pd
 from ocrkit import sources
 from ocrkit.layout_glyphs import is_cdb, read_cdb_file
 from ocrkit.layouts import find_layout, read_csv
-from ocrkit.listing import SPLIT_NAMES, list_files
+from ocrkit.listing import list_files, one_split
 from ocrkit.text import normalize
 
 #: Shares of a set that brings no splits of its own.
@@ -66,13 +66,7 @@ def load_samples(where: str | os.PathLike, *, split: str | None = None) -> pd.Da
         raise ValueError(f"{place} is neither a folder nor a .csv or .cdb file: give the folder of the images")
     if not samples["split"].any():
         samples = assign_splits(samples, by="glyph_file" if "glyph_file" in samples else "text")
-    if split is None:
-        return samples
-    wanted = SPLIT_NAMES.get(split, split)
-    if wanted not in set(samples["split"]):
-        there = ", ".join(f"{name!r} ({n} images)" for name, n in samples["split"].value_counts().items())
-        raise ValueError(f"{place} has no split {split!r}; it has {there}")
-    return samples[samples["split"] == wanted].reset_index(drop=True)
+    return one_split(samples, split, place, "images")
 
 
 def assign_splits(
