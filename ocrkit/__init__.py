@@ -86,6 +86,8 @@ _HOME = {
     "LetterReader": "documents",
     "FieldDetector": "field_detector",
     "evaluate_fields": "field_scores",
+    "ClassicalReader": "classical_reader",
+    "match_template": "template_match",
     "score_letters": "field_scores",
     "fit_detector": "detector_training",
     "Hook": "hooks",
