@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb notebooks/solutions/*.ipynb))
 
-.PHONY: lab test notebooks bench sample models models-names clean
+.PHONY: lab test notebooks bench sample models models-names models-persian clean
 
 lab: $(VENV)/ready
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
@@ -40,6 +40,23 @@ models-names: $(VENV)/ready
 	$(BIN)/python -m ocrkit train names samples=$(NAMES) words=$(COUNTS) --out runs/names
 	mkdir -p data/models/names
 	cd runs/names && cp model.safetensors config.json README.md run.json ../../data/models/names
+
+# PERSIAN is a folder of printed Persian letters and digits in 43 folders of classes; without it that model learns from rendered
+# ones alone. `letters` is put together from a detector and two readers.
+models-persian: $(VENV)/ready
+	$(BIN)/python -m ocrkit train chinese-glyphs --out runs/chinese-glyphs
+	mkdir -p $(addprefix data/models/,chinese-glyphs persian-glyphs persian-letters letters/detector letters/dates letters/texts)
+	cd runs/chinese-glyphs && cp model.safetensors config.json README.md run.json ../../data/models/chinese-glyphs
+	$(BIN)/python -m ocrkit train persian-glyphs --out runs/persian-glyphs
+	cd runs/persian-glyphs && cp model.safetensors config.json README.md run.json ../../data/models/persian-glyphs
+	$(BIN)/python -m ocrkit train persian-letters $(if $(PERSIAN),samples=$(PERSIAN) use_test=true) --out runs/persian-letters
+	cd runs/persian-letters && cp model.safetensors config.json README.md run.json ../../data/models/persian-letters
+	$(BIN)/python -m ocrkit train letters-detector --out runs/letters-detector
+	cd runs/letters-detector && cp model.safetensors config.json README.md run.json ../../data/models/letters/detector
+	$(BIN)/python -m ocrkit train persian-dates --out runs/persian-dates
+	cd runs/persian-dates && cp model.safetensors config.json README.md run.json ../../data/models/letters/dates
+	$(BIN)/python -m ocrkit train persian-words --out runs/persian-words
+	cd runs/persian-words && cp model.safetensors config.json README.md run.json ../../data/models/letters/texts
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed; run make PYTHON=python3.11")'

@@ -38,7 +38,7 @@ def parse_jalali(text: str, order: str = "auto") -> JalaliDate:
 
     Args:
         text: the date and nothing else, in logical order.
-        order: `"ymd"` or `"dmy"`, where it is known; `"auto"` takes the one that gives a real day.
+        order: which one it is, `"ymd"` or `"dmy"`, where both give a real day; `"auto"` refuses such a date.
 
     Raises:
         ValueError: it is no date, there is no such day, or both orders give a day; the message says why.
@@ -60,14 +60,15 @@ def parse_jalali(text: str, order: str = "auto") -> JalaliDate:
         raise ValueError(f"{text!r} has two kinds of separators: one of them is misread")
     days, problems = {}, []
     for way, (year, month, day) in {"ymd": parts, "dmy": parts[::-1]}.items():
-        if order in ("auto", way):
-            try:
-                days[way] = _day(year, month, day)
-            except ValueError as error:
-                problems.append((len(year) in (2, 4), str(error)))
+        try:
+            days[way] = _day(year, month, day)
+        except ValueError as error:
+            problems.append((len(year) in (2, 4), str(error)))
     if not days:
         # Of two readings that fail, the one whose year can be a year tells more.
         raise ValueError(f"{text!r} is no date: {max(problems, key=lambda p: p[0])[1]}")
+    if order in days:
+        return days[order]
     if len({day.iso for day in days.values()}) > 1:
         first, last = ("{}-{:02}-{:02}".format(*days[way]) for way in ("ymd", "dmy"))
         raise ValueError(f'{text!r} is ambiguous, {first} or {last}: say order="ymd" or "dmy"')

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,8 @@ import torch
 
 from ocrkit.coco import Box
 from ocrkit.dates import ORDERS, parse_jalali
-from ocrkit.field_detector import FieldDetector
+from ocrkit.field_detector import SAME, FieldDetector, Found
+from ocrkit.field_scores import overlap
 from ocrkit.model_files import read_config, write_config
 from ocrkit.recognizer import Recognizer
 
@@ -23,6 +25,17 @@ MARGIN = 0.3
 #: Folders inside that of a letter reader -> what lies in them.
 PARTS = {"detector": FieldDetector, "dates": Recognizer, "texts": Recognizer}
 DATE = "date"
+#: Boxes of a lower score are not looked at.
+UNLIKELY = 0.05
+#: What a place is worth as the date whose text gives no day, beside one that gives a day and is read surely: 1.
+NO_DAY = 0.01
+
+
+class Place(NamedTuple):
+    """One place on a page, and how likely each kind of field is there, 0..1."""
+
+    box: Box
+    scores: dict[str, float]
 
 
 def crop_field(page: np.ndarray, box: Box, margin: float = MARGIN) -> np.ndarray:
@@ -93,37 +106,67 @@ class LetterReader:
         Raises:
             TypeError: `pages` is none of these.
         """
-        rows, crops = [], []
-        for page in self.detector.go_through(pages, min_score, batch_size=batch_size):
-            found = {one.kind: one for one in page.found}
+        rows = []
+        for page in self.detector.go_through(pages, UNLIKELY, best_only=False, batch_size=batch_size):
+            chosen = self._choose(page.gray, page.found, min_score)
             for kind in self.detector.kinds:
                 row = dict.fromkeys(("text", "iso", "problem"), "") | {"confidence": 0.0, "box": None, "score": 0.0}
                 row |= {"page": page.index, "image": page.image, "kind": kind, "error": page.error}
-                if kind in found:
-                    row |= {"box": found[kind].box, "score": found[kind].score}
-                    crops.append((row, crop_field(page.gray, found[kind].box)))
-                elif not page.error:
-                    row["problem"] = f"no {kind} found"
+                if not page.error:
+                    row |= chosen.get(kind, {"problem": f"no {kind} found"})
                 rows.append(row)
-        for reader, of_dates in ((self.date_reader, True), (self.text_reader, False)):
-            self._fill(reader, [(row, crop) for row, crop in crops if (row["kind"] == DATE) == of_dates])
         columns = ["page", "image", "kind", "text", "confidence", "box", "score", "iso", "problem", "error"]
         return pd.DataFrame(rows, columns=columns)
 
-    def _fill(self, reader: Recognizer, crops: list[tuple[dict, np.ndarray]]) -> None:
-        """Read the crops, and write text, confidence, day and problem into their rows."""
-        if not crops:
-            return
-        results = reader.read([crop for _, crop in crops])
-        for (row, _), text, confidence in zip(crops, results["prediction"], results["confidence"]):
-            row |= {"text": text, "confidence": float(confidence)}
+    def _choose(self, page: np.ndarray, found: list[Found], min_score: float) -> dict[str, dict]:
+        """Which place on the page is which field, and what stands there: kind -> part of a row.
+
+        A date and a number look alike to a detector, to which digits are dots. So the places that may be the date are
+        read first, and one that gives a day wins over one that does not.
+        """
+        places = _places(found)
+        dates = [place for place in places if place.scores.get(DATE, 0.0) >= UNLIKELY]
+        readings = self._read(self.date_reader, page, dates, of_dates=True)
+        chosen = {}
+        if dates:
+            worth = [p.scores[DATE] * (r["confidence"] if r["iso"] else NO_DAY) for p, r in zip(dates, readings)]
+            best = int(np.argmax(worth))
+            date = dates[best]
+            if readings[best]["iso"] or date.scores[DATE] >= min_score:
+                chosen[DATE] = readings[best] | {"score": date.scores[DATE]}
+                places.remove(date)
+                for other in dates:  # they look like it and are not it, so another kind gains what was the date's
+                    if other is not date:
+                        rest = {k: s for k, s in other.scores.items() if k != DATE}
+                        if rest:
+                            likely = max(rest, key=rest.get)
+                            other.scores[likely] = min(1.0, rest[likely] + other.scores.pop(DATE))
+        taken: dict[str, Place] = {}
+        pairs = ((score, k, kind) for k, place in enumerate(places) for kind, score in place.scores.items())
+        for score, k, kind in sorted(pairs, reverse=True):
+            if score >= min_score and kind != DATE and kind not in taken and places[k] not in taken.values():
+                taken[kind] = places[k]
+        for kind, reading in zip(taken, self._read(self.text_reader, page, list(taken.values()))):
+            chosen[kind] = reading | {"score": taken[kind].scores[kind]}
+        return chosen
+
+    def _read(self, reader: Recognizer, page: np.ndarray, places: list[Place], of_dates: bool = False) -> list[dict]:
+        """Box, text, confidence, day and problem of each place."""
+        if not places:
+            return []
+        results = reader.read([crop_field(page, place.box) for place in places])
+        rows = []
+        for place, text, confidence in zip(places, results["prediction"], results["confidence"]):
+            row = {"box": place.box, "text": text, "confidence": float(confidence), "iso": "", "problem": ""}
             if not text:
                 row["problem"] = "nothing could be read in the box"
-            elif row["kind"] == DATE:
+            elif of_dates:
                 try:
                     row["iso"] = parse_jalali(text, self.date_order).iso
                 except ValueError as error:
                     row["problem"] = str(error)
+            rows.append(row)
+        return rows
 
     def save(self, folder: str | Path, half: bool = False) -> Path:
         """Write `config.json` and a model folder a part; `half=True` stores 16-bit floats."""
@@ -150,3 +193,15 @@ class LetterReader:
 
     def __repr__(self) -> str:
         return f"LetterReader({self.detector!r}, dates: {self.date_reader!r}, texts: {self.text_reader!r})"
+
+
+def _places(found: list[Found]) -> list[Place]:
+    """What was found, by place: boxes that overlap are one, and the most certain of them says where it is."""
+    places: list[Place] = []
+    for one in sorted(found, key=lambda f: -f.score):
+        same = next((p for p in places if overlap(p.box, one.box) > SAME), None)
+        if same is None:
+            places.append(Place(one.box, {one.kind: one.score}))
+        else:
+            same.scores.setdefault(one.kind, one.score)
+    return places

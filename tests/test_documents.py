@@ -106,6 +106,26 @@ def test_the_order_of_dates_can_be_said(detector, page):
         LetterReader(detector, None, None, "mdy")
 
 
+def test_a_place_that_gives_a_day_is_the_date(detector, page, monkeypatch):
+    high, low = (10.0, 10.0, 50.0, 20.0), (10.0, 30.0, 50.0, 40.0)
+    both = [Found("date", high, 0.8), Found("number", low, 0.5), Found("date", low, 0.4), Found("number", high, 0.1)]
+    monkeypatch.setattr(detector, "find", lambda images, *_: [both])
+    results = LetterReader(detector, Says("۹۸-۱۲۳", "۱۴۰۲/۰۵/۱۷"), Says("۹۸-۱۲۳")).read(page).set_index("kind")
+    assert results.loc["date", "iso"] == "2023-08-08" and results.loc["date", "score"] == 0.4
+    assert results.loc["number", "text"] == "۹۸-۱۲۳" and results.loc["number", "score"] == pytest.approx(0.9)
+    assert results.loc["number", "box"][1] < results.loc["date", "box"][1]
+    assert results.loc["title", "problem"] == "no title found"
+
+
+def test_without_a_day_the_detector_decides(detector, page, monkeypatch):
+    boxes = [Found("date", (10.0, 10.0, 50.0, 20.0), 0.6), Found("date", (10.0, 30.0, 50.0, 40.0), 0.2)]
+    monkeypatch.setattr(detector, "find", lambda images, *_: [boxes])
+    row = LetterReader(detector, Says("۱۴۰۲/۱۳/۰۱", "۹"), Says()).read(page).iloc[0]
+    assert (row["text"], row["score"], row["iso"]) == ("۱۴۰۲/۱۳/۰۱", 0.6, "") and "no month 13" in row["problem"]
+    unsure = LetterReader(detector, Says("۱۴۰۲/۱۳/۰۱", "۹"), Says()).read(page, min_score=0.7).iloc[0]
+    assert unsure["problem"] == "no date found" and unsure["box"] is None
+
+
 def test_pages_of_all_kinds_and_those_that_cannot_be_read(detector, page, tmp_path):
     Image.fromarray(np.stack([page] * 3, axis=2)).save(tmp_path / "color.png")
     (tmp_path / "bad.jpg").write_bytes(b"no image")

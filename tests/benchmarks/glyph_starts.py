@@ -111,6 +111,6 @@ def main(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.glyph_starts", description=__doc__.split("\n")[0])
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the body of glyphs is kept")
-    parser.add_argument("--rendered", type=int, default=20_000, help="pictures that this body is trained on")
+    parser.add_argument("--rendered", type=int, default=30_000, help="pictures that this body is trained on")
     parser.add_argument("--seeds", type=int, default=2)
     main(parser.parse_args())

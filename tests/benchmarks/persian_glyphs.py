@@ -4,8 +4,8 @@ FOLDER has printed letters and digits in 43 folders of classes (DS-1 of ArtinABS
 recipe `persian-letters` learns from its train split beside rendered glyphs and is read on its test split; files of one
 name stay together. The shipped model learned from all of the folder, so nothing in it can examine that one.
 
-FILE.cdb has handwritten digits of the Hoda set in its own format. They are read by `persian-glyphs`, which knows
-printed digits alone, and by a model that goes on from its body with the file's own train split. Weights that learned
+FILE.cdb has handwritten digits of the Hoda set in its own format. They are read by `persian-letters`, which knows
+printed ones alone, and by a model that goes on from its body with the file's own train split. Weights that learned
 from Hoda are not kept: it is for research only. Result: `data/benchmarks/persian_glyphs.json`.
 """
 
@@ -53,13 +53,14 @@ def printed(folder: Path, runs: Path) -> list[dict]:
 
 
 def handwritten(file: Path) -> list[dict]:
-    """Digits of the test split of `file`, read by the model of printed glyphs and by one that learned the others."""
-    samples, start = load_samples(file), load_model("persian-glyphs")
+    """Digits of the test split of `file`, read by the model of printed letters and by one that learned such digits."""
+    samples, start = load_samples(file), load_model("persian-letters")
     test = samples[samples["split"] == "test"]
-    rows = [figures(start.read(test), learned="printed glyphs only")]
-    reader = GlyphClassifier.create(
-        sorted(set(samples["text"])), start.model.backbone, (48, 48), "L", "pad", start=start
-    )
+    results = start.read(test)
+    digits = {name: str(k) for k, name in enumerate(DIGIT_CLASSES[:10])} | {"43-anewfive": "5"}
+    rows = [figures(results.assign(prediction=results["prediction"].replace(digits)), learned="printed glyphs only")]
+    form = start.model.backbone, (48, 48), "L", start.resize
+    reader = GlyphClassifier.create(sorted(set(samples["text"])), *form, start=start)
     train, valid = (reader.pack(samples[samples["split"] == split]) for split in ("train", "valid"))
     fit_glyphs(reader, train, valid, 3, slice(5e-4, 3e-3), 128)
     return [*rows, figures(reader.read(test), learned=f"{len(train)} of Hoda's own")]
