@@ -102,7 +102,7 @@ def examine(recognizer: Recognizer, samples: pd.DataFrame, n: int = 64) -> pd.Da
 def _fault(text: object, tokenizer: Tokenizer) -> str:
     """Why a label cannot be used, or ""."""
     if not isinstance(text, str):
-        return "missing"
+        return "missing" if pd.api.types.is_scalar(text) and pd.isna(text) else "not text"
     if not text.strip():
         return "empty"
     if text in _MISSING and tokenizer.missing(text):
