@@ -36,6 +36,7 @@ _HOME = {
     "assign_splits": "samples",
     "load_samples": "samples",
     "lint": "linting",
+    "examine": "clinic",
     "unpack": "archives",
     "confidently_wrong": "errors",
     "confusion_matrix": "errors",
