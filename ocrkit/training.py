@@ -21,6 +21,7 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
 from ocrkit.batches import Batch, Mixed, Packed, label_problem, loader, set_epoch
 from ocrkit.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from ocrkit.files import atomic
+from ocrkit.memory import explains_out_of_memory
 from ocrkit.metrics import accuracy, cer
 from ocrkit.recipes import Recipe
 from ocrkit.recognizer import Recognizer
@@ -88,6 +89,7 @@ def validate(recognizer: Recognizer, stepper: Stepper, valid: Packed, batch_size
     }
 
 
+@explains_out_of_memory
 def fit(
     recognizer: Recognizer,
     train: Packed | Mixed | Shards,
@@ -119,6 +121,7 @@ def fit(
     Raises:
         ValueError: no usable sample is left, or the checkpoint is of another recipe or alphabet.
         FloatingPointError: the loss is no number any more; the message says what to change.
+        MemoryError: the device has too little memory; the message says which batch size fits.
 
     Ctrl-C ends the training early and keeps the best weights so far. Taught in notebook 03.
     """

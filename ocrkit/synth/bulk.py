@@ -33,7 +33,7 @@ def draw_many(
         `columns`.
 
     Raises:
-        RuntimeError: a process was killed; the message says what to do.
+        ChildProcessError: a process was killed; the message says what to do.
     """
     if workers > 1:
         try:
@@ -41,7 +41,7 @@ def draw_many(
             with ProcessPoolExecutor(min(workers, MOST)) as pool:
                 rows = list(pool.map(draw, numbers, chunksize=chunk))
         except BrokenProcessPool as error:
-            raise RuntimeError(
+            raise ChildProcessError(
                 f"one of the {workers} processes that draw pictures {numbers.start} to {numbers.stop - 1} was killed, "
                 "most often because memory ran out: close other programs, or draw with fewer workers "
                 "(workers=1 needs no other process). The same numbers give the same pictures, so nothing is lost"
