@@ -90,7 +90,7 @@ def main(options: argparse.Namespace) -> None:
         print(f"written in {writing:.0f} s", flush=True)
         facts = one_epoch(Path(folder), options.seed)
     shape = {"records": options.records, "image": [1, *SIZE], "per_shard": CHUNK, "window": WINDOW, "batch_size": BATCH}
-    facts = shape | {"writing_seconds": round(writing, 1)} | facts | {"torch": torch.__version__}
+    facts = shape | {"rendering_and_writing_seconds": round(writing, 1)} | facts | {"torch": torch.__version__}
     print(facts)
     if options.records == 1_000_000:
         write_json(RESULTS, facts)
