@@ -112,8 +112,8 @@ class ShardWriter:
             "texts": packed.texts,
             "widths": packed.widths,
             "used": used_columns(packed.images).tolist(),
-            "kept": columns(packed.samples),
-            "rejected": columns(packed.rejected),
+            "kept": columns(_named(packed.samples)),
+            "rejected": columns(_named(packed.rejected)),
         }
         images = np.ascontiguousarray(packed.images.numpy()).reshape(-1)
         tail = json.dumps(rows, ensure_ascii=False, default=plain).encode()
@@ -136,6 +136,14 @@ class ShardWriter:
     def _note(self, done: bool) -> None:
         facts = {"format": FORMAT, "image": self.image, "done": done, "shards": self.shards}
         write_json(self.folder / "shards.json", facts)
+
+
+def _named(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a name where it holds an image itself, which is in the shard already."""
+    if "image" not in table:
+        return table
+    names = [f"in memory {i}" if isinstance(v, np.ndarray) else v for i, v in zip(table.index, table["image"])]
+    return table.assign(image=pd.Series(names, index=table.index, dtype=object))
 
 
 def _cut(packs: Iterable[Packed], per_shard: int) -> Iterator[Packed]:

@@ -162,6 +162,15 @@ def test_a_shard_keeps_all_that_was_packed(samples, tmp_path):
     assert np.array_equal(mapped, plain.images[:3])
 
 
+def test_images_in_memory_are_kept_once_and_have_a_name(tmp_path):
+    image = np.random.default_rng(1).integers(0, 256, (40, 90, 3), dtype=np.uint8)
+    table = pd.DataFrame({"image": [image, image[::-1]], "text": ["1", "2"]}, index=[7, 3])
+    part = packed_shards(table, tmp_path / "s", (8, 16)).shard(0)
+    assert part.samples["image"].tolist() == ["in memory 7", "in memory 3"]
+    assert torch.equal(part.images, pack(table, (8, 16)).images)
+    assert (tmp_path / "s" / "shard-00000.bin").stat().st_size < 2 * 3 * 8 * 16 + 500
+
+
 def test_bad_labels_are_set_aside_with_their_rows(samples, tmp_path):
     (tmp_path / "1.png").write_bytes(b"no image")
     store = packed_shards(samples, tmp_path / "s", (32, 64), per_shard=3)
