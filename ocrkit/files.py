@@ -26,7 +26,7 @@ def atomic(path: str | Path, needed: int | None = None) -> Iterator[Path]:
     A process that dies half way leaves the old file as it was, and so does a disk that is full.
 
     Args:
-        needed: how many bytes will be written, for the message of a full disk; None where nobody knows before.
+        needed: how many bytes will be written at least, for the message of a full disk; None where nobody knows before.
 
     Raises:
         OSError: of a full disk, see `fits_on_disk`.
@@ -47,7 +47,7 @@ def atomic(path: str | Path, needed: int | None = None) -> Iterator[Path]:
 
 @contextmanager
 def fits_on_disk(path: Path, needed: int | None = None) -> Iterator[None]:
-    """Say of a full disk what was to be written, how many bytes it needs and how many are free.
+    """Say of a full disk what was to be written, how many bytes it needs at least and how many are free.
 
     Raises:
         OSError: with the system's number (`errno.ENOSPC` and the like) and that message. Other errors pass as they are.
@@ -60,7 +60,7 @@ def fits_on_disk(path: Path, needed: int | None = None) -> Iterator[None]:
         code = int(found[1]) if found else getattr(error, "errno", None)
         if code not in _FULL:
             raise
-        size = "" if needed is None else f" of {_size(needed)}"
+        size = "" if needed is None else f" of at least {_size(needed)}"
         raise OSError(
             code,
             f"{os.strerror(code)}: {path.name}{size} does not fit into {path.parent}, where "

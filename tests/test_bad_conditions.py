@@ -59,7 +59,7 @@ def test_a_full_disk_while_packing_names_folder_bytes_and_free_space(tmp_path):
     with files_of_at_most(200_000), pytest.raises(OSError) as caught:
         packed_store(arrays(40), store, (32, 128))
     said = str(caught.value)
-    assert f"File too large: store of 0.5 MB does not fit into {tmp_path}, where " in said
+    assert f"File too large: store of at least 0.5 MB does not fit into {tmp_path}, where " in said
     assert "B are free. What was there before is untouched; make room" in said
     assert torch.equal(open_store(store).images, before)
     assert [p.name for p in tmp_path.iterdir()] == ["store"]
@@ -79,7 +79,7 @@ def test_a_full_disk_while_shards_are_written_keeps_those_that_are_whole(tmp_pat
     packs = [bars(10), bars(10, 1), bars(10, 2)]
     monkeypatch.setattr(shard_files, "open", third_fails, raising=False)
     with pytest.raises(
-        OSError, match=r"No space left on device: shard-00002.bin of 0.1 MB does not fit into .*s, where"
+        OSError, match=r"No space left on device: shard-00002.bin of at least 0.1 MB does not fit into .*s, where"
     ):
         write_shards(packs, folder, 10, "bars")
     assert sorted(p.name for p in folder.iterdir()) == ["shard-00000.bin", "shard-00001.bin", "shards.json"]
@@ -90,10 +90,10 @@ def test_a_full_disk_while_a_checkpoint_or_a_model_is_saved(tmp_path):
     fit(reader(), bars(16), bars(8), ONE, tmp_path)
     before = folder_bytes(tmp_path)
     size = (tmp_path / "checkpoint.safetensors").stat().st_size / 1e6
-    words = f"File too large: checkpoint.safetensors of {size:.1f} MB does not fit into .*, where "
+    words = f"File too large: checkpoint.safetensors of at least {size:.1f} MB does not fit into .*, where "
     with files_of_at_most(1_000_000), pytest.raises(OSError, match=words):
         fit(reader(), bars(16, 2), bars(8), ONE, tmp_path)
-    with files_of_at_most(1_000_000), pytest.raises(OSError, match="File too large: model.safetensors of "):
+    with files_of_at_most(1_000_000), pytest.raises(OSError, match="File too large: model.safetensors of at least "):
         Recognizer.create("plates", device="cpu").save(tmp_path)
     assert folder_bytes(tmp_path) == before, "a file that was there has changed, or half of one was left"
 
