@@ -196,15 +196,15 @@ def test_a_real_interrupt_keeps_the_best_weights_so_far(tmp_path, request):
 @pytest.fixture
 def limit(monkeypatch):
     """A device with memory for batches of 5 images; the list has the sizes of all steps that were tried."""
-    tried, step = [], Stepper.loss
+    tried, step = [], Stepper.__call__
 
-    def loss(self, batch, *rest):
+    def call(self, batch):
         tried.append(len(batch.texts))
         if len(batch.texts) > 5:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore lines")
-        return step(self, batch, *rest)
+        return step(self, batch)
 
-    monkeypatch.setattr(Stepper, "loss", loss)
+    monkeypatch.setattr(Stepper, "__call__", call)
     return tried
 
 
@@ -232,29 +232,29 @@ def test_fit_says_which_batch_fits_and_keeps_the_checkpoint(limit, tmp_path):
 
 def test_a_batch_that_does_fit_and_one_that_never_can(monkeypatch):
     words = "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: 99 bytes"
-    calls, step = [], Stepper.loss
+    calls, step = [], Stepper.__call__
 
-    def loss(self, batch, *rest):
+    def call(self, batch):
         calls.append(1)
         if len(calls) == 1:
             raise RuntimeError(words)
-        return step(self, batch, *rest)
+        return step(self, batch)
 
-    monkeypatch.setattr(Stepper, "loss", loss)
+    monkeypatch.setattr(Stepper, "__call__", call)
     with pytest.raises(MemoryError, match="something else took the memory for a while: start again"):
         fit(reader(), bars(16), bars(4), ONE)
 
-    def never(self, batch, *rest):
+    def never(self, batch):
         raise RuntimeError(words)
 
-    monkeypatch.setattr(Stepper, "loss", never)
+    monkeypatch.setattr(Stepper, "__call__", never)
     with pytest.raises(MemoryError, match="not even one image fits: close other programs"):
         fit(reader(), bars(16), bars(4), ONE)
 
 
 def test_other_errors_are_not_taken_for_want_of_memory(monkeypatch):
     assert is_out_of_memory(torch.OutOfMemoryError("x")) and not is_out_of_memory(RuntimeError("shapes differ"))
-    monkeypatch.setattr(Stepper, "loss", lambda *a: (_ for _ in ()).throw(RuntimeError("shapes differ")))
+    monkeypatch.setattr(Stepper, "__call__", lambda *a: (_ for _ in ()).throw(RuntimeError("shapes differ")))
     with pytest.raises(RuntimeError, match="^shapes differ$"):
         fit(reader(), bars(16), bars(4), ONE)
     with pytest.raises(RuntimeError, match="^shapes differ$"):
