@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return options.verb(options)
-    except (ValueError, OSError, FloatingPointError) as error:
+    except (ValueError, OSError, FloatingPointError, MemoryError) as error:
         # These are the errors that ocrkit words for people; a traceback would only hide them.
         print(f"{parser.prog} {options.name}: {error}", file=sys.stderr)
         return 2

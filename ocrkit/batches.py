@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ocrkit.images import ImageError, read_sample
 from ocrkit.padding import Buckets, fit_size
-from ocrkit.text import Tokenizer
+from ocrkit.text import Tokenizer, min_steps
 
 
 @dataclass
@@ -183,6 +183,11 @@ class Mixed(Dataset):
 
 
 def _check_sizes(packs: Sequence[Packed]) -> None:
+    for other in (p for p in packs if not hasattr(p, "images")):
+        raise TypeError(
+            f"{type(other).__name__} cannot be joined with other packs: write all sets into one folder of shards, "
+            "see shard_files.write_shards"
+        )
     shapes = {tuple(p.images.shape[1:]) for p in packs}
     if len(shapes) != 1:
         raise ValueError(f"these packs cannot be joined, their images (C, H, W) differ: {sorted(shapes)}")
@@ -211,6 +216,17 @@ class _Order(Sampler):
         return iter(np.random.default_rng([self.seed, self.epoch]).permutation(self.n).tolist())
 
 
+def label_problem(tokenizer: Tokenizer, text: str, steps: int) -> str:
+    """Why no model can be trained to write `text` in so many time steps, or `""`."""
+    if not text:
+        return "the label is empty"
+    if tokenizer.unknown == "error" and tokenizer.missing(text):
+        return f"the label {text!r} has {''.join(tokenizer.missing(text))!r}, not in the alphabet"
+    if (needed := min_steps(tokenizer.on_paper(text))) > steps:
+        return f"the label {text!r} needs {needed} time steps, the image has {steps}"
+    return ""
+
+
 def collate(batch: tuple[Tensor, list[str]] | list[tuple[Tensor, str]], tokenizer: Tokenizer) -> Batch:
     """Make a `Batch` of images and texts; labels of different length are filled up with PAD.
 
@@ -220,7 +236,7 @@ def collate(batch: tuple[Tensor, list[str]] | list[tuple[Tensor, str]], tokenize
         batch = torch.stack([image for image, _ in batch]), [text for _, text in batch]
     images, texts = batch
     rows, lengths = tokenizer.encode_batch(texts)
-    targets = torch.tensor(rows, dtype=torch.long).reshape(len(texts), -1)
+    targets = torch.tensor(rows, dtype=torch.long).reshape(len(texts), max(lengths, default=0))
     return Batch(images, targets, torch.tensor(lengths), texts)
 
 
@@ -235,11 +251,15 @@ def loader(
         used: how many columns (or time steps) of each image count; with it, a shuffled batch has images that are about
             equally wide, see `padding.Buckets`.
 
+    A data set with a method `batch_order`, such as `shards.Shards`, brings its own order of shuffled batches.
+
     The data lies in memory, so there are no worker processes to start. Taught in notebook 03.
     """
     def join(batch):
         return collate(batch, tokenizer)
 
+    if seed is not None and hasattr(packed, "batch_order"):
+        return DataLoader(packed, batch_sampler=packed.batch_order(batch_size, seed, used), collate_fn=join)
     if seed is not None and used is not None:
         return DataLoader(packed, batch_sampler=Buckets(used, batch_size, seed), collate_fn=join)
     return DataLoader(packed, batch_size, sampler=None if seed is None else _Order(len(packed), seed), collate_fn=join)
@@ -248,7 +268,7 @@ def loader(
 def set_epoch(batches: DataLoader, epoch: int) -> None:
     """Choose the order of epoch number `epoch` in a shuffling `loader`."""
     for sampler in (batches.sampler, batches.batch_sampler):
-        if isinstance(sampler, (_Order, Buckets)):
+        if hasattr(sampler, "epoch"):
             sampler.epoch = epoch
 
 

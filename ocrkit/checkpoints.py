@@ -17,6 +17,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from ocrkit.files import atomic, read_tensors
 from ocrkit.steps import Stepper
 
+FORMAT = "ocrkit checkpoint 1"
+
 
 @dataclass
 class Checkpoint:
@@ -55,6 +57,7 @@ def save_checkpoint(path: Path, state: Checkpoint, stepper: Stepper, schedule: L
     if stepper.extra is not None:
         tensors |= {f"extra.{name}": t for name, t in stepper.extra.state_dict().items()}
     meta = {
+        "format": FORMAT,
         "recipe": state.recipe,
         "alphabet": state.alphabet,
         "history": state.history,
@@ -62,7 +65,8 @@ def save_checkpoint(path: Path, state: Checkpoint, stepper: Stepper, schedule: L
         "schedule": _plain(schedule.state_dict()) if schedule else None,
         "scaler": stepper.scaler.state_dict(),
     }
-    with atomic(path) as temporary:
+    size = sum(t.nbytes for t in tensors.values()) + len(json.dumps(meta))
+    with atomic(path, size) as temporary:
         # Tensors may share memory or be strided; safetensors stores plain blocks.
         save_file(
             {k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()},
@@ -78,13 +82,19 @@ def load_checkpoint(path: Path, fresh: Checkpoint, stepper: Stepper, schedule: L
     is refused, because its weights would mean something else.
 
     Raises:
-        ValueError: the file is damaged, or belongs to another run; the message names the difference.
+        ValueError: the file is damaged, of another format, or belongs to another run; the message names the difference.
     """
     try:
         metadata, tensors = read_tensors(path)
         meta = json.loads(metadata["ocrkit"])
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is damaged or no checkpoint ({error}); delete it to start the run anew") from error
+    # Files without a mark are from before there was one, and of this format.
+    if (found := meta.get("format", FORMAT)) != FORMAT:
+        raise ValueError(
+            f"{path} has format {found!r}, this ocrkit reads {FORMAT!r}: go on with the version that wrote it, "
+            "or delete it to start the run anew"
+        )
     if meta["alphabet"] != fresh.alphabet:
         raise ValueError(f"{path} was trained with another alphabet; use another run folder, or delete it")
     wanted = json.loads(json.dumps(fresh.recipe))

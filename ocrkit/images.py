@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -56,8 +56,13 @@ def read_image(path: str | os.PathLike, mode: str = "RGB") -> np.ndarray:
         raise ImageError(path, "is a folder, not an image" if path.is_dir() else "there is no such file")
     if path.stat().st_size == 0:
         raise ImageError(path, "the file is empty (0 bytes)")
+    return decode_image(path, path, mode)
+
+
+def decode_image(file: Path | BinaryIO, path: str | Path, mode: str = "RGB") -> np.ndarray:
+    """As `read_image`, of an open file or of bytes in memory; `path` names the image in errors."""
     try:
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             _check_size(path, image)
             image.load()
             return np.array(_flatten(ImageOps.exif_transpose(image)).convert(mode))
@@ -72,7 +77,7 @@ def read_image(path: str | os.PathLike, mode: str = "RGB") -> np.ndarray:
         raise ImageError(path, f"is {fault}: {error}") from error
 
 
-def _check_size(path: Path, image: Image.Image) -> None:
+def _check_size(path: str | Path, image: Image.Image) -> None:
     if min(image.size) == 0:
         raise ImageError(path, f"has no pixels (width {image.width}, height {image.height})")
     # Pillow itself only warns up to twice this limit.

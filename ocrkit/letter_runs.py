@@ -8,7 +8,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from ocrkit.field_detector import FieldDetector, PackedPages
 from ocrkit.field_scores import evaluate_fields
 from ocrkit.files import atomic, write_json
 from ocrkit.recipes import Recipe
+from ocrkit.stores import digest, make_once, mapped_images, write_images
 from ocrkit.synth import letters, render_letters
 
 RENDERED_VALID = 200
@@ -37,28 +40,29 @@ def letter_store(n: int, seed: int, folder: str | Path, detector: FieldDetector,
     """
     folder = Path(folder)
     files = [f for part in ("letter", "joined") for f in sorted(Path(letters.__file__).parent.glob(f"{part}*.*"))]
-    choice = [n, seed, split, detector.image_size, detector.kinds]
     code = [hashlib.sha256(f.read_bytes()).hexdigest() for f in files]
-    source = hashlib.sha256(json.dumps([choice, code]).encode()).hexdigest()
-    facts = folder / "store.json"
-    if not facts.exists() or json.loads(facts.read_text(encoding="utf-8"))["source"] != source:
-        folder.mkdir(parents=True, exist_ok=True)
-        facts.unlink(missing_ok=True)  # until the store is whole it is none
-        images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (n, 1, *detector.image_size))
+    source = digest([n, seed, split, detector.image_size, detector.kinds], code)
+    shape = (n, 1, *detector.image_size)
+
+    def write(fresh: Path) -> dict:
         boxes, labels = [], []
-        for first in range(0, n, CHUNK):
-            pages, table = render_letters(
-                min(CHUNK, n - first), seed, workers=os.cpu_count() or 1, first=first, split=split
-            )
-            packed = detector.pack(table.assign(image=pd.Series(list(pages), dtype=object)))
-            images[first : first + len(pages)] = packed.images.numpy()
-            boxes += [b.tolist() for b in packed.boxes]
-            labels += [k.tolist() for k in packed.labels]
-        images.flush()
-        write_json(facts, {"source": source, "boxes": boxes, "labels": labels})
-    kept = json.loads(facts.read_text(encoding="utf-8"))
+
+        def blocks() -> Iterator[np.ndarray]:
+            for first in range(0, n, CHUNK):
+                count = min(CHUNK, n - first)
+                pages, table = render_letters(count, seed, workers=os.cpu_count() or 1, first=first, split=split)
+                packed = detector.pack(table.assign(image=pd.Series(list(pages), dtype=object)))
+                boxes.extend(b.tolist() for b in packed.boxes)
+                labels.extend(k.tolist() for k in packed.labels)
+                yield packed.images.numpy()
+
+        write_images(fresh, shape, blocks())
+        return {"boxes": boxes, "labels": labels}
+
+    make_once(folder, source, write, needed=math.prod(shape))
+    kept = json.loads((folder / "store.json").read_text(encoding="utf-8"))
     return PackedPages(
-        torch.from_numpy(np.load(folder / "images.npy", mmap_mode="c")),
+        mapped_images(folder),
         [torch.tensor(b, dtype=torch.float32).reshape(-1, 4) for b in kept["boxes"]],
         [torch.tensor(k, dtype=torch.long) for k in kept["labels"]],
     )

@@ -112,7 +112,7 @@ def write_model(
         name: (t.half() if half and t.is_floating_point() else t).detach().cpu().contiguous()
         for name, t in model.state_dict().items()
     }
-    with atomic(folder / "model.safetensors") as path:
+    with atomic(folder / "model.safetensors", sum(t.nbytes for t in weights.values())) as path:
         save_file(weights, path, metadata)
     write_config(folder, kind, config)
     return folder

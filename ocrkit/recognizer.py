@@ -123,7 +123,11 @@ class Recognizer:
         """`(N, C, H, W)` uint8 images -> `(N,)`, how many time steps of each count: all, or those over its ink."""
         if self.resize == "squeeze":
             return torch.full((len(images),), self.model.time_steps)
-        return self._to_steps(used_columns(images))
+        return self.steps_of_columns(used_columns(images))
+
+    def steps_of_columns(self, used: Tensor) -> Tensor:
+        """As `steps`, of images whose `used_columns`, `(N,)`, are known."""
+        return torch.full_like(used, self.model.time_steps) if self.resize == "squeeze" else self._to_steps(used)
 
     @torch.inference_mode()
     def logits(self, images: Tensor, batch_size: int = 64) -> Tensor:

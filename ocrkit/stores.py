@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from ocrkit.batches import Packed, pack
-from ocrkit.files import write_json
+from ocrkit.files import crc32, fits_on_disk, write_json
 from ocrkit.lexicon import read_counts
 from ocrkit.synth import (
     plates,
@@ -75,13 +76,13 @@ def packed_store(
     Raises:
         ValueError: `samples` is empty.
     """
-    source = _digest("samples", samples.to_dict("list"), [_stat(p) for p in samples["image"]], size, mode, resize)
+    source = digest("samples", samples.to_dict("list"), [file_mark(p) for p in samples["image"]], size, mode, resize)
 
     def chunks():
         for first in range(0, len(samples), CHUNK):
             yield pack(samples.iloc[first : first + CHUNK], size, mode, resize)
 
-    return _open_or_make(Path(folder), source, len(samples), size, mode, chunks)
+    return _open_or_make(Path(folder), source, len(samples), size, mode, chunks())
 
 
 def rendered_store(
@@ -107,7 +108,7 @@ def rendered_store(
     choice = {"names": read_counts(words)} if words else {}
     if split != "train":
         choice["split"] = split
-    source = _digest("rendered", renderer, n, seed, size, mode, resize, choice, code)
+    source = digest("rendered", renderer, n, seed, size, mode, resize, choice, code)
 
     def chunks():
         for first in range(0, n, CHUNK):
@@ -119,7 +120,7 @@ def rendered_store(
             packed.samples = packed.samples.assign(image=names)
             yield packed
 
-    return _open_or_make(Path(folder), source, n, size, mode, chunks)
+    return _open_or_make(Path(folder), source, n, size, mode, chunks())
 
 
 def open_store(folder: str | Path, check: bool = True) -> Packed:
@@ -132,68 +133,114 @@ def open_store(folder: str | Path, check: bool = True) -> Packed:
         StoreError: a file is missing, of another size, or its bytes are not those that were written.
     """
     folder = Path(folder)
-    facts = _facts(folder)
-    if facts is None:
-        raise StoreError(f"{folder} is no packed store: store.json is missing or not of the format {_FORMAT!r}")
-    for name, crc in facts["crc32"].items():
-        if not (folder / name).is_file() or (check and _crc32(folder / name) != crc):
-            raise StoreError(f"{folder / name} is missing or damaged; delete the folder and pack again")
-    try:
-        # "c": torch wants memory it may write to; a write would stay in this process and never reach the file.
-        images = np.load(folder / "images.npy", mmap_mode="c")[: facts["n"]]
-    except ValueError as error:
-        raise StoreError(f"{folder / 'images.npy'} is damaged ({error}); delete the folder and pack again") from error
+    facts = _checked(folder, check)
+    images = mapped_images(folder)[: facts["n"]]
     tables = json.loads((folder / "samples.json").read_text(encoding="utf-8"))
     samples, rejected = (pd.DataFrame(t["columns"], index=t["index"]) for t in (tables["kept"], tables["rejected"]))
-    return Packed(torch.from_numpy(images), samples, tables["widths"], rejected)
+    return Packed(images, samples, tables["widths"], rejected)
 
 
-def _open_or_make(folder: Path, source: str, n: int, size: tuple[int, int], mode: str, chunks: Callable) -> Packed:
+def _open_or_make(
+    folder: Path, source: str, n: int, size: tuple[int, int], mode: str, chunks: Iterable[Packed]
+) -> Packed:
     if not n:
         raise ValueError(f"there is no image to pack into {folder}: the samples table is empty")
+    shape = (n, 1 if mode == "L" else 3, *size)
+
+    def write(fresh: Path) -> dict:
+        kept, rejected, widths = [], [], []
+
+        def blocks() -> Iterator[np.ndarray]:
+            for part in chunks:
+                kept.append(part.samples)
+                rejected.append(part.rejected)
+                widths.extend(part.widths)
+                yield part.images.numpy()
+
+        write_images(fresh, shape, blocks())
+        tables = {"kept": columns(pd.concat(kept)), "rejected": columns(pd.concat(rejected)), "widths": widths}
+        (fresh / "samples.json").write_text(json.dumps(tables, ensure_ascii=False, default=plain), encoding="utf-8")
+        return {"n": len(widths)}
+
+    make_once(folder, source, write, needed=math.prod(shape))
+    return open_store(folder, check=False)
+
+
+def make_once(folder: Path, source: str, write: Callable[[Path], dict], needed: int) -> None:
+    """Make a store in `folder`, unless one from the same `source` is there and whole.
+
+    Args:
+        source: a digest of all that the store is made from.
+        write: fills the empty folder that it is given and returns facts for its `store.json`. Until it is done, the
+            old store stays.
+        needed: about how many bytes it writes.
+
+    Raises:
+        OSError: the disk is full; the message says what is needed and free.
+    """
     facts = _facts(folder)
     if facts is not None and facts["source"] == source:
         try:
-            return open_store(folder)
+            _checked(folder)
+            return
         except StoreError as error:
             print(f"{error}: it is made anew")
     fresh = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
+    with fits_on_disk(folder, needed):
+        try:
+            more = write(fresh)
+            crcs = {path.name: crc32(path) for path in sorted(fresh.iterdir())}
+            write_json(fresh / "store.json", {"format": _FORMAT, "source": source, **more, "crc32": crcs})
+            # A folder cannot be replaced in one step where another stands: the old one is moved away first.
+            old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+            if folder.exists():
+                os.replace(folder, old)
+            os.replace(fresh, folder)
+            shutil.rmtree(old, ignore_errors=True)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+
+def write_images(folder: Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> None:
+    """Write blocks of uint8 images, one after the other, as `images.npy` of `shape`; what lacks at the end is 0."""
+    # Not through mapped memory: where the disk is full, that ends the process without a word.
+    with open(folder / "images.npy", "wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        start = file.tell()
+        for block in blocks:
+            file.write(np.ascontiguousarray(block))
+        file.truncate(start + math.prod(shape))
+
+
+def mapped_images(folder: Path) -> Tensor:
+    """The images of a store, mapped into memory; raises StoreError where the file is cut off or no array."""
+    path = folder / "images.npy"
     try:
-        _write(fresh, source, n, size, mode, chunks)
-        # A folder cannot be replaced in one step where another stands: the old one is moved away first.
-        old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(fresh, folder)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    return open_store(folder, check=False)
+        # "c": torch wants memory it may write to; a write would stay in this process and never reach the file.
+        return torch.from_numpy(np.load(path, mmap_mode="c"))
+    except ValueError as error:
+        raise StoreError(f"{path} is damaged ({error}); delete the folder and pack again") from error
 
 
-def _write(folder: Path, source: str, n: int, size: tuple[int, int], mode: str, chunks: Callable) -> None:
-    shape = (n, 1 if mode == "L" else 3, *size)
-    images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, shape)
-    kept, rejected, widths = [], [], []
-    for part in chunks():
-        images[len(widths) : len(widths) + len(part)] = part.images.numpy()
-        kept.append(part.samples)
-        rejected.append(part.rejected)
-        widths += part.widths
-    images.flush()
-    tables = {"kept": _columns(pd.concat(kept)), "rejected": _columns(pd.concat(rejected)), "widths": widths}
-    (folder / "samples.json").write_text(json.dumps(tables, ensure_ascii=False, default=_plain), encoding="utf-8")
-    crc32 = {name: _crc32(folder / name) for name in ("images.npy", "samples.json")}
-    write_json(folder / "store.json", {"format": _FORMAT, "source": source, "n": len(widths), "crc32": crc32})
+def _checked(folder: Path, check: bool = True) -> dict:
+    """The facts of a store whose files are there and, with `check`, hold the bytes that were written."""
+    facts = _facts(folder)
+    if facts is None:
+        raise StoreError(f"{folder} is no packed store: store.json is missing or not of the format {_FORMAT!r}")
+    for name, crc in facts["crc32"].items():
+        if not (folder / name).is_file() or (check and crc32(folder / name) != crc):
+            raise StoreError(f"{folder / name} is missing or damaged; delete the folder and pack again")
+    return facts
 
 
-def _columns(table: pd.DataFrame) -> dict:
+def columns(table: pd.DataFrame) -> dict:
+    """A table as JSON can hold it, together with `plain`."""
     return {"columns": table.to_dict("list"), "index": table.index.tolist()}
 
 
-def _plain(value):
+def plain(value):
     """What JSON does not know: arrays, numpy's numbers, paths."""
     return value.tolist() if hasattr(value, "tolist") else str(value)
 
@@ -206,24 +253,18 @@ def _facts(folder: Path) -> dict | None:
     return facts if isinstance(facts, dict) and facts.get("format") == _FORMAT else None
 
 
-def _digest(*parts) -> str:
+def digest(*parts) -> str:
+    """A text that changes when one of `parts` does: plain values, or arrays."""
     def short(value):
         return hashlib.sha256(value.tobytes()).hexdigest() if isinstance(value, np.ndarray) else str(value)
 
     return hashlib.sha256(json.dumps([_FORMAT, *parts], default=short).encode()).hexdigest()
 
 
-def _stat(path) -> tuple[int, int]:
+def file_mark(path) -> tuple[int, int]:
+    """Size and date of a file; zeros where it is in memory, or not there: `pack` will say so."""
     try:
         stat = os.stat(os.fspath(path))
-    except (OSError, TypeError, ValueError):  # it is in memory, or not there: `pack` will say so
+    except (OSError, TypeError, ValueError):
         return 0, 0
     return stat.st_size, stat.st_mtime_ns
-
-
-def _crc32(path: Path) -> int:
-    crc = 0
-    with open(path, "rb") as file:
-        while block := file.read(1 << 24):
-            crc = zlib.crc32(block, crc)
-    return crc

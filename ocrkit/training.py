@@ -18,15 +18,16 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
 
-from ocrkit.batches import Batch, Mixed, Packed, loader, set_epoch
+from ocrkit.batches import Batch, Mixed, Packed, label_problem, loader, set_epoch
 from ocrkit.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from ocrkit.files import atomic
+from ocrkit.memory import explains_out_of_memory
 from ocrkit.metrics import accuracy, cer
 from ocrkit.recipes import Recipe
 from ocrkit.recognizer import Recognizer
+from ocrkit.shards import Shards
 from ocrkit.steps import Stepper, keep_memory
 from ocrkit.sweeps import progress, sweep_rates
-from ocrkit.text import min_steps
 
 #: What `fit` notes of an epoch, besides its number.
 COLUMNS = (
@@ -34,7 +35,9 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def set_aside(packed: Packed | Mixed, recognizer: Recognizer) -> tuple[Packed | Mixed, pd.DataFrame]:
+def set_aside(
+    packed: Packed | Mixed | Shards, recognizer: Recognizer
+) -> tuple[Packed | Mixed | Shards, pd.DataFrame]:
     """Part the samples that cannot be trained on from the rest.
 
     A label must be not empty, within the alphabet, and short enough for the model's time steps.
@@ -46,27 +49,21 @@ def set_aside(packed: Packed | Mixed, recognizer: Recognizer) -> tuple[Packed | 
     if isinstance(packed, Mixed):
         parts, lost = zip(*(set_aside(part, recognizer) for part in packed.parts))
         return Mixed(parts, packed.repeats), pd.concat(lost)
-    tokenizer, reasons = recognizer.tokenizer, []
-    for text, steps in zip(packed.texts, recognizer.steps(packed.images).tolist()):
-        if not text:
-            reasons.append("the label is empty")
-        elif tokenizer.unknown == "error" and tokenizer.missing(text):
-            reasons.append(f"the label {text!r} has {''.join(tokenizer.missing(text))!r}, not in the alphabet")
-        elif (needed := min_steps(tokenizer.on_paper(text))) > steps:
-            reasons.append(f"the label {text!r} needs {needed} time steps, the image has {steps}")
-        else:
-            reasons.append("")
+    if isinstance(packed, Shards):
+        return packed.set_aside(recognizer)
+    steps = recognizer.steps(packed.images).tolist()
+    reasons = [label_problem(recognizer.tokenizer, text, n) for text, n in zip(packed.texts, steps)]
     bad = [bool(r) for r in reasons]
     lost = packed.samples[bad].assign(reason=[r for r in reasons if r])
     return (packed.keep([not b for b in bad]) if any(bad) else packed), pd.concat([packed.rejected, lost])
 
 
-def used_steps(data: Packed | Mixed, recognizer: Recognizer) -> np.ndarray:
+def used_steps(data: Packed | Mixed | Shards, recognizer: Recognizer) -> np.ndarray:
     """How many time steps of each image of an epoch count, `(N,)`."""
     if isinstance(data, Mixed):
         parts = zip(data.parts, data.repeats)
         return np.concatenate([np.tile(used_steps(part, recognizer), repeat) for part, repeat in parts])
-    return recognizer.steps(data.images).numpy()
+    return data.steps(recognizer) if isinstance(data, Shards) else recognizer.steps(data.images).numpy()
 
 
 def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> LRScheduler | None:
@@ -92,9 +89,10 @@ def validate(recognizer: Recognizer, stepper: Stepper, valid: Packed, batch_size
     }
 
 
+@explains_out_of_memory
 def fit(
     recognizer: Recognizer,
-    train: Packed | Mixed,
+    train: Packed | Mixed | Shards,
     valid: Packed,
     recipe: Recipe,
     run_dir: str | Path | None = None,
@@ -123,6 +121,7 @@ def fit(
     Raises:
         ValueError: no usable sample is left, or the checkpoint is of another recipe or alphabet.
         FloatingPointError: the loss is no number any more; the message says what to change.
+        MemoryError: the device has too little memory; the message says which batch size fits.
 
     Ctrl-C ends the training early and keeps the best weights so far. Taught in notebook 03.
     """

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pandas as pd
+
+MOST = 61  # processes that Windows can wait for at a time
 
 
 def draw_many(
@@ -28,10 +31,21 @@ def draw_many(
     Returns:
         `(images, table)`: images uint8 (n, H, W, 3), or a list of them without `size`, and a row an image with
         `columns`.
+
+    Raises:
+        ChildProcessError: a process was killed; the message says what to do.
     """
     if workers > 1:
-        with multiprocessing.Pool(workers) as pool:
-            rows = pool.map(draw, numbers, chunksize=chunk)
+        try:
+            # Not multiprocessing.Pool: where one of its processes is killed, it waits for ever.
+            with ProcessPoolExecutor(min(workers, MOST)) as pool:
+                rows = list(pool.map(draw, numbers, chunksize=chunk))
+        except BrokenProcessPool as error:
+            raise ChildProcessError(
+                f"one of the {workers} processes that draw pictures {numbers.start} to {numbers.stop - 1} was killed, "
+                "most often because memory ran out: close other programs, or draw with fewer workers "
+                "(workers=1 needs no other process). The same numbers give the same pictures, so nothing is lost"
+            ) from error
     else:
         rows = [draw(i) for i in numbers]
     images = [r[-1] for r in rows]
