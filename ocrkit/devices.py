@@ -122,8 +122,8 @@ def measure_device(device: str | torch.device = "cpu") -> Device:
         name, memory = torch.cuda.get_device_name(device), torch.cuda.get_device_properties(device).total_memory
     else:
         name, memory = f"this processor, {torch.get_num_threads()} threads", _host_memory()
-    kinds = {"convolution": (min(shares), max(shares)), "lstm": (0.8 * lstm, 1.2 * lstm), "matrix": (lstm, 1.0)}
-    kinds["traffic"] = (0.7 * traffic, 1.3 * traffic)
+    kinds = {"convolution": (min(shares), max(shares)), "matrix": (min(lstm, 1.0), 1.0)}
+    kinds |= {"lstm": (0.8 * lstm, 1.2 * lstm), "traffic": (0.7 * traffic, 1.3 * traffic)}
     times = {"call": (0.7 * call, 1.5 * call), "step": (0.5 * step, step)}
     return Device(name, peak, bandwidth, memory, kinds, **times, beside=device.type == "cuda")
 

@@ -21,7 +21,7 @@ from ocrkit.batches import Batch
 from ocrkit.costs import memory_bytes, operations
 from ocrkit.devices import DEVICES, GIGA, Device
 from ocrkit.recipes import Recipe
-from ocrkit.steps import Stepper
+from ocrkit.steps import Stepper, autocast_dtype
 
 #: Bytes that the graphics driver and the libraries take besides the tensors: an assumption.
 CONTEXT = (0.4 * GIGA, 1.0 * GIGA)
@@ -34,10 +34,13 @@ GATHER = (0.6 * GIGA, 2.0 * GIGA)
 LABEL = (15e-6, 45e-6)
 
 
-def recipe_step(recipe: Recipe, bits: int = 32, used: float = 1.0) -> tuple[nn.Module, Callable[[int], object]]:
-    """The model of a recipe, new, and what takes one training step with n made-up images on the CPU.
+def recipe_step(
+    recipe: Recipe, bits: int = 32, used: float = 1.0, device: str = "cpu"
+) -> tuple[nn.Module, Callable[[int], object]]:
+    """The model of a recipe, new, and what takes one training step with n made-up images.
 
     Args:
+        bits: 16 computes in the 16-bit type that suits the device, bf16 on a CPU; 32 in float32.
         used: the share of the width up to which padded images have ink.
     """
     from ocrkit.detector_models import DETECTORS
@@ -48,7 +51,9 @@ def recipe_step(recipe: Recipe, bits: int = 32, used: float = 1.0) -> tuple[nn.M
     from ocrkit.glyph_training import GlyphStepper
     from ocrkit.recognizer import Recognizer
 
-    amp, (height, width) = "bf16" if bits == 16 else "off", recipe.image_size
+    half = autocast_dtype(torch.device(device)) or torch.bfloat16
+    amp = {torch.bfloat16: "bf16", torch.float16: "fp16"}[half] if bits == 16 else "off"
+    height, width = recipe.image_size
     channels = 3 if recipe.mode == "RGB" else 1
 
     def images(n: int) -> Tensor:
@@ -57,17 +62,17 @@ def recipe_step(recipe: Recipe, bits: int = 32, used: float = 1.0) -> tuple[nn.M
         return made
 
     if recipe.backbone in DETECTORS:
-        detector = FieldDetector.create(recipe.backbone, image_size=recipe.image_size, device="cpu")
+        detector = FieldDetector.create(recipe.backbone, image_size=recipe.image_size, device=device)
         stepper, channels = DetectorStepper(detector, amp=amp, window=recipe.window or None), 1
         box, kind = torch.tensor([[0.5 * width, 10.0, 0.6 * width, 20.0]]), torch.tensor([1])
         return detector.model, lambda n: stepper(recipe.learning_rate, images(n), [box] * n, [kind] * n)
     if recipe.backbone in BACKBONES:
         names = [str(k) for k in range(43)]  # the number of classes hardly counts
         form = recipe.image_size, recipe.mode, recipe.resize
-        classifier = GlyphClassifier.create(names, recipe.backbone, *form, device="cpu")
+        classifier = GlyphClassifier.create(names, recipe.backbone, *form, device=device)
         stepper = GlyphStepper(classifier, recipe.learning_rate, recipe.augment, amp=amp)
         return classifier.model, lambda n: stepper(images(n), torch.zeros(n, dtype=torch.long))
-    form = recipe.image_size, recipe.mode, recipe.seed, "cpu", recipe.resize
+    form = recipe.image_size, recipe.mode, recipe.seed, device, recipe.resize
     recognizer = Recognizer.create(recipe.alphabet, recipe.backbone, *form)
     stepper = Stepper(recognizer, replace(recipe, amp=amp))
     for group in stepper.optimizer.param_groups:

@@ -55,7 +55,7 @@ def train(folder: Path) -> None:
     for recipe, samples in {"plates": "plates", "chinese-glyphs": "persian-glyphs"}.items():
         run_recipe(find_recipe(recipe, **small), folder / recipe)
         assert main(["evaluate", str(folder / recipe), samples, "--split", "test", "--json"]) == 0
-    page = ocrkit.load_samples("letters", split="test")["image"].iloc[0]
+    page = ocrkit.load_pages("letters", split="test")["image"].iloc[0]
     assert main(["read", "letters", page]) == 0
 
 
