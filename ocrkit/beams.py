@@ -96,28 +96,28 @@ def beam_search(
     beams, log_scale = {(): (1.0, 0.0)}, 0.0
     for left, (blank, chances, classes, low) in zip(reversed(range(len(probs))), steps):
         tried = [(c, p) for c, p in zip(classes, chances) if p >= low]
-        after_blank: dict[tuple[int, ...], float] = {}
-        after_letter: dict[tuple[int, ...], float] = {}
+        may = {text: follow(text) for text in beams} if follow else {}
+        stay = [text for text in beams if not may or may[text][BLANK] <= left]
+        after_blank = {text: sum(beams[text]) * blank for text in stay}
+        after_letter = dict.fromkeys(stay, 0.0)
+        # `width` beginnings that stay are sure of this much: a new one below it would be dropped at once.
+        floor = min(after_blank.values()) if len(stay) == width else 0.0
         for text, (in_blank, in_letter) in beams.items():
             either, last = in_blank + in_letter, text[-1] if text else BLANK
-            may = follow(text) if follow else None
-            stays = may is None or may[BLANK] <= left
-            if stays:
-                after_blank[text] = either * blank
             for c, p in tried:
-                if c == last and stays:
-                    after_letter[text] = after_letter.get(text, 0.0) + in_letter * p
-                if may is None or may.get(c, math.inf) <= left:
-                    grown = (*text, c)
-                    after_letter[grown] = after_letter.get(grown, 0.0) + (in_blank if c == last else either) * p
-        sums = after_blank.copy()
-        for text, p in after_letter.items():
-            sums[text] = sums.get(text, 0.0) + p
-        best = sorted(((p, text) for text, p in sums.items() if p > 0), reverse=True)[:width]
-        if not best:
+                if c == last and text in after_letter:
+                    after_letter[text] += in_letter * p
+                if may and may[text].get(c, math.inf) > left:
+                    continue
+                grown, mass = (*text, c), (in_blank if c == last else either) * p
+                if mass > floor or grown in after_letter:
+                    after_letter[grown] = after_letter.get(grown, 0.0) + mass
+        sums = [(p + after_blank.get(text, 0.0), text) for text, p in after_letter.items()]
+        best = sorted(sums, reverse=True)[:width]
+        if not best or not best[0][0] > 0:
             return []  # every path has probability 0, or none is allowed
         scale = best[0][0]
         log_scale += math.log(scale)  # beginnings are kept relative to the best, so that none gets too small
-        beams = {text: (after_blank.get(text, 0.0) / scale, after_letter.get(text, 0.0) / scale) for _, text in best}
+        beams = {text: (after_blank.get(text, 0.0) / scale, after_letter[text] / scale) for p, text in best if p > 0}
     ranked = sorted(((math.log(sum(pair)) + log_scale, text) for text, pair in beams.items()), reverse=True)
     return [(text, log_p) for log_p, text in ranked]
