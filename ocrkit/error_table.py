@@ -40,8 +40,8 @@ class ErrorTable:
 
     Args:
         results: N rows with `image` (path or uint8 array), `text` and `prediction`; of the other columns of
-            `Recognizer.read`, `confidence`, `spans`, `operations`, `error`, `runner_up` and `margin` are used where they
-            are there.
+            `Recognizer.read`, `confidence`, `spans`, `operations`, `error`, `runner_up` and `margin` are used where
+            they are there.
         alphabet: the characters that a new label may have: a `Tokenizer`, a key of `ALPHABETS` or the characters;
             by default those that occur in the labels and predictions.
         marks: the JSON file of the marks; by default `runs/marks/SET.json` in the working folder, named after the
