@@ -45,9 +45,9 @@ def confidences(
         * `weakest` (0..1): the confidence of `greedy_decode`, that of the least sure character;
         * `path` (0..1): the probability of the best path, the product over all steps that count; `log_path`, its
           natural log, and `path_per_character`, the geometric mean: `path ** (1 / characters)`;
-        * `log_prob`: log P(text), summed over all its paths; `margin`: by how much log P(runner_up) is lower, inf
-          where there is none, and below 0 where the runner-up is the better text, which greedy decoding missed;
-          `share` (0..1): P(text) / (P(text) + P(runner_up)).
+        * `probability` (0..1): P(text), summed over all its paths, and `log_prob`, its natural log;
+        * `margin`: by how much log P(runner_up) is lower, inf where there is none, and below 0 where the runner-up is
+          the better text, which greedy decoding missed; `share` (0..1): P(text) / (P(text) + P(runner_up)).
 
         P is exact (CTC forward, float64) for both texts; the runner-up is the best of those in the beam.
 
@@ -77,10 +77,12 @@ def confidences(
             "path": math.exp(log_path),
             "log_path": log_path,
             "path_per_character": math.exp(log_path / max(len(codes), 1)),
+            "probability": math.exp(log_prob),
             "log_prob": log_prob,
             "margin": log_prob - second if others else math.inf,
         })  # fmt: skip
-    names = ["text", "runner_up", "weakest", "path", "log_path", "path_per_character", "log_prob", "margin"]
+    names = ["text", "runner_up", "weakest", "path", "log_path", "path_per_character"]
+    names += ["probability", "log_prob", "margin"]
     table = pd.DataFrame(rows, columns=names)
     return table.assign(share=torch.tensor(table["margin"].tolist(), dtype=torch.float64).sigmoid().numpy())
 

@@ -139,7 +139,8 @@ def plot_accept_reject(
         axes.plot(some["accepted"], some["error"], color=color, drawstyle="steps-mid", label=name)
         axes.fill_between(some["accepted"], some["error"], some["error_high"], color=color, alpha=0.12, linewidth=0)
         if max_error is not None:
-            axes.plot(*some.loc[some["error_high"] <= max_error, ["accepted", "error"]].tail(1).T.values, mark, color=color)
+            last = some[some["error_high"] <= max_error].tail(1)
+            axes.plot(last["accepted"], last["error"], mark, color=color)
     if max_error is not None:
         axes.axhline(max_error, color="0.3", linestyle="--", linewidth=1)
         axes.annotate(f"{max_error:.1%}", (1, max_error), ha="right", va="bottom", fontsize=8)

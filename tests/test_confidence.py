@@ -55,7 +55,7 @@ def test_all_three_equal_a_list_of_all_paths(steps, seed, temperature):
     assert row.weakest == pytest.approx(min(letters or p[:, 0].tolist()), rel=1e-5)
     assert (row.path, math.exp(row.log_path)) == pytest.approx((paths[path], paths[path]))
     assert row.path_per_character == pytest.approx(paths[path] ** (1 / max(len(text), 1)))
-    assert math.exp(row.log_prob) == pytest.approx(texts[text])
+    assert (row.probability, math.exp(row.log_prob)) == pytest.approx((texts[text], texts[text]))
     assert row.margin == pytest.approx(math.log(texts[text] / texts[second]))
     assert row.share == pytest.approx(texts[text] / (texts[text] + texts[second]))
     assert row.path <= math.exp(row.log_prob) * (1 + 1e-9)  # one path of the text, against all of them
