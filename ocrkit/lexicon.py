@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from ocrkit.beams import beam_search, checked_log_probs
-from ocrkit.ctc import BLANK, Span, forced_alignment
+from ocrkit.beams import beam_search
+from ocrkit.choices import checked_log_probs, choose, rescored
+from ocrkit.ctc import BLANK, Span
 from ocrkit.ngrams import CharacterNgram, count_words
 from ocrkit.text import Tokenizer, normalize, quote
 
@@ -48,12 +48,7 @@ def read_counts(path: str | Path) -> dict[str, int]:
 
 
 class LexiconReading(NamedTuple):
-    """What was read in one image, and what nearly was; the first three fields are those of a `Reading`.
-
-    `confidence` is the winner's share (0..1) among all candidates, `log_prob` its log P(text | image); `runner_up` the
-    second best text (None where there is none) and `margin` by how much its score is lower; `known` whether the
-    lexicon has the winner.
-    """
+    """A `choices.Choice`, and `known`: whether the lexicon has the winner."""
 
     text: str
     confidence: float
@@ -178,7 +173,6 @@ class Lexicon:
         return either[self.word_node]
 
 
-@torch.no_grad()
 def lexicon_decode(
     logits: Tensor,
     lexicon: Lexicon,
@@ -200,7 +194,8 @@ def lexicon_decode(
             with `P(text) = unknown_share * ngram(text)`, while known words share the rest; so it needs `weight` > 0,
             or else the lexicon has no say.
         steps: N, how many time steps of each image count, where images of different widths are padded to T.
-        widths: N image widths in pixels, in which the spans are given; `steps` (or T) where it is left out.
+        widths: N, how many pixels wide the counted steps are together; the spans are given in them. `steps` (or T)
+            where it is left out.
         unknown_share: the probability that a word is not in the lexicon; `lexicon.unknown_share` by default.
 
     Returns:
@@ -212,80 +207,21 @@ def lexicon_decode(
 
     Taught in notebooks 08 and 11.
     """
-    lp = checked_log_probs(logits, lexicon.tokenizer)
-    total, n, _ = lp.shape
-    steps = [total] * n if steps is None else [int(s) for s in steps]
-    widths = steps if widths is None else list(widths)
-    if len(steps) != n or len(widths) != n:
-        raise ValueError(f"{len(steps)} steps and {len(widths)} widths for {n} images: give one an image")
-    if wrong := [s for s in steps if not 1 <= s <= total]:
-        raise ValueError(f"steps has {wrong[0]}, and an image has between 1 and {total} time steps")
     if not 0 <= weight < math.inf:
         raise ValueError(f"weight={weight}: it must be 0 (words are equally common) or more")
     share = lexicon.unknown_share if unknown_share is None else unknown_share
     if not 0 < share < 1:
         raise ValueError(f"unknown_share={share}: it is a probability, more than 0 and less than 1")
-    readings = []
-    for i, (s, width) in enumerate(zip(steps, widths)):
-        image = lp[:s, i]
+
+    def find(image: Tensor):
         texts, log_probs, priors = lexicon.words, lexicon.log_probs(image), lexicon.log_priors
         if not closed:
-            found = {lexicon.tokenizer.decode(codes): codes for codes, _ in beam_search(image, beam)}
-            # A text out of NFC is no other text, but a second spelling of one.
-            found = {text: codes for text, codes in found.items() if text not in lexicon and normalize(text) == text}
-            texts, log_probs = texts + list(found), np.append(log_probs, _exact(image, list(found.values())))
-            spelled = [math.log(share) + lexicon.ngram.log_prob(text) for text in found]
+            free, exact, _ = rescored(image, lexicon.tokenizer, [codes for codes, _ in beam_search(image, beam)])
+            new = [i for i, text in enumerate(free) if text not in lexicon]
+            texts, log_probs = texts + [free[i] for i in new], np.append(log_probs, exact[new])
+            spelled = [math.log(share) + lexicon.ngram.log_prob(free[i]) for i in new]
             priors = np.append(priors + math.log1p(-share), spelled)
-        readings.append(_choose(image, texts, log_probs, log_probs + weight * priors, lexicon, width / s))
-    return readings
+        return texts, log_probs, log_probs + weight * priors
 
-
-def _choose(
-    image: Tensor,
-    texts: list[str],
-    log_probs: np.ndarray,
-    scores: np.ndarray,
-    lexicon: Lexicon,
-    pixels_per_step: float,
-) -> LexiconReading:
-    best = int(scores.argmax())
-    if scores[best] == -math.inf:
-        return LexiconReading("", 0.0, [], -math.inf, None, 0.0, False)
-    margins = scores[best] - scores
-    margins[best] = math.inf
-    second = int(margins.argmin())
-    text, margin = texts[best], float(margins[second])
-    codes = lexicon.tokenizer.encode(text)
-    frames = forced_alignment(image[:, None], [codes])[0].frames
-    spans = [
-        Span(
-            lexicon.tokenizer.decode([code]),
-            start * pixels_per_step,
-            end * pixels_per_step,
-            float(image[start:end, code].max().exp()),
-        )
-        for code, (start, end) in zip(codes, frames)
-    ]
-    return LexiconReading(
-        text,
-        confidence=1 / (1 + float(np.exp(-margins).sum())),
-        spans=spans,
-        log_prob=float(log_probs[best]),
-        runner_up=texts[second] if margin < math.inf else None,
-        margin=margin,
-        known=text in lexicon,
-    )
-
-
-def _exact(image: Tensor, texts: list[tuple[int, ...]]) -> np.ndarray:
-    # log P of each text, from the forward algorithm in torch: all texts at once.
-    if not texts:
-        return np.empty(0)
-    loss = torch.nn.functional.ctc_loss(
-        image[:, None].expand(-1, len(texts), -1),
-        torch.tensor([c for text in texts for c in text], dtype=torch.long),
-        [len(image)] * len(texts),
-        [len(text) for text in texts],
-        reduction="none",
-    )
-    return -loss.numpy()
+    choices = choose(logits, lexicon.tokenizer, steps, widths, find)
+    return [LexiconReading(*choice, known=choice.text in lexicon) for choice in choices]

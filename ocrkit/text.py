@@ -62,16 +62,22 @@ ALPHABETS = {
 #: Those whose text stands on paper in another order than it is typed in. A date does not: it runs from left to right.
 RIGHT_TO_LEFT = ("persian",)
 
-_LETTER, _DIGIT, _EITHER = f"[{PLATE_LETTERS}]", f"[{DIGITS}]", f"[{PLATE_LETTERS}{DIGITS}]"
+_EITHER = PLATE_LETTERS + DIGITS
+_NEW_ENERGY = (PROVINCES, PLATE_LETTERS)
+#: Kind of plate -> the ways to write it: for each place the characters that may stand there.
+PLATE_SLOTS = {
+    "standard": [(PROVINCES, PLATE_LETTERS + "O", *[_EITHER] * 5)],
+    "new energy": [
+        (*_NEW_ENERGY, PLATE_LETTERS, _EITHER, *[DIGITS] * 4),
+        (*_NEW_ENERGY, *[DIGITS] * 5, PLATE_LETTERS),
+    ],
+    "marked": [(PROVINCES, PLATE_LETTERS, *[_EITHER] * 4, "警学港澳领挂")],
+    "embassy": [("使", *[DIGITS] * 6)],
+}
 #: Kind of plate -> what its text must look like.
 PLATE_PATTERNS = {
-    kind: re.compile(pattern)
-    for kind, pattern in {
-        "standard": f"[{PROVINCES}][{PLATE_LETTERS}O]{_EITHER}{{5}}",
-        "new energy": f"[{PROVINCES}]{_LETTER}(?:{_LETTER}{_EITHER}{_DIGIT}{{4}}|{_DIGIT}{{5}}{_LETTER})",
-        "marked": f"[{PROVINCES}]{_LETTER}{_EITHER}{{4}}[警学港澳领挂]",
-        "embassy": f"使{_DIGIT}{{6}}",
-    }.items()
+    kind: re.compile("|".join("".join(f"[{slot}]" for slot in slots) for slots in ways))
+    for kind, ways in PLATE_SLOTS.items()
 }
 
 
