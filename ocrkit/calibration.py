@@ -14,10 +14,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
+from torch.nn.functional import ctc_loss
 
-from ocrkit.beams import checked_log_probs
-from ocrkit.confidence import checked_steps, tempered, text_log_probs
+from ocrkit.choices import checked_log_probs
+from ocrkit.confidence import checked_steps, tempered
 from ocrkit.metrics import wilson_interval
 from ocrkit.text import Tokenizer, min_steps, quote
 
@@ -203,8 +205,8 @@ def fit_temperature(
     steps = checked_steps(steps, lp)
     problems = {i: why for i, (text, s) in enumerate(zip(texts, steps)) if (why := _unfit(text, s, tokenizer))}
     codes = [[] if i in problems else tokenizer.encode(text) for i, text in enumerate(texts)]
-    log_p = text_log_probs(lp, codes, steps) if codes else []
-    problems |= {i: "has probability 0" for i, p in enumerate(log_p) if i not in problems and p == -math.inf}
+    losses = ctc_losses(lp, codes, steps).tolist() if codes else []
+    problems |= {i: "has probability 0" for i, loss in enumerate(losses) if i not in problems and loss == math.inf}
     kept = [i for i in range(len(codes)) if i not in problems]
     if problems:
         examples = "; ".join(f"{texts[i]!r} {why}" for i, why in list(problems.items())[:3])
@@ -215,8 +217,15 @@ def fit_temperature(
         raise ValueError(f"no label is left to fit a temperature to: {left_out if problems else 'there are no images'}")
     lp, codes, steps = lp[:, kept], [codes[i] for i in kept], [steps[i] for i in kept]
     return math.exp(
-        _least(lambda log_t: -text_log_probs(tempered(lp, tokenizer, math.exp(log_t)), codes, steps).sum().item())
+        _least(lambda log_t: ctc_losses(tempered(lp, tokenizer, math.exp(log_t)), codes, steps).sum().item())
     )
+
+
+def ctc_losses(log_probs: Tensor, codes: Sequence[Sequence[int]], steps: Sequence[int]) -> Tensor:
+    """`(T, N, K)` log probabilities, and N labels in class numbers and steps that count, to `(N,)` CTC losses."""
+    targets = torch.tensor([c for label in codes for c in label], dtype=torch.long)
+    sizes = torch.tensor(steps), torch.tensor([len(label) for label in codes])
+    return ctc_loss(log_probs, targets, *sizes, reduction="none")
 
 
 def _unfit(text: str, steps: int, tokenizer: Tokenizer) -> str:

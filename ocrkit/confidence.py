@@ -14,11 +14,14 @@ from collections.abc import Sequence
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.nn.functional import ctc_loss
 
-from ocrkit.beams import beam_search, checked_log_probs
+from ocrkit.beams import beam_search
+from ocrkit.choices import checked_log_probs, exact_log_probs
 from ocrkit.ctc import collapse, greedy_decode
 from ocrkit.text import Tokenizer
+
+#: Less than e^-690 is no float64 any more, and of a very sure model all runners-up are.
+_LEAST = -690.0
 
 
 def confidences(
@@ -67,19 +70,20 @@ def confidences(
         best, path = image.max(-1)
         log_path = best.sum().item()
         codes = tuple(c for c in collapse(path.tolist()) if c >= Tokenizer.SPECIAL)
-        texts = [codes, *(found for found, _ in beam_search(image, width) if found != codes)]
-        log_prob, *others = text_log_probs(image[:, None].expand(-1, len(texts), -1), texts).tolist()
+        found = beam_search(image.clamp_min(_LEAST), width, cut=0.0)
+        texts = [codes, *(other for other, _ in found if other != codes)]
+        log_prob, *others = exact_log_probs(image, texts).tolist()
         second = max(others, default=-math.inf)
         rows.append({
             "text": reading.text,
-            "runner_up": tokenizer.decode(texts[1 + others.index(second)]) if others else "",
+            "runner_up": tokenizer.decode(texts[1 + others.index(second)]) if second > -math.inf else "",
             "weakest": reading.confidence,
             "path": math.exp(log_path),
             "log_path": log_path,
             "path_per_character": math.exp(log_path / max(len(codes), 1)),
             "probability": math.exp(log_prob),
             "log_prob": log_prob,
-            "margin": log_prob - second if others else math.inf,
+            "margin": log_prob - second if second > -math.inf else math.inf,
         })  # fmt: skip
     names = ["text", "runner_up", "weakest", "path", "log_path", "path_per_character"]
     names += ["probability", "log_prob", "margin"]
@@ -87,24 +91,11 @@ def confidences(
     return table.assign(share=torch.tensor(table["margin"].tolist(), dtype=torch.float64).sigmoid().numpy())
 
 
-def text_log_probs(
-    log_probs: Tensor, codes: Sequence[Sequence[int]], steps: Sequence[int] | None = None
-) -> Tensor:
-    """`(T, N, K)` log probabilities and N texts as class numbers to `(N,)` log P(text), summed over all paths.
-
-    -inf where a text does not fit in its `steps` (all T by default). It is minus the CTC loss. Taught in notebook 11.
-    """
-    total, n, _ = log_probs.shape
-    targets = torch.tensor([c for text in codes for c in text], dtype=torch.long)
-    sizes = torch.tensor([total] * n if steps is None else steps), torch.tensor([len(text) for text in codes])
-    return -ctc_loss(log_probs, targets, *sizes, reduction="none")
-
-
 def tempered(logits: Tensor, tokenizer: Tokenizer, temperature: float) -> Tensor:
     """`(..., K)` logits to the log probabilities, float64 on the CPU, that they give after division by `temperature`.
 
     Raises:
-        ValueError: `temperature` is not above 0; or as `beams.checked_log_probs`.
+        ValueError: `temperature` is not above 0; or as `choices.checked_log_probs`.
     """
     if not 0 < temperature < math.inf:
         raise ValueError(f"temperature={temperature}: it must be more than 0; 1 changes nothing")
