@@ -1,7 +1,8 @@
 """How sure a reading is: three numbers for the text that greedy decoding reads.
 
 `weakest` asks for its least sure character, `path` for the whole best path, `margin` for the text that nearly won.
-None of them is the chance that the reading is right; `ocrkit.calibration` measures how far each is from that.
+What the model itself takes for the chance of the text is its `probability`. How far each is from the share of readings
+that are right, `ocrkit.calibration` measures.
 
 Taught in notebook 11.
 """

@@ -115,37 +115,38 @@ def plot_reliability(tables: pd.DataFrame | Mapping[str, pd.DataFrame]) -> Pictu
         x, y = table["confidence"], table["accuracy"]
         bars = [y - table["accuracy_low"], table["accuracy_high"] - y]
         above.errorbar(x, y, bars, fmt=f"{mark}-", color=color, markersize=5, linewidth=1, capsize=2, label=name)
-        below.vlines(x, 0, table["n"], color=color, linewidth=3, alpha=0.7)
+        below.vlines(x, 0, table["n"], color=color, linewidth=2, alpha=0.7)
         below.plot(x, table["n"], mark, color=color, markersize=4)
     above.set(ylabel="accuracy (95% interval)", ylim=(-0.02, 1.02), xlim=(-0.02, 1.02))
-    below.set(xlabel="confidence, mean of the bin", ylabel="readings", ylim=(0, None))
+    below.set(xlabel="confidence, mean of the bin", ylabel="readings")
+    below.set_ylim(0, 1.15 * max(table["n"].max() for table in _named(tables).values()))
     _legend(above, tables)
     return figure
 
 
-def plot_accept_reject(
-    curves: pd.DataFrame | Mapping[str, pd.DataFrame], max_error: float | None = None
-) -> Picture:
+def plot_accept_reject(curves: pd.DataFrame | Mapping[str, pd.DataFrame], max_error: float | None = None) -> Picture:
     """Draw `calibration.accept_reject`: the error among accepted readings against how many are accepted.
 
-    The shade reaches up to the upper limit of the error. A dashed line marks `max_error`, and a large mark where each
-    curve's upper limit last keeps below it, which is the threshold that `threshold_for` finds. `curves` is one table or
-    up to five with names. Taught in notebook 11.
+    A thin dotted line is the upper limit of the error. With `max_error`, a mark shows where that line keeps below it
+    for the last time, which is the threshold that `threshold_for` finds. `curves` is one table or up to five with
+    names. Taught in notebook 11.
     """
     figure = Picture(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()
     for (name, curve), (color, mark) in zip(_named(curves).items(), MARKS):
         some = curve[curve["n"] > 0]
-        axes.plot(some["accepted"], some["error"], color=color, drawstyle="steps-mid", label=name)
-        axes.fill_between(some["accepted"], some["error"], some["error_high"], color=color, alpha=0.12, linewidth=0)
+        axes.plot(some["accepted"], some["error"], color=color, label=name)
+        axes.plot(some["accepted"], some["error_high"], ":", color=color, linewidth=1)
         if max_error is not None:
             last = some[some["error_high"] <= max_error].tail(1)
-            axes.plot(last["accepted"], last["error"], mark, color=color)
+            axes.plot(last["accepted"], last["error_high"], mark, color=color)
     if max_error is not None:
         axes.axhline(max_error, color="0.3", linestyle="--", linewidth=1)
-        axes.annotate(f"{max_error:.1%}", (1, max_error), ha="right", va="bottom", fontsize=8)
-    axes.set(xlabel="share of readings accepted", ylabel="error among them", xlim=(0, 1.01))
-    axes.set_ylim(0, 1.5 * max(curve["error"].max() for curve in _named(curves).values()) or 1)
+        axes.annotate(f"{max_error:.1%}", (0.005, max_error), va="bottom", fontsize=8)
+    all_of = ", ".join(f"{n:,}" for n in sorted({curve["n"].max() for curve in _named(curves).values()}))
+    axes.set(xlabel=f"share of readings accepted, of {all_of}", ylabel="error (dotted: upper limit)", xlim=(0, 1.01))
+    highest = max(curve["error_high"].iloc[-1] for curve in _named(curves).values())
+    axes.set_ylim(0, 1.3 * max(highest, max_error or 0))
     _legend(axes, curves)
     return figure
 

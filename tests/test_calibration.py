@@ -303,5 +303,6 @@ def test_gate_figure_marks_what_may_be_accepted():
     threshold = threshold_for(curve, 0.05)
     (mark,) = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert list(mark.get_xdata()) == curve["accepted"][curve["threshold"] == threshold].tolist()
+    assert figure.axes[0].get_xlabel().endswith("of 2,000") and mark.get_ydata()[0] <= 0.05
     perfect = plot_accept_reject(accept_reject([0.5, 0.6], [True, True]))
     assert perfect.axes[0].get_ylim()[1] > 0
