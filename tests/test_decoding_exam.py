@@ -10,6 +10,7 @@ from ocrkit.calibration import accept_reject, threshold_for
 from ocrkit.lexicon import Lexicon
 from tests.benchmarks.decoding import (
     CONFIDENCES,
+    Seen,
     compare,
     look,
     markdown,
@@ -45,9 +46,20 @@ def test_figures_of_confidences(part, reader, plates_seen):
     kept = part["trust"]
     assert len(kept["rows"]) == 2 * len(CONFIDENCES)
     assert [row["temperature"] for row in kept["rows"]] == [1.0] * 4 + [kept["temperature"]] * 4
-    table = ok.confidences(plates_seen[1].logits, reader.tokenizer, plates_seen[1].steps)
-    curve = accept_reject(table["weakest"], table["text"] == plates_seen[1].texts)
-    assert kept["rows"][0]["accepted"] == {"0.01": 0.0, "0.001": 0.0} and threshold_for(curve, 0.01) > 1
+    none = {"accepted": 0, "wrong": 0}  # 20 readings are no proof of 2%, even if all are right
+    assert [kept["rows"][0]["gates"][limit] for limit in ("0.02", "0.01")] == [none, none]
+
+
+def test_a_gate_is_set_on_validation_images_and_measured_on_others(reader, plates_seen):
+    logits, steps, _ = plates_seen[0]
+    read = [r.text for r in ok.greedy_decode(logits, reader.tokenizer)]  # as if all of them were right
+    valid = Seen(logits.repeat(1, 6, 1), steps * 6, read * 6)
+    known, table = (ok.confidences(seen.logits, reader.tokenizer, seen.steps) for seen in (valid, plates_seen[1]))
+    threshold = threshold_for(accept_reject(known["weakest"], known["text"] == valid.texts), 0.05)
+    gate = trust(reader.tokenizer, valid, plates_seen[1])["rows"][0]["gates"]["0.05"]
+    accepted = table["weakest"] >= threshold
+    assert 0 < gate["accepted"] == accepted.sum()
+    assert gate["wrong"] == (accepted & (table["text"] != plates_seen[1].texts)).sum()
 
 
 def test_weights_are_chosen_on_validation_images():

@@ -2,9 +2,8 @@
 
 PLATES and NAMES are folders of real images; only their test split is read, by text as `assign_splits` makes it where
 the set brings none. FILE has a name, a tab and a count a line. Every decoder gets the same logits, so that its time is
-that of decoding alone, on one thread. How much the counts weigh, and the temperature, come from the validation split.
-The threshold of a gate is chosen on the test split itself, by the upper limit of its error. The result goes to
-`data/benchmarks/decoding.json` and `decoding.md`.
+that of decoding alone, on one thread. How much the counts weigh, the temperature and the thresholds of a gate come from
+the validation split. The result goes to `data/benchmarks/decoding.json` and `decoding.md`.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from ocrkit.confidence import confidences
 from ocrkit.ctc import greedy_decode
 from ocrkit.files import atomic, write_json
 from ocrkit.lexicon import Lexicon, lexicon_decode, read_counts
-from ocrkit.metrics import accuracy, score
+from ocrkit.metrics import accuracy, score, wilson_interval
 from ocrkit.patterns import Pattern, pattern_decode
 from ocrkit.platforms import COURSE
 from ocrkit.recognizer import Recognizer
@@ -45,7 +44,7 @@ RESULTS = COURSE / "data" / "benchmarks" / "decoding.json"
 WEIGHTS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 CONFIDENCES = {"weakest": "weakest character", "path": "best path", "share": "share against the runner-up",
                "probability": "P(text)"}  # fmt: skip
-LIMITS = (0.01, 0.001)
+LIMITS = (0.05, 0.02, 0.01)
 
 
 class Seen(NamedTuple):
@@ -130,18 +129,19 @@ def trust(tokenizer: Tokenizer, valid: Seen, test: Seen) -> dict:
     temperature = fit_temperature(valid.logits, valid.texts, tokenizer, valid.steps)
     rows = []
     for t in (1.0, temperature):
-        table = confidences(test.logits, tokenizer, test.steps, t)
+        known, table = (confidences(seen.logits, tokenizer, seen.steps, t) for seen in (valid, test))
         right = table["text"] == test.texts
         for column in CONFIDENCES:
-            curve = accept_reject(table[column], right)
-            accepted = {limit: curve[curve["threshold"] == threshold_for(curve, limit)].iloc[0] for limit in LIMITS}
+            chosen = accept_reject(known[column], known["text"] == valid.texts)
+            gates = {str(limit): table[column] >= threshold_for(chosen, limit) for limit in LIMITS}
             rows.append({
                 "confidence": column,
                 "temperature": t,
                 "ece": expected_calibration_error(table[column], right),
                 "ece_interval": calibration_error_interval(table[column], right),
                 "aurc": aurc(table[column], right),
-                "accepted": {str(limit): row["accepted"] for limit, row in accepted.items()},
+                "gates": {limit: {"accepted": int(open_.sum()), "wrong": int((open_ & ~right).sum())}
+                          for limit, open_ in gates.items()},
             })  # fmt: skip
     return {"n": len(right), "valid_n": len(valid.texts), "accuracy": float(right.mean()),
             "temperature": temperature, "rows": rows}  # fmt: skip
@@ -189,18 +189,22 @@ def markdown(result: dict) -> str:
             )
         kept = part["trust"]
         lines += ["", f"Greedy readings, of which {kept['accuracy']:.1%} are right. T = 1 is the model as it is; the "
-                  f"other T was fitted on {kept['valid_n']} validation images. Accepted: the largest share of readings "
-                  "by a threshold that keeps the upper 95% limit of the error.", ""]  # fmt: skip
-        limits = " | ".join(f"accepted at {limit:.1%}" for limit in LIMITS)
-        lines += [f"| confidence | T | ECE (95% interval) | AURC | {limits} |", "|---|---|---|---|---|---|"]
+                  f"other T was fitted on {kept['valid_n']} validation images. A gate accepts the test readings above "
+                  "the lowest threshold at which, on the validation images, the upper 95% limit of the error keeps to "
+                  "its limit; in brackets how many of them are wrong.", ""]  # fmt: skip
+        limits = " | ".join(f"gate for {limit:.0%} errors" for limit in LIMITS)
+        lines += [f"| confidence | T | ECE (95% interval) | AURC | {limits} |", "|---" * (4 + len(LIMITS)) + "|"]
         for row in kept["rows"]:
-            shares = [f"{share:.1%}" if share else "none" for share in row["accepted"].values()]
+            shares = [f"{gate['accepted'] / kept['n']:.1%} ({gate['wrong']})" if gate["accepted"] else "none"
+                      for gate in row["gates"].values()]  # fmt: skip
             lines.append(
                 f"| {CONFIDENCES[row['confidence']]} | {row['temperature']:.2f} "
                 f"| {_with_interval(row['ece'], row['ece_interval'])} | {row['aurc']:.4f} | {' | '.join(shares)} |"
             )
         lines.append("")
-    lines.append("Without a single error, a limit of 1% takes 381 readings, one of 0.1% takes 3,838.")
+    needed = [next(n for n in range(1, 10_000) if wilson_interval(0, n)[1] <= limit) for limit in LIMITS]
+    without = ", ".join(f"{limit:.0%} takes {n}" for limit, n in zip(LIMITS, needed))
+    lines.append(f"How many validation readings without a single error a limit needs: {without}.")
     return "\n".join(lines) + "\n"
 
 
