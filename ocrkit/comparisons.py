@@ -12,13 +12,12 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from ocrkit.plots import Picture
+from ocrkit.plots import MARKS, Picture
 
 PLAIN = "plain CTC"
 MEASURES = {"accuracy": "exact match", "look_alikes": "look-alikes right"}
 #: Student's t for n = 2, 3, ... 10 values: 95% of their means lie within so many standard errors of the true one.
 T95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
-_SEED_MARKS = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"))
 
 
 def seed_gains(records: Mapping, measure: str = "look_alikes", plain: str = PLAIN) -> pd.DataFrame:
@@ -78,7 +77,7 @@ def plot_comparison(tasks: Mapping[str, Mapping], plain: str = PLAIN) -> Picture
     panels = figure.subplots(len(tasks), len(MEASURES), sharey="row", squeeze=False, height_ratios=heights)
     for axes, ((task, measure), found) in zip(panels.flat, gains.items()):
         for k, (seed, column) in enumerate(found.items()):
-            color, mark = _SEED_MARKS[k % len(_SEED_MARKS)]
+            color, mark = MARKS[k % len(MARKS)]
             axes.plot(column, range(len(column)), mark, color=color, alpha=0.7, markersize=5, label=f"seed {seed}")
         axes.plot(found.mean(axis=1), range(len(found)), "|", color="black", markersize=14, label="mean")
         axes.axvline(0, color="0.6", linewidth=1)
