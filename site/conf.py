@@ -5,6 +5,7 @@ The source is the whole repository, so a relative link means the same here as in
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -21,14 +22,18 @@ author = "the authors of the course"
 project_copyright = "the authors of the course. Apache-2.0"
 extensions = ["myst_nb"]
 root_doc = "site/index"
-include_patterns = ["README.md", "site/*.md", "notebooks/**.ipynb", "data/*.md", "data/benchmarks/*.md", "data/models/**.md"]
+include_patterns = ["README.md", "site/*.md", "notebooks/**.ipynb", "data/*.md", "data/*/**.md"]
 # So that Sphinx does not walk through folders that hold thousands of files and no page.
 exclude_patterns = [".*", "**/.*", "runs", "notebooks/runs", "data/full", "data/samples", "site/_build"]
 
 nb_execution_mode = "off"
 nb_merge_streams = True
+nb_code_prompt_show = "The set-up cell, the same in all notebooks"
+nb_code_prompt_hide = "Fold the set-up cell"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
+
+highlight_language = "none"  # commands and printed lines are no Python; cells and fences name their language
 
 html_theme = "furo"
 html_theme_options = {"navigation_with_keys": True}
@@ -42,11 +47,17 @@ html_math_renderer = "mathml"  # the browser draws formulas itself, so no page n
 
 
 def fill_in(app: Sphinx, name: str, source: list[str]) -> None:
-    """Write what the notebooks say into `site/map.md`, and a title over pages that have none."""
+    """Draw `site/map.md`, fold the set-up cell of a notebook, put a title over tables of figures that have none."""
     if name == "site/map":
         notebooks = course_map.read_course(HERE.parent / "notebooks")
         source[0] = source[0].replace("<!-- drawing -->", course_map.drawing(notebooks))
         source[0] = source[0].replace("<!-- table -->", course_map.table(notebooks))
+    elif name.startswith("notebooks/"):
+        notebook = json.loads(source[0])
+        for cell in notebook["cells"]:
+            tags = cell["metadata"].get("tags", [])
+            tags += ["hide-input"] if "setup" in tags else []
+        source[0] = json.dumps(notebook)
     elif name.startswith("data/benchmarks/") and not source[0].startswith("# "):
         source[0] = f"# Figures: {Path(name).name}\n\n{source[0]}"
 

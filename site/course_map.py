@@ -51,7 +51,7 @@ def arrows(notebooks: list[Notebook]) -> list[tuple[int, int]]:
     before: list[set[int]] = []  # all that a notebook needs, directly or not
     for direct in needs:
         before.append(direct.union(*(before[i] for i in direct)))
-    return [(i, to) for to, direct in enumerate(needs) for i in sorted(direct) if not any(i in before[k] for k in direct)]
+    return [(i, to) for to, direct in enumerate(needs) for i in sorted(direct.difference(*(before[k] for k in direct)))]
 
 
 def drawing(notebooks: list[Notebook]) -> str:
@@ -65,11 +65,10 @@ def drawing(notebooks: list[Notebook]) -> str:
     parts = []
     for i, to in arrows(notebooks):
         bulge = min(LEFT - 20, 30 + 22 * (to - i - 1))
-        curve = (
-            f"M{LEFT} {y[i] + 8}L{LEFT} {y[to] - 9}"
-            if to == i + 1
-            else f"M{LEFT - 8} {y[i]}C{LEFT - bulge * 1.3:.0f} {y[i]} {LEFT - bulge * 1.3:.0f} {y[to]} {LEFT - 9} {y[to]}"
-        )
+        curve = f"M{LEFT} {y[i] + 8}L{LEFT} {y[to] - 9}"
+        if to > i + 1:
+            x = LEFT - round(1.3 * bulge)
+            curve = f"M{LEFT - 8} {y[i]}C{x} {y[i]} {x} {y[to]} {LEFT - 9} {y[to]}"
         style = f'fill="none" stroke="{COLORS[i % len(COLORS)]}" stroke-width="2"'
         parts.append(f'<path class="arrow" d="{curve}" {style} marker-end="url(#tip{i % len(COLORS)})"/>')
     for i, notebook in enumerate(notebooks):
@@ -79,7 +78,8 @@ def drawing(notebooks: list[Notebook]) -> str:
         parts.append(f'<a href="{link}"><text x="{LEFT + 18}" y="{y[i] + 5}">{name}</text></a>')
     size = f"0 0 {LEFT + 340} {ROW * len(notebooks)}"
     label = "Which notebook needs which; the table below says the same in words"
-    return f'<svg class="course-map" viewBox="{size}" role="img" aria-label="{label}"><defs>{marks}</defs>{"".join(parts)}</svg>'
+    opening = f'<svg class="course-map" viewBox="{size}" role="img" aria-label="{label}">'
+    return f"{opening}<defs>{marks}</defs>{''.join(parts)}</svg>"
 
 
 def table(notebooks: list[Notebook]) -> str:
