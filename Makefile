@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb notebooks/solutions/*.ipynb))
 
-.PHONY: lab test notebooks badges versions bench sample models models-names models-persian clean
+.PHONY: lab test notebooks badges site versions bench sample models models-names models-persian clean
 
 lab: $(VENV)/ready
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
@@ -24,6 +24,13 @@ badges: $(VENV)/ready
 # The oldest and the newest packages that pyproject.toml allows, each in an environment of its own. Takes minutes.
 versions:
 	PYTHON=$(PYTHON) tests/versions.sh
+
+# The course as a book, from the notebooks as they are; nothing is run. Sphinx stops at the first warning.
+site: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --editable '.[site]'
+	rm -rf site/_build
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -c site -d site/_build/doctrees . site/_build/html
+	@echo 'The book is in site/_build/html: open index.html in a browser.'
 
 # Writes its tables and plot into README.md. PLATES: folders of real plates; NAMES: a folder of real names; without
 # them, what needs none.
@@ -74,4 +81,4 @@ $(VENV)/ready: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs site/_build

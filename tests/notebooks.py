@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -32,19 +33,38 @@ def shrink(png: str) -> str:
     return text if error < 1 and len(text) < len(png) else png
 
 
-def run(path: Path) -> None:
-    """Execute one notebook in its own folder and write it back, without progress bars and run times."""
-    notebook = nbformat.read(path, 4)
-    NotebookClient(notebook, timeout=3600, resources={"metadata": {"path": str(path.parent)}}).execute()
+def plain(text: str) -> str:
+    """Printed text without what is of one machine or one run: the course folder, the home folder, addresses."""
+    for folder, sign in ((FOLDER.parent, "."), (Path.home(), "~")):
+        text = re.sub(rf"{re.escape(str(folder))}(?![\w-])", sign, text)
+    return re.sub(r" at 0x[0-9a-f]{6,}", " at 0x…", text)
+
+
+def strip(notebook: nbformat.NotebookNode) -> None:
+    """Take out, in place, what is of one machine or one run: run times, editor's settings, versions, paths, widgets."""
     for cell in notebook.cells:
-        cell.metadata.pop("execution", None)
+        cell.metadata = nbformat.from_dict({key: value for key, value in cell.metadata.items() if key == "tags"})
         for output in cell.get("outputs", []):
+            if "text" in output:
+                output["text"] = plain(output["text"])
             data = output.get("data", {})
             # The state of widgets is not kept, so their view would be an error; the HTML beside it stays.
             data.pop("application/vnd.jupyter.widget-view+json", None)
-            if "image/png" in data:
-                data["image/png"] = shrink(data["image/png"])
+            for kind in {"text/plain", "text/html"} & set(data):
+                data[kind] = plain(data[kind])
     notebook.metadata.pop("widgets", None)
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata.get("language_info", {}).pop("version", None)
+
+
+def run(path: Path) -> None:
+    """Execute one notebook in its own folder and write it back, small, and without what is of this machine."""
+    notebook = nbformat.read(path, 4)
+    NotebookClient(notebook, timeout=3600, resources={"metadata": {"path": str(path.parent)}}).execute()
+    strip(notebook)
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        if "image/png" in output.get("data", {}):
+            output["data"]["image/png"] = shrink(output["data"]["image/png"])
     nbformat.write(notebook, path)
 
 

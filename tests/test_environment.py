@@ -31,7 +31,7 @@ def test_conda_installs_this_package_with_all_that_learners_and_tests_need(conda
     (line,) = from_pip
     editable, folder, extras = re.fullmatch(r"(-e) (\.)\[([\w,]+)\]", line).groups()
     assert (editable, folder) == ("-e", ".")
-    assert sorted(extras.split(",")) == sorted(set(EXTRAS) - {"bench", "tensorboard"})  # for those who want them
+    assert sorted(extras.split(",")) == sorted(set(EXTRAS) - {"bench", "tensorboard", "site"})  # site is in dev
     assert conda["name"] == PROJECT["name"]
 
 
@@ -67,7 +67,8 @@ ABSOLUTE = re.compile(
 
 
 def pages():
-    found = [ROOT / "README.md", *ROOT.glob("data/**/*.md"), *ROOT.glob("notebooks/**/*.ipynb")]
+    patterns = ("README.md", "data/**/*.md", "site/*.md", "notebooks/**/*.ipynb")
+    found = [path for pattern in patterns for path in ROOT.glob(pattern)]
     return sorted(p for p in found if p.exists() and ".ipynb_checkpoints" not in p.parts)
 
 

@@ -2,9 +2,10 @@
 
 import json
 
+import nbformat
 import pytest
 
-from tests.notebooks import FOLDER, NOTEBOOKS
+from tests.notebooks import FOLDER, NOTEBOOKS, strip
 
 COURSE = [path for path in NOTEBOOKS if path.parent == FOLDER]
 
@@ -43,3 +44,19 @@ def test_words_and_parts(path):
     tags = [tag for cell in cells(path, "code") for tag in cell["metadata"].get("tags", [])]
     assert tags.count("setup") == 1
     assert "nbval-check-output" in tags
+
+
+def test_what_is_of_one_machine_is_stripped():
+    said = nbformat.v4.new_output("stream", text=f"{FOLDER.parent}/data/samples <Gallery object at 0x7f3a5c0d2e10>\n")
+    data = {"text/html": f"<p>{FOLDER.parent}</p>", "application/vnd.jupyter.widget-view+json": {}}
+    shown = nbformat.v4.new_output("display_data", data=data)
+    metadata = {"tags": ["setup"], "execution": {"iopub.execute_input": "2024"}, "scrolled": True}
+    cell = nbformat.v4.new_code_cell("1", metadata=metadata, outputs=[said, shown])
+    book = nbformat.v4.new_notebook(cells=[cell], metadata={"language_info": {"name": "python", "version": "3.11.7"}})
+    book.metadata["kernelspec"] = {"name": "mine", "display_name": "My kernel"}
+    strip(book)
+    assert book.cells[0].metadata == {"tags": ["setup"]}
+    assert said.text == "./data/samples <Gallery object at 0x…>\n"
+    assert shown.data == {"text/html": "<p>.</p>"}
+    assert book.metadata.language_info == {"name": "python"} and book.metadata.kernelspec.name == "python3"
+    nbformat.validate(book)
