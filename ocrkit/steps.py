@@ -128,7 +128,7 @@ class Stepper:
             # CTC's mean counts every image alike, so these parts add up to the mean over the batch.
             loss = self._loss(batch, images, steps, share) * (share.count / n)
             self.scaler.scale(loss).backward()
-            total += loss.detach()
+            total = total + loss.detach()
         total = self.world.sum_gradients(list(self.model.parameters()), total)
         self.scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
