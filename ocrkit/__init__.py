@@ -76,6 +76,7 @@ _HOME = {
     "fit": "training",
     "lr_find": "training",
     "overfit_one_batch": "training",
+    "World": "distributed",
     "Recognizer": "recognizer",
     "GlyphClassifier": "glyph_classifier",
     "load_model": "glyph_classifier",
