@@ -22,6 +22,8 @@ from ocrkit.recognizer import Recognizer
 
 #: What is left around a value, in heights of its box: the ends of letters that a box misses by a pixel.
 MARGIN = 0.3
+#: The same at both ends of a date, where a zero is no more than a dot.
+DATE_ENDS = 0.6
 #: Folders inside that of a letter reader -> what lies in them.
 PARTS = {"detector": FieldDetector, "dates": Recognizer, "texts": Recognizer}
 DATE = "date"
@@ -40,12 +42,13 @@ class Place(NamedTuple):
     scores: dict[str, float]
 
 
-def crop_field(page: np.ndarray, box: Box, margin: float = MARGIN) -> np.ndarray:
+def crop_field(page: np.ndarray, box: Box, margin: float = MARGIN, ends: float | None = None) -> np.ndarray:
     """Cut a value out of its page, with `margin` times the height of the box around it.
 
     Args:
         page: uint8, (H, W) or (H, W, 3).
         box: (x0, y0, x1, y1) in pixels; what lies outside the page is left out.
+        ends: the margin at the left and at the right; by default it is `margin`.
 
     Returns:
         uint8, (h, w) or (h, w, 3), of one pixel at least.
@@ -53,11 +56,10 @@ def crop_field(page: np.ndarray, box: Box, margin: float = MARGIN) -> np.ndarray
     Taught in notebook 10.
     """
     x0, y0, x1, y1 = box
-    wider = margin * (y1 - y0)
-    left, top = (
-        int(np.clip(np.floor(v - wider), 0, side - 1)) for v, side in ((x0, page.shape[1]), (y0, page.shape[0]))
-    )
-    right, bottom = (max(int(np.ceil(v + wider)), low + 1) for v, low in ((x1, left), (y1, top)))
+    higher, wider = ((margin if part is None else part) * (y1 - y0) for part in (margin, ends))
+    height, width = page.shape[:2]
+    left, top = (int(np.clip(np.floor(v), 0, most - 1)) for v, most in ((x0 - wider, width), (y0 - higher, height)))
+    right, bottom = (max(int(np.ceil(v)), low + 1) for v, low in ((x1 + wider, left), (y1 + higher, top)))
     return page[top:bottom, left:right]
 
 
@@ -154,7 +156,8 @@ class LetterReader:
         """Box, text, confidence, day and problem of each place."""
         if not places:
             return []
-        results = reader.read([crop_field(page, place.box) for place in places])
+        ends = DATE_ENDS if of_dates else MARGIN
+        results = reader.read([crop_field(page, place.box, MARGIN, ends) for place in places])
         rows = []
         for place, text, confidence in zip(places, results["prediction"], results["confidence"]):
             row = {"box": place.box, "text": text, "confidence": float(confidence), "iso": "", "problem": ""}

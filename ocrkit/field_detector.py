@@ -85,7 +85,7 @@ class FieldDetector:
     @classmethod
     def create(
         cls,
-        architecture: str = "retinanet",
+        architecture: str = "faster-rcnn",
         kinds: Sequence[str] = FIELDS,
         image_size: tuple[int, int] = (704, 512),
         weights: str | None = None,

@@ -11,7 +11,7 @@ from PIL import Image
 import ocrkit as ok
 from ocrkit.__main__ import main
 from ocrkit.coco import PageField
-from ocrkit.documents import LetterReader, crop_field
+from ocrkit.documents import DATE_ENDS, MARGIN, LetterReader, crop_field
 from ocrkit.field_detector import FieldDetector, Found
 
 PAGE = np.full((300, 200), 255, np.uint8)
@@ -59,6 +59,7 @@ def test_a_crop_has_a_margin_and_ends_at_the_page():
     page = np.arange(100 * 80, dtype=np.int64).reshape(100, 80)
     assert (crop_field(page, (20, 30, 50, 40), 0.3) == page[27:43, 17:53]).all()
     assert (crop_field(page, (20.4, 30.6, 49.6, 39.2), 0) == page[30:40, 20:50]).all()
+    assert (crop_field(page, (20, 30, 50, 40), 0.3, 0.6) == page[27:43, 14:56]).all()
     assert (crop_field(page, (0, 0, 80, 100), 0.5) == page).all()
     assert crop_field(np.zeros((9, 9, 3), np.uint8), (2, 2, 5, 4), 0).shape == (2, 3, 3)
 
@@ -80,7 +81,7 @@ def test_fields_are_read_by_their_readers(detector, page):
     assert date["box"] == pytest.approx([value / SCALE for value in FOUND[0].box])
     assert (title["text"], title["iso"], title["problem"]) == ("موضوع نامه", "", "")
     assert (number["text"], number["box"], number["problem"]) == ("", None, "no number found")
-    assert (dates.seen[0] == crop_field(page, date["box"])).all() and (
+    assert (dates.seen[0] == crop_field(page, date["box"], MARGIN, DATE_ENDS)).all() and (
         texts.seen[0] == crop_field(page, title["box"])
     ).all()
 

@@ -57,12 +57,12 @@ def pages():
 
 @pytest.fixture(scope="module")
 def untrained():
-    return FieldDetector.create(image_size=SIZE, device="cpu")
+    return FieldDetector.create("retinanet", image_size=SIZE, device="cpu")
 
 
 @pytest.fixture(scope="module")
 def trained(pages):
-    detector = FieldDetector.create(image_size=SIZE, device="cpu")
+    detector = FieldDetector.create("retinanet", image_size=SIZE, device="cpu")
     packed = detector.pack(pages)
     more = PackedPages(packed.images.repeat(15, 1, 1, 1), packed.boxes * 15, packed.labels * 15)
     history = ok.fit_detector(detector, more, packed, 3, 3e-3, batch_size=2, augment=False, amp="off")
@@ -307,7 +307,7 @@ def test_the_learning_rate_goes_up_and_down():
 def test_training_ends_in_time_with_a_low_rate(untrained, pages, monkeypatch):
     clock = iter(range(10_000))
     monkeypatch.setattr(detector_training.time, "perf_counter", lambda: next(clock))
-    detector = FieldDetector.create(image_size=SIZE, device="cpu")
+    detector = FieldDetector.create("retinanet", image_size=SIZE, device="cpu")
     packed = detector.pack(pages)
     history = ok.fit_detector(detector, packed, packed, 1000, batch_size=2, max_seconds=25, amp="off")
     assert 2 <= len(history) < 10 and history["learning_rate"].iloc[-1] < 5e-4
@@ -315,7 +315,7 @@ def test_training_ends_in_time_with_a_low_rate(untrained, pages, monkeypatch):
 
 def test_the_same_seed_trains_the_same_and_ctrl_c_keeps_the_best(pages, capsys):
     def run(on_epoch=None):
-        detector = FieldDetector.create(image_size=SIZE, device="cpu")
+        detector = FieldDetector.create("retinanet", image_size=SIZE, device="cpu")
         packed = detector.pack(pages.head(2))
         history = ok.fit_detector(detector, packed, packed, 2, batch_size=2, amp="off", on_epoch=on_epoch)
         return detector.model.state_dict(), history["train_loss"].tolist()
