@@ -6,13 +6,15 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 import ocrkit as ok
 from ocrkit.__main__ import main
 from ocrkit.coco import PageField
-from ocrkit.documents import DATE_ENDS, MARGIN, LetterReader, crop_field
+from ocrkit.documents import DATE_ENDS, MARGIN, LetterReader, crop_field, day_decode
 from ocrkit.field_detector import FieldDetector, Found
+from ocrkit.text import Tokenizer
 
 PAGE = np.full((300, 200), 255, np.uint8)
 #: What the detector is made to find, in pixels of its own size; the page is brought to that by 96 / 300.
@@ -23,10 +25,12 @@ FOUND = [Found("date", (10, 10, 30, 16), 0.9), Found("title", (8, 40, 50, 47), 0
 class Says:
     """Stands in for a recognizer: gives one text after the other and keeps what it was shown."""
 
+    tokenizer = Tokenizer.from_name("persian-dates")
+
     def __init__(self, *texts):
         self.texts, self.seen = list(texts), []
 
-    def read(self, images):
+    def read(self, images, decoder=None):
         self.seen += images
         texts = [self.texts.pop(0) for _ in images]
         return pd.DataFrame({"prediction": texts, "confidence": [0.75] * len(texts)})
@@ -46,6 +50,22 @@ def page():
     page = PAGE.copy()
     page[100:140] = 0
     return page
+
+
+def test_a_day_wins_over_a_likelier_text_that_is_none():
+    tokenizer = Tokenizer.from_name("persian-dates")
+    texts = {"۱۴۰۲/۱/۳۱": 0.3, "۱۴۰۲/۱/۳۹": 0.6}  # Farvardin has 31 days
+    steps = [dict.fromkeys(range(tokenizer.num_classes), 1e-6) for _ in range(9)]
+    for text, p in texts.items():
+        for t, code in enumerate(tokenizer.encode(text)):
+            steps[t][code] += p
+    logits = torch.tensor([[*step.values()] for step in steps])[:, None].log()
+    assert ok.beam_decode(logits, tokenizer)[0].text == "۱۴۰۲/۱/۳۹"
+    choice = day_decode(logits, tokenizer, order="ymd")[0]
+    assert (choice.text, choice.runner_up) == ("۱۴۰۲/۱/۳۱", "۱۴۰۲/۱/۳۹")
+    assert choice.margin == pytest.approx(np.log(0.3 / 0.6 / 0.02), rel=1e-3)
+    sure = torch.where(logits > np.log(0.5), logits + 9, logits)
+    assert day_decode(sure, tokenizer)[0].text == "۱۴۰۲/۱/۳۹"  # what stands there for certain is read, day or not
 
 
 def recognizers():
