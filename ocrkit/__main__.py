@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shlex
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
+
+from ocrkit import decoders
 
 if TYPE_CHECKING:
     from ocrkit.documents import LetterReader
@@ -61,11 +65,13 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--split", help="only this split: train, valid or test (default: all images)")
     evaluate.add_argument("--json", action="store_true", help="print one JSON object")
     evaluate.add_argument("--out", type=Path, help="write the results table to this CSV file")
+    decoders.add_arguments(evaluate)
 
     read = verb("read", read_images, "read images")
     read.add_argument("model", metavar="MODEL", help="a model folder, or a shipped name such as plates")
     read.add_argument("images", nargs="+", metavar="IMAGE")
     read.add_argument("--json", action="store_true", help="print one JSON object an image, as for letters always")
+    decoders.add_arguments(read)
     return parser
 
 
@@ -157,14 +163,16 @@ def evaluate_model(options: argparse.Namespace) -> int:
     from ocrkit.samples import load_samples
 
     recognizer = load_model(options.model)
+    decoder = decoders.from_arguments(options, recognizer)
     if isinstance(recognizer, (FieldDetector, LetterReader)):
         return evaluate_pages(recognizer, options)
+    read = recognizer.read if decoder is None else partial(recognizer.read, decoder=decoder)
     samples = load_samples(options.samples, split=options.split)
     labeled = samples["text"] != ""
     # The time that counts is decoding files, resizing and reading; a first small call warms the library up.
-    recognizer.read(samples[labeled].head(8))
+    read(samples[labeled].head(8))
     started = time.perf_counter()
-    results = recognizer.read(samples[labeled])
+    results = read(samples[labeled])
     seconds = time.perf_counter() - started
     if "glyph_file" in results:  # what is in memory has no path to name it by
         paths = [i if isinstance(i, str) else name for i, name in zip(results["image"], results["glyph_file"])]
@@ -190,6 +198,7 @@ def evaluate_model(options: argparse.Namespace) -> int:
             "accuracy_ci": [rows.low["accuracy"], rows.high["accuracy"]],
             "cer_ci": [rows.low["cer"], rows.high["cer"]] if has_cer else None,
             "images_per_second": len(results) / seconds,
+            "decode": options.decode,
         }
         _print_scores(facts, len(samples) - len(counted), options)
     else:
@@ -257,18 +266,27 @@ def read_pages(reader: LetterReader, options: argparse.Namespace) -> int:
     return int((results["error"] != "").any())
 
 
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
 def read_images(options: argparse.Namespace) -> int:
-    """Print text and confidence of each image, of a letter its fields; exit status 1 where one could not be read."""
+    """Print text and confidence of each image, of a letter its fields; exit status 1 where one could not be read.
+
+    With another decoder than the greedy one: log_prob, runner-up and margin too.
+    """
     from ocrkit.documents import LetterReader
     from ocrkit.field_detector import FieldDetector
     from ocrkit.glyph_classifier import load_model
 
     model = load_model(options.model)
+    decoder = decoders.from_arguments(options, model)
     if isinstance(model, LetterReader):
         return read_pages(model, options)
     if isinstance(model, FieldDetector):
         raise ValueError(f"{options.model} finds fields and reads no text: use ocrkit.FieldDetector.detect")
-    results = model.read(pd.DataFrame({"image": options.images}))
+    table = pd.DataFrame({"image": options.images})
+    results = model.read(table) if decoder is None else model.read(table, decoder=decoder)
     for row in results.itertuples():
         if options.json:
             facts = {"image": row.image, "text": row.prediction, "confidence": row.confidence}
@@ -276,9 +294,12 @@ def read_images(options: argparse.Namespace) -> int:
                 facts["spans"] = [s._asdict() for s in row.spans]
             else:  # a model of glyphs
                 facts |= {"second": row.second, "margin": row.margin}
+            if decoder:  # JSON has no infinity: null where no text fits, or nothing else does
+                facts |= {"log_prob": _finite(row.log_prob), "runner_up": row.runner_up, "margin": _finite(row.margin)}
             print(json.dumps(facts | ({"error": row.error} if row.error else {}), ensure_ascii=False))
         elif not row.error:
-            print(f"{row.image}\t{row.prediction}\t{row.confidence:.3f}")
+            more = [f"{row.log_prob:.3f}", row.runner_up, f"{row.margin:.3f}"] if decoder else []
+            print(row.image, row.prediction, f"{row.confidence:.3f}", *more, sep="\t")
         if row.error:
             print(f"{row.image}: {row.error}", file=sys.stderr)
     return int((results["error"] != "").any())

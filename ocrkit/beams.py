@@ -7,7 +7,8 @@ Taught in notebook 11.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from torch import Tensor
 
@@ -19,9 +20,15 @@ from ocrkit.text import Tokenizer
 #: away at most T * K * CUT altogether, and a beam of real logits gets several times faster.
 CUT = 1e-6
 
-#: A beginning -> class that may follow it -> in how many further steps the whole text can then be done; under `BLANK`,
-#: in how many where no new character follows at once.
-Follow = Callable[[tuple[int, ...]], Mapping[int, float]]
+
+class Guide(Protocol):
+    """Where a beam search may go and where it should; `left` is how many steps come after this one."""
+
+    def moves(self, left: int, text: tuple[int, ...]) -> list[tuple[int, float]]:
+        """Classes that may follow a beginning, with their probabilities at this step."""
+
+    def rank(self, left: int, text: tuple[int, ...], in_blank: float, in_letter: float) -> float:
+        """How good a beginning is, given P of its paths that end in blank and in its last letter; -inf drops it."""
 
 
 def beam_candidates(
@@ -80,44 +87,44 @@ def beam_decode(
 
 
 def beam_search(
-    log_probs: Tensor, width: int = 25, symbols: int = 12, cut: float = CUT, follow: Follow | None = None
+    log_probs: Tensor, width: int = 25, symbols: int = 12, cut: float = CUT, guide: Guide | None = None
 ) -> list[tuple[tuple[int, ...], float]]:
     """`beam_candidates` in class numbers: `(T, K)` log probabilities to pairs (class numbers, log P).
 
-    With `follow`, a beginning grows only as it says, and only while the steps that are left suffice to finish a text.
+    A `guide` replaces `symbols` and `cut`, and ranks the beginnings.
     """
     if width < 1 or symbols < 1:
         raise ValueError(f"width={width} and symbols={symbols}: keep at least one of each")
     probs = log_probs.exp()
     top, codes = probs[:, Tokenizer.SPECIAL :].topk(min(symbols, probs.shape[1] - Tokenizer.SPECIAL))
     least = (cut * probs.amax(1)).tolist()
-    steps = zip(probs[:, BLANK].tolist(), top.tolist(), (codes + Tokenizer.SPECIAL).tolist(), least)
+    steps = zip(probs.tolist(), top.tolist(), (codes + Tokenizer.SPECIAL).tolist(), least)
     # Beginning -> (P of its paths that end in blank, P of those that end in its last letter).
     beams, log_scale = {(): (1.0, 0.0)}, 0.0
-    for left, (blank, chances, classes, low) in zip(reversed(range(len(probs))), steps):
+    for left, (row, chances, classes, low) in zip(reversed(range(len(probs))), steps):
         tried = [(c, p) for c, p in zip(classes, chances) if p >= low]
-        may = {text: follow(text) for text in beams} if follow else {}
-        stay = [text for text in beams if not may or may[text][BLANK] <= left]
-        after_blank = {text: sum(beams[text]) * blank for text in stay}
-        after_letter = dict.fromkeys(stay, 0.0)
-        # `width` beginnings that stay are sure of this much: a new one below it would be dropped at once.
-        floor = min(after_blank.values()) if len(stay) == width else 0.0
+        after_blank = {text: sum(pair) * row[BLANK] for text, pair in beams.items()}
+        after_letter = {text: in_letter * row[text[-1]] if text else 0.0 for text, (_, in_letter) in beams.items()}
+        # Where `width` beginnings stand already, a new one below all of them would be dropped at once.
+        floor = min(after_blank.values()) if len(beams) == width and not guide else 0.0
         for text, (in_blank, in_letter) in beams.items():
             either, last = in_blank + in_letter, text[-1] if text else BLANK
-            for c, p in tried:
-                if c == last and text in after_letter:
-                    after_letter[text] += in_letter * p
-                if may and may[text].get(c, math.inf) > left:
-                    continue
+            for c, p in guide.moves(left, text) if guide else tried:
                 grown, mass = (*text, c), (in_blank if c == last else either) * p
                 if mass > floor or grown in after_letter:
                     after_letter[grown] = after_letter.get(grown, 0.0) + mass
-        sums = [(p + after_blank.get(text, 0.0), text) for text, p in after_letter.items()]
-        best = sorted(sums, reverse=True)[:width]
-        if not best or not best[0][0] > 0:
+        found = {text: (after_blank.get(text, 0.0), p) for text, p in after_letter.items()}
+        if guide:
+            ranks = [(guide.rank(left, text, *pair), text) for text, pair in found.items()]
+            low = max(ranks)[0] + guide.cut
+        else:
+            ranks, low = [(sum(pair), text) for text, pair in found.items()], 0.0
+        best = [text for rank, text in sorted(ranks, reverse=True)[:width] if rank > low]
+        if not best:
             return []  # every path has probability 0, or none is allowed
-        scale = best[0][0]
-        log_scale += math.log(scale)  # beginnings are kept relative to the best, so that none gets too small
-        beams = {text: (after_blank.get(text, 0.0) / scale, after_letter[text] / scale) for p, text in best if p > 0}
+        # Beginnings are kept relative to the most probable one, so that none gets too small.
+        scale = max(sum(found[text]) for text in best)
+        log_scale += math.log(scale)
+        beams = {text: (found[text][0] / scale, found[text][1] / scale) for text in best}
     ranked = sorted(((math.log(sum(pair)) + log_scale, text) for text, pair in beams.items()), reverse=True)
     return [(text, log_p) for log_p, text in ranked]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from html import escape
 
+import numpy as np
 import pandas as pd
 
 from ocrkit import diffs
@@ -51,6 +52,10 @@ def details(row: pd.Series, name: str, mark: Mark | None, spans: bool = False) -
         lines.append(("mark", _text(" ".join(filter(None, mark)))))
     if "confidence" in row:
         lines.append(("confidence", f"{row['confidence']:.3f}"))
+    # Without a second text the margin is infinite, and where nothing could be read log_prob is.
+    if isinstance(row.get("runner_up"), str) and np.isfinite([row.get("margin", 0), row.get("log_prob", 0)]).all():
+        margin = f" <small>behind by {row['margin']:.2f} nats</small>" if "margin" in row else ""
+        lines.append(("nearly", _text(row["runner_up"]) + margin))
     if isinstance(row.get("spans"), list) and row["spans"]:
         lines.append(("each", " &nbsp; ".join(map(_sureness, row["spans"]))))
     facts = "".join(f"<tr><td>{name}</td><td>{value}</td></tr>" for name, value in lines)

@@ -13,7 +13,7 @@ import ipywidgets as w
 from IPython.display import display
 
 from ocrkit.browser_html import LOOK, details, tile, visible
-from ocrkit.error_table import KINDS, SHOW, SORTS, ErrorTable
+from ocrkit.error_table import KINDS, SHOW, ErrorTable
 from ocrkit.gallery import picture_html
 from ocrkit.marks import MARKS
 
@@ -77,7 +77,7 @@ class View:
             description="text", placeholder="in label or reading", style=style, layout={"width": "220px"}
         )
         self.text.observe(lambda change: self._do(lambda: table.filter(text=change["new"])), "value")
-        self.sort = self._choice("sort", list(SORTS), table.sort, "210px")
+        self.sort = self._choice("sort", table.sorts, table.sort, "210px")
         splits = [(name or "(empty)", name) for name in table.values("split")] if "split" in table.columns else []
         self.split = self._choice("split", [("(any)", _ANY), *splits], lambda v: self._slice(), "140px")
         columns = [c for c in table.columns if c != "split"]

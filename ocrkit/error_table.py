@@ -19,11 +19,12 @@ from ocrkit.text import ALPHABETS, Tokenizer, normalize, quote
 
 SHOW = ("wrong", "right", "all", "marked", "not marked", "not an image")
 KINDS = ("any", "substitute", "insert", "delete")
-#: Name of a sort -> (precomputed column, whether the largest comes first).
+#: Name of a sort -> (precomputed column, whether the largest comes first). Not every table has a margin.
 SORTS = {
     "surest first": ("confidence", True),
     "least sure first": ("confidence", False),
     "highest CER first": ("cer", True),
+    "smallest margin first": ("margin", False),
     "label": ("text", False),
     "reading": ("prediction", False),
     "table order": ("position", False),
@@ -39,7 +40,8 @@ class ErrorTable:
 
     Args:
         results: N rows with `image` (path or uint8 array), `text` and `prediction`; of the other columns of
-            `Recognizer.read`, `confidence`, `spans`, `operations` and `error` are used where they are there.
+            `Recognizer.read`, `confidence`, `spans`, `operations`, `error`, `runner_up` and `margin` are used where
+            they are there.
         alphabet: the characters that a new label may have: a `Tokenizer`, a key of `ALPHABETS` or the characters;
             by default those that occur in the labels and predictions.
         marks: the JSON file of the marks; by default `runs/marks/SET.json` in the working folder, named after the
@@ -103,6 +105,10 @@ class ErrorTable:
         self._distance = np.bincount(self._edit_row, minlength=n)
         lengths = np.array([max(1, len(t)) for t in texts])
         self._keys = {"confidence": self._confidence, "cer": self._distance / lengths, "position": np.arange(n)}
+        #: Those of `SORTS` that this table has the column for.
+        self.sorts = tuple(name for name, (column, _) in SORTS.items() if column != "margin" or column in results)
+        if "margin" in results:
+            self._keys["margin"] = results["margin"].to_numpy(dtype=float)
         self._permutations, self._slices = {}, {}
         self.filters, self.sorting = dict(_START), "surest first"
         self._update()
@@ -136,9 +142,9 @@ class ErrorTable:
         self._update()
 
     def sort(self, by: str) -> None:
-        """Sort by one of `SORTS` and go to the first page."""
-        if by not in SORTS:
-            raise ValueError(f"there is no sort {by!r}; there are: {', '.join(SORTS)}")
+        """Sort by one of `sorts` and go to the first page."""
+        if by not in self.sorts:
+            raise ValueError(f"there is no sort {by!r}; there are: {', '.join(self.sorts)}")
         self.sorting = by
         self._update()
 
@@ -194,7 +200,8 @@ class ErrorTable:
     @cached_property
     def columns(self) -> list[str]:
         """Columns that can be sliced by: all but images, texts, confidence and those that hold lists."""
-        own = {"image", "text", "prediction", "confidence", "spans", "operations", "error", "corners", "box"}
+        own = {"image", "text", "prediction", "runner_up", "confidence"}
+        own |= {"spans", "operations", "error", "corners", "box"}
         first = {c: next(iter(self.results[c].dropna().head(1)), "") for c in self.results if c not in own}
         return [c for c, value in first.items() if not isinstance(value, (list, dict, set, np.ndarray))]
 

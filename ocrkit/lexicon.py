@@ -28,7 +28,7 @@ _ONE, _LEAST = 1e300, -550 * math.log(10)
 
 
 def read_counts(path: str | Path) -> dict[str, int]:
-    """Read a UTF-8 file whose lines are a name, a tab and how often it occurs, below a line `name<tab>count`.
+    """Read a UTF-8 file whose lines are a name, a tab and how often it occurs; a line `name<tab>count` may be above.
 
     Every name stays the string that it is: 'NA' and 'NULL' are names. Names that come twice are added up.
 
@@ -37,8 +37,10 @@ def read_counts(path: str | Path) -> dict[str, int]:
     """
     counts: dict[str, int] = {}
     lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    for number, line in enumerate(lines[1:], start=2):
+    for number, line in enumerate(lines, start=1):
         name, tab, count = line.rpartition("\t")
+        if number == 1 and not count.strip().isdigit():
+            continue  # the heading
         if not tab or not count.strip().isdigit():
             raise ValueError(f"line {number} of {path} is {line!r}: it must be a name, a tab and a count")
         counts[normalize(name)] = counts.get(normalize(name), 0) + int(count)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 
+import numpy as np
 from torch import Tensor
 
-from ocrkit.beams import CUT, Follow, beam_search
+from ocrkit.beams import CUT, beam_search
 from ocrkit.choices import Choice, choose, rescored
 from ocrkit.ctc import BLANK
 from ocrkit.text import PLATE_SLOTS, Tokenizer
 
-#: Less than e^-690 is no float64 any more. A character that is less probable than that may be the only one allowed.
-_LEAST = -690.0
+#: The search takes what is less probable for e^-80, so that eight such characters in a row are still no zero.
+_LEAST = -80.0
 
 
 class Pattern:
@@ -131,8 +132,9 @@ def pattern_decode(
 ) -> list[Choice]:
     """The most probable text that the pattern allows.
 
-    A prefix beam search in which each beginning grows only by what the pattern allows next, and only while the steps
-    that are left suffice to finish a text. So it ends with allowed texts alone; their exact P decides.
+    A prefix beam search that keeps the beginnings with the best allowed ends before them: a beginning of which no
+    allowed text can come any more is dropped, and one that needs an unlikely character later falls behind. So it ends
+    with allowed texts alone; their exact P decides.
 
     Args:
         logits: `(T, N, K)` logits or log probabilities.
@@ -151,49 +153,92 @@ def pattern_decode(
     Taught in notebook 11.
     """
     pattern = Pattern.named(pattern) if isinstance(pattern, str) else pattern
-    follow = _follow(pattern.codes(tokenizer))
+    road = _Road(pattern.codes(tokenizer), tokenizer.num_classes)
 
     def find(image: Tensor):
-        found = beam_search(image, width, cut=CUT, follow=follow)
-        if len(found) < 2:  # what is allowed is not what the model thinks of: look at every character
-            possible = image.clamp_min(_LEAST).masked_fill(image.isneginf(), -math.inf)
-            found = beam_search(possible, width, image.shape[1], cut=0.0, follow=follow)
+        possible = image.clamp_min(_LEAST).masked_fill(image.isneginf(), -math.inf)
+        guide = _Guide(road, possible.numpy(), math.log(CUT))
+        found = beam_search(possible, width, guide=guide)
+        if len(found) < 2:  # the model is very sure; what nearly won is wanted all the same
+            guide.cut, guide.tried = -math.inf, {}
+            found = beam_search(possible, width, guide=guide)
         return rescored(image, tokenizer, [codes for codes, _ in found])
 
     return choose(logits, tokenizer, steps, widths, find)
 
 
-def _follow(forms: list[tuple[list[list[int]], int]]) -> Follow:
-    """What may follow a beginning; see `beams.Follow`."""
+class _Road:
+    """The allowed texts as a graph: a node for each set of forms that a beginning of some length still fits.
 
-    @cache
-    def steps_left(place: int, fitting: tuple[int, ...], last: int) -> float:
-        """Fewest steps that finish a text of which `place` characters stand there, where the path is at `last`."""
-        if any(place >= forms[i][1] for i in fitting):
-            return 0
-        # Between equal characters stands a blank.
-        return min(1 + (c == last) + steps for c, steps in grown(place, fitting).items())
+    Args:
+        forms: as `Pattern.codes` gives them.
+        classes: K.
 
-    @cache
-    def grown(place: int, fitting: tuple[int, ...]) -> dict[int, float]:
-        """Class that may come next -> fewest steps after it."""
-        longer = [i for i in fitting if place < len(forms[i][0])]
-        after = {}
-        for c in {c for i in longer for c in forms[i][0][place]}:
-            left = tuple(i for i in longer if c in forms[i][0][place])
-            after[c] = steps_left(place + 1, left, c)
-        return after
+    Attributes:
+        to: `(nodes, K)` the node to which a class leads; the last one is where no allowed text comes from.
+        ends: `(nodes,)` whether an allowed text may end there.
+    """
 
-    @cache
-    def options(place: int, fitting: tuple[int, ...]) -> dict[int, float]:
-        return {**grown(place, fitting), BLANK: steps_left(place, fitting, BLANK)}
+    def __init__(self, forms: list[tuple[list[list[int]], int]], classes: int):
+        start = (0, tuple(range(len(forms))))
+        numbers, waiting, edges = {start: 0}, [start], []
+        while waiting:
+            place, fitting = node = waiting.pop()
+            longer = [i for i in fitting if place < len(forms[i][0])]
+            for c in {c for i in longer for c in forms[i][0][place]}:
+                after = place + 1, tuple(i for i in longer if c in forms[i][0][place])
+                if after not in numbers:
+                    numbers[after] = len(numbers)
+                    waiting.append(after)
+                edges.append((numbers[node], c, numbers[after]))
+        nowhere = len(numbers)
+        self.to = np.full((nowhere + 1, classes), nowhere)
+        for node, c, after in edges:
+            self.to[node, c] = after
+        self.ends = np.zeros(nowhere + 1, dtype=bool)
+        for (place, fitting), number in numbers.items():
+            self.ends[number] = any(place >= forms[i][1] for i in fitting)
+        self.node = lru_cache(maxsize=100_000)(self._node)
 
-    @lru_cache(maxsize=100_000)
-    def still_fitting(text: tuple[int, ...]) -> tuple[int, ...]:
-        place = len(text) - 1
-        if place < 0:
-            return tuple(range(len(forms)))
-        before = still_fitting(text[:-1])
-        return tuple(i for i in before if place < len(forms[i][0]) and text[-1] in forms[i][0][place])
+    def _node(self, text: tuple[int, ...]) -> int:
+        return int(self.to[self.node(text[:-1]), text[-1]]) if text else 0
 
-    return lambda text: options(len(text), still_fitting(text))
+
+class _Guide:
+    """The `beams.Guide` of an image: the best end of each beginning, found by the Viterbi algorithm from the last step.
+
+    Args:
+        road: the allowed texts.
+        log_probs: `(T, K)` of the image.
+        cut: a move is not tried where its best end is so much less probable (in nats) than that of the best move.
+    """
+
+    def __init__(self, road: _Road, log_probs: np.ndarray, cut: float):
+        self.road, self.log_probs, self.cut, self.tried = road, log_probs, cut, {}
+        classes = np.arange(log_probs.shape[1])
+        blank = np.where(road.ends, 0.0, -np.inf)  # the best end where a path of that node stands at a blank
+        letter = np.repeat(blank[:, None], len(classes), axis=1)  # and where it stands at a letter
+        #: For each number of steps that are left: `(nodes,)`, `(nodes, K)`, and `(nodes, K)` with the next letter.
+        self.table = []
+        for row in log_probs[::-1]:
+            onward = row + letter[road.to, classes]
+            self.table.append((blank, letter, onward))
+            second, first = np.partition(onward, -2, axis=1)[:, -2:].T
+            # From a letter to the same letter there is no way but over a blank.
+            other = np.where(onward == first[:, None], second[:, None], first[:, None])
+            wait = row[BLANK] + blank
+            blank, letter = np.maximum(wait, first), np.maximum(np.maximum(wait[:, None], row + letter), other)
+
+    def moves(self, left: int, text: tuple[int, ...]) -> list[tuple[int, float]]:
+        node = self.road.node(text)
+        if (left, node) not in self.tried:
+            row, (blank, _, onward) = self.log_probs[-1 - left], self.table[left]
+            best = max(row[BLANK] + blank[node], onward[node].max())
+            classes = np.flatnonzero((onward[node] >= best + self.cut) & (onward[node] > -np.inf))
+            self.tried[left, node] = list(zip(classes.tolist(), np.exp(row[classes]).tolist()))
+        return self.tried[left, node]
+
+    def rank(self, left: int, text: tuple[int, ...], in_blank: float, in_letter: float) -> float:
+        node, (blank, letter, _) = self.road.node(text), self.table[left]
+        after_blank = math.log(in_blank) + blank[node] if in_blank > 0 else -math.inf
+        return max(after_blank, math.log(in_letter) + letter[node, text[-1]]) if in_letter > 0 else after_blank

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import ctc_loss
 
 from ocrkit.batches import Packed, pack_any
+from ocrkit.choices import Choice
 from ocrkit.ctc import Reading, greedy_decode
 from ocrkit.edits import Edit, operations
 from ocrkit.hooks import evaluating
@@ -171,17 +172,23 @@ class Recognizer:
         return greedy_decode(self.logits(images, batch_size), self.tokenizer, widths)
 
     def read(
-        self, samples: pd.DataFrame | Packed | str | Path | np.ndarray | Sequence, batch_size: int = 64
+        self,
+        samples: pd.DataFrame | Packed | str | Path | np.ndarray | Sequence,
+        batch_size: int = 64,
+        decoder: Callable[..., Sequence[Reading | Choice]] | None = None,
     ) -> pd.DataFrame:
         """Read images and return the results table.
 
         Args:
             samples: a samples table, a `Packed`, one image or a list of them. An image is a path
                 or a uint8 array `(H, W, 3)` or `(H, W)`.
+            decoder: what finds the text, called with logits `(T, N, K)`, `steps` and `widths`, such as
+                `partial(lexicon_decode, lexicon=...)`; `greedy_decode` by default.
 
         Returns:
             The samples table, same rows and order, with `prediction`, `confidence` (0..1), `spans`
-            (a list of `Span`, in pixels of the image as it was), `error` (why an image could not be
+            (a list of `Span`, in pixels of the image as it was), where the decoder gives `Choice`s `log_prob`,
+            `runner_up` ("" where there is none) and `margin`, `error` (why an image could not be
             read, else ""), and, where the table has labels in `text`, `distance` (edit distance) and
             `operations` (the edits that are errors).
 
@@ -189,14 +196,24 @@ class Recognizer:
             TypeError: `samples` is none of these.
         """
         packed = samples if isinstance(samples, Packed) else self.pack(samples)
-        readings = self.decode(packed.images, packed.widths, batch_size)
+        if decoder is None:
+            readings = self.decode(packed.images, packed.widths, batch_size)
+        else:
+            logits, steps = self.logits(packed.images, batch_size), self.steps(packed.images).tolist()
+            widths = [width * s / len(logits) for width, s in zip(packed.widths, steps)]
+            readings = decoder(logits, steps=steps, widths=widths)
         columns = {
             "prediction": [r.text for r in readings],
             "confidence": [r.confidence for r in readings],
             "spans": [r.spans for r in readings],
-            "error": "",
         }
         unread = {"prediction": "", "confidence": 0.0, "spans": [[] for _ in range(len(packed.rejected))]}
+        if decoder is not None and all(hasattr(r, "runner_up") for r in readings):
+            columns["log_prob"] = [r.log_prob for r in readings]
+            columns["runner_up"] = [r.runner_up or "" for r in readings]
+            columns["margin"] = [r.margin for r in readings]
+            unread |= {"log_prob": -np.inf, "runner_up": "", "margin": 0.0}
+        columns["error"] = ""
         return results_table(samples, packed, columns, unread, operations)
 
     def label_losses(self, packed: Packed, batch_size: int = 64) -> np.ndarray:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocrkit import ctc
-from ocrkit.beams import beam_candidates
+from ocrkit.beams import CUT, beam_candidates, beam_decode
 from ocrkit.text import Tokenizer, ctc_collapse
 
 TOKENIZER = Tokenizer("ab")
@@ -34,7 +34,7 @@ def all_texts(lp, classes=(0, 3, 4)):
 def test_unlimited_width_is_the_exhaustive_sum(steps, seed):
     lp = log_probs(steps, seed=seed)
     wanted = {TOKENIZER.decode(text): p for text, p in all_texts(lp).items()}
-    found = beam_candidates(lp, TOKENIZER, width=10_000)
+    found = beam_candidates(lp, TOKENIZER, width=10_000, cut=0)
     assert {text: math.exp(log_p) for text, log_p in found} == pytest.approx(wanted)
     assert [p for _, p in found] == sorted((p for _, p in found), reverse=True)
 
@@ -48,6 +48,48 @@ def test_narrow_beam_never_claims_too_much(steps, width, symbols, seed):
     assert len({text for text, _ in found}) == len(found)
     for text, log_p in found:
         assert log_p <= ctc.forward_lattice(lp, TOKENIZER.encode(text))[1].item() + 1e-9
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 6), st.integers(0, 999), st.sampled_from([1.0, 6.0, 20.0]))
+def test_the_cut_takes_little_away(steps, seed, sharp):
+    lp = (log_probs(steps, seed=seed) * sharp).log_softmax(-1)
+    whole = dict(beam_candidates(lp, TOKENIZER, width=10_000, cut=0))
+    found = dict(beam_candidates(lp, TOKENIZER, width=10_000))
+    assert found.keys() <= whole.keys()
+    lost = [math.exp(p) - math.exp(found.get(text, -math.inf)) for text, p in whole.items()]
+    assert min(lost) > -1e-12 and sum(lost) <= steps * 5 * CUT
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 6), st.integers(0, 999), st.sampled_from([0.5, 2.0]))
+def test_decode_gives_the_best_two_texts(steps, seed, sharp):
+    lp = (log_probs(steps, seed=seed) * sharp).log_softmax(-1)
+    sums = sorted(((p, TOKENIZER.decode(text)) for text, p in all_texts(lp).items()), reverse=True)
+    (reading,) = beam_decode(lp[:, None], TOKENIZER, width=1000)
+    assert math.exp(reading.log_prob) == pytest.approx(sums[0][0])
+    assert reading.text == sums[0][1] and reading.runner_up == sums[1][1]
+    assert reading.margin == pytest.approx(math.log(sums[0][0] / sums[1][0]))
+    assert reading.confidence == pytest.approx(sums[0][0] / sum(p for p, _ in sums), rel=1e-3)
+    assert [s.text for s in reading.spans] == list(reading.text)
+
+
+def test_decode_counts_steps_and_pixels():
+    path = torch.full((7, 2, 5), -9.0)
+    for t, c in enumerate([0, 3, 3, 0, 4, 0, 0]):
+        path[t, :, c] = 3.0
+    path[3:, 1] = torch.randn(4, 5, generator=torch.Generator().manual_seed(0)) * 9
+    whole, part = beam_decode(path, TOKENIZER, steps=[7, 3], widths=[70, 30])
+    assert (whole.text, part.text) == ("ab", "a")
+    assert [(s.start, s.end) for s in whole.spans] == [(10, 30), (40, 50)]
+    assert part.spans == whole.spans[:1]
+    assert part == beam_decode(path[:3, 1:], TOKENIZER, widths=[30])[0]
+    assert beam_decode(path[:, :0], TOKENIZER) == []
+
+
+def test_decode_where_nothing_is_possible():
+    impossible = torch.tensor([[[-math.inf, 0, -math.inf, -math.inf, -math.inf]]])
+    assert beam_decode(impossible, TOKENIZER) == [("", 0.0, [], -math.inf, None, 0.0)]
 
 
 def test_finds_the_text_that_the_best_path_misses():
@@ -87,6 +129,17 @@ def test_against_pyctcdecode():
         assert ours[0] == (theirs[0][0], pytest.approx(theirs[0][-2], abs=1e-6))
 
 
+def test_against_fast_ctc_decode():
+    theirs = pytest.importorskip("fast_ctc_decode")
+    for seed in range(40):
+        lp = log_probs(8, seed=seed) * 2
+        lp[:, 1:3] = -math.inf
+        lp = lp.log_softmax(-1)
+        probs = lp[:, [0, 3, 4]].exp().float().numpy()
+        text, _ = theirs.beam_search(probs, "-ab", beam_size=1000, beam_cut_threshold=0.0)
+        assert beam_decode(lp[:, None], TOKENIZER, width=1000)[0].text == text
+
+
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="width=0 and symbols=12"):
         beam_candidates(log_probs(3), TOKENIZER, width=0)
@@ -94,4 +147,6 @@ def test_bad_input_is_refused():
         beam_candidates(log_probs(3, classes=7), TOKENIZER)
     with pytest.raises(ValueError, match="NaN"):
         beam_candidates(torch.full((3, 5), float("nan")), TOKENIZER)
+    with pytest.raises(ValueError, match="2 steps and 2 widths for 1 images"):
+        beam_decode(log_probs(3)[:, None], TOKENIZER, steps=[3, 3])
     assert beam_candidates(torch.tensor([[-math.inf, 0, -math.inf, -math.inf, -math.inf]]), TOKENIZER) == []

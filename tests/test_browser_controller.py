@@ -11,6 +11,7 @@ from PIL import Image
 
 import ocrkit as ok
 from ocrkit.browser import ErrorBrowser
+from ocrkit.browser_html import details
 from ocrkit.ctc import Span
 from ocrkit.edits import operations
 from ocrkit.error_table import SORTS, ErrorTable
@@ -102,7 +103,7 @@ def test_a_filter_that_cannot_be_says_so_and_changes_nothing(wrong):
 
 
 def test_sorts():
-    table = ErrorTable(make())
+    table = ErrorTable(make(margin=[1.0, 2.0, 0.0, np.inf, 0.5, 3.0]))
     expected = {
         "surest first": [5, 4, 3, 1, 0],
         "least sure first": [0, 1, 3, 4, 5],
@@ -110,13 +111,42 @@ def test_sorts():
         "label": [1, 3, 0, 4, 5],
         "reading": [1, 3, 0, 4, 5],
         "table order": [0, 1, 3, 4, 5],
+        "smallest margin first": [4, 0, 1, 5, 3],
     }
-    assert expected.keys() == SORTS.keys()
+    assert expected.keys() == SORTS.keys() == set(table.sorts)
     for by, rows in expected.items():
         table.sort(by)
         if by in ("label", "reading"):
             rows = sorted(rows, key=lambda i: (table.row(i)["text" if by == "label" else "prediction"], i))
         assert shown(table) == rows, by
+
+
+def test_sort_by_margin_is_offered_where_there_is_one():
+    table = ErrorTable(make())
+    assert "smallest margin first" not in table.sorts
+    with pytest.raises(ValueError, match="there is no sort 'smallest margin first'; there are: surest first"):
+        table.sort("smallest margin first")
+
+
+def test_details_show_what_nearly_won():
+    row = {"image": "a.png", "text": "皖A25V59", "prediction": "皖A2SV59", "confidence": 0.7}
+
+    def shown_for(**facts):
+        return details(pd.Series({**row, **facts}), "a.png", None)
+
+    html = shown_for(runner_up="皖A25V59", margin=1.234, log_prob=-0.3)
+    assert '<td>nearly</td><td><bdi dir="auto">皖A25V59</bdi> <small>behind by 1.23 nats</small></td>' in html
+    assert '<bdi dir="auto">سلام</bdi> <small>' in shown_for(runner_up="سلام", margin=1.0, log_prob=-0.3)
+    assert "<td>nearly</td><td><i>(nothing)</i>" in shown_for(runner_up="", margin=1.0, log_prob=-0.3)
+    hostile = shown_for(runner_up=HOSTILE, margin=1.0, log_prob=-0.3)
+    assert "<img src=x" not in hostile and "&lt;img src=x" in hostile
+    for facts in ({}, {"runner_up": "", "margin": np.inf, "log_prob": -0.3}, {"runner_up": float("nan"), "margin": 1.0},
+                  {"runner_up": "", "margin": 0.0, "log_prob": -np.inf}):  # fmt: skip
+        assert "nearly" not in shown_for(**facts)
+
+
+def test_a_runner_up_is_no_slice():
+    assert "runner_up" not in ErrorTable(make(runner_up="x", margin=1.0, log_prob=-np.inf)).columns
 
 
 def test_sort_by_confidence_without_confidence():
