@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     lint.add_argument("--model", help="check labels against the alphabet and the time steps of this model")
     lint.add_argument("--out", type=Path, help="write all findings to this CSV file")
 
-    train = verb("train", train_recipe, "train a recognizer by a recipe")
+    train = verb("train", train_recipe, "train a recognizer by a recipe; also in several processes, under torchrun")
     train.add_argument("recipe", metavar="RECIPE", help="a .toml file, or a shipped name such as plates")
     train.add_argument("changes", nargs="*", metavar="key=value", help="settings that win over the recipe's")
     train.add_argument("--out", type=Path, help="folder of the run (default: runs/RECIPE)")
@@ -87,7 +87,7 @@ def doctor(options: argparse.Namespace) -> int:
 
     line("OK" if sys.version_info >= (3, 10) else "FAIL", f"Python {sys.version.split()[0]} (3.10 or newer)")
     needed = ("torch", "torchvision", "numpy", "pandas", "pillow", "matplotlib", "safetensors", "tqdm", "persiantools")
-    for package in (*needed, "jupyterlab", "ipywidgets", "nltk", "evaluate", "jiwer"):
+    for package in (*needed, "jupyterlab", "ipywidgets", "nltk", "evaluate", "jiwer", "accelerate"):
         try:
             line("OK", f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:
@@ -126,7 +126,8 @@ def lint_samples(options: argparse.Namespace) -> int:
 
 
 def train_recipe(options: argparse.Namespace) -> int:
-    """Train and say where the model lies."""
+    """Train and say where the model lies; one of several processes where `torchrun` or Accelerate started them."""
+    from ocrkit.distributed import World
     from ocrkit.recipes import find_recipe
     from ocrkit.runs import run_recipe
 
@@ -140,7 +141,9 @@ def train_recipe(options: argparse.Namespace) -> int:
     run_dir = options.out or Path("runs") / Path(options.recipe).stem
     words = ["python", "-m", "ocrkit", "train", options.recipe, *options.changes, "--out", str(run_dir)]
     run_recipe(recipe, run_dir, options.resume, shlex.join(words))
-    print(f"the model lies in {run_dir}; measure it: python -m ocrkit evaluate {run_dir} SAMPLES")
+    world = World()
+    world.print(f"the model lies in {run_dir}; measure it: python -m ocrkit evaluate {run_dir} SAMPLES")
+    world.leave()
     return 0
 
 

@@ -95,10 +95,10 @@ class SharedDropout(nn.Module):
 
     def __init__(self, p: float):
         super().__init__()
-        self.p = p
+        self.dropout = nn.Dropout(p)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * F.dropout(torch.ones_like(x[:1]), self.p, self.training)
+        return x * self.dropout(torch.ones_like(x[:1]))
 
 
 class NarrowingLSTM(nn.Module):

@@ -98,7 +98,8 @@ def load_checkpoint(path: Path, fresh: Checkpoint, stepper: Stepper, schedule: L
     if meta["alphabet"] != fresh.alphabet:
         raise ValueError(f"{path} was trained with another alphabet; use another run folder, or delete it")
     wanted = json.loads(json.dumps(fresh.recipe))
-    differ = [f"{k} was {meta['recipe'].get(k)!r}, is {v!r}" for k, v in wanted.items() if meta["recipe"].get(k) != v]
+    was = {"accumulate": 1} | meta["recipe"]  # a setting that older checkpoints do not name
+    differ = [f"{k} was {was.get(k)!r}, is {v!r}" for k, v in wanted.items() if was.get(k) != v]
     if differ:
         raise ValueError(
             f"{path} is of another recipe ({'; '.join(differ)}); use another run folder, or the old settings"

@@ -57,7 +57,8 @@ class Recipe:
     window: int = 0  # for a detector of fields: the height of the pieces of pages from which it learns; 0: whole pages
     head_epochs: int = 0  # for glyphs: epochs before the others, in which the body is frozen
     epochs: int = 8
-    batch_size: int = 128
+    batch_size: int = 128  # of all processes together
+    accumulate: int = 1  # pieces in which a batch is computed, one after the other, where memory is short
     optimizer: str = "adamw"
     learning_rate: float = 3e-3
     body_rate: float = 0.0  # for glyphs: the rate of the first layers, which grows to learning_rate at the head; 0: one
@@ -82,7 +83,7 @@ class Recipe:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"recipe: {name}={getattr(self, name)!r} must be one of {', '.join(allowed)}")
-        at_least = {"epochs": 1, "batch_size": 1, "repeat": 1}
+        at_least = {"epochs": 1, "batch_size": 1, "accumulate": 1, "repeat": 1}
         for name, least in (at_least | dict.fromkeys(("rendered", "spliced", "patience", "head_epochs"), 0)).items():
             if getattr(self, name) < least:
                 raise ValueError(f"recipe: {name}={getattr(self, name)} must be at least {least}")

@@ -17,6 +17,7 @@ import torch
 from ocrkit.batches import Mixed, Packed, concatenate, pack
 from ocrkit.checkpoints import best_epoch
 from ocrkit.class_scores import score_classes
+from ocrkit.distributed import World
 from ocrkit.field_detector import FieldDetector
 from ocrkit.files import atomic, write_json
 from ocrkit.glyph_classifier import GlyphClassifier
@@ -118,21 +119,32 @@ def run_recipe(
 
     Raises:
         FileExistsError: the folder holds a finished or broken-off run, and `resume` is off.
+        ValueError: the recipe cannot be followed, or not in several processes.
+
+    Several processes (see `distributed`) all call this; the main one makes the stores, measures and writes the card.
     """
-    run_dir = Path(run_dir)
+    run_dir, world = Path(run_dir), World()
+    glyphs = recipe.backbone in GLYPH_BACKBONES
+    if (glyphs or recipe.renderer == "letters") and recipe.accumulate * world.size > 1:
+        raise ValueError(
+            f"only a model that reads lines of text trains in parts; this recipe is of another, and was started with "
+            f"{world.size} processes and accumulate={recipe.accumulate}: make both 1"
+        )
     if recipe.renderer == "letters":
         return run_detector(recipe, run_dir, command)
     if (run_dir / "checkpoint.safetensors").exists() and not resume:
         raise FileExistsError(f"{run_dir} holds a run already: pass --resume to go on with it, or choose another --out")
-    glyphs = recipe.backbone in GLYPH_BACKBONES
     if glyphs and resume:
         raise ValueError(
             "a run of a glyph model keeps no checkpoint, as it takes minutes: start it again, in another --out"
         )
-    train, valid, lines = recipe_data(recipe, run_dir.parent / "stores")
-    print(f"{len(train)} training and {len(valid)} validation images an epoch", flush=True)
+    with world.main_first():
+        train, valid, lines = recipe_data(recipe, run_dir.parent / "stores")
+    world.print(f"{len(train)} training and {len(valid)} validation images an epoch")
     run = recipe, train, valid, run_dir
     reader, best = train_glyphs(*run) if glyphs else _train_texts(*run, resume)
+    if not world.main:
+        return reader
     tests = [] if recipe.use_test else [split_figures(reader, where) for where in dict.fromkeys(recipe.samples)]
     if recipe.renderer in SOURCES:
         tests.append(split_figures(reader, recipe.renderer))
@@ -144,6 +156,7 @@ def run_recipe(
         "seconds": round(best.pop("seconds")),
         "torch": torch.__version__,
         "device": str(reader.device),
+        "processes": world.size,
         "data": lines,
         "recipe": dataclasses.asdict(recipe),
         "best": best,

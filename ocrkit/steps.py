@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ocrkit.batches import Batch
+from ocrkit.distributed import Share, World
 from ocrkit.images import augment, augmentation
 from ocrkit.recipes import Recipe
 from ocrkit.recognizer import Recognizer, normalize_images
@@ -57,15 +58,22 @@ def _optimizer(model: nn.Module, recipe: Recipe, extra: nn.Module | None) -> tor
 class Stepper:
     """One training step, shared by `fit`, `lr_find` and `overfit_one_batch`: model, loss, optimizer, precision.
 
-    Call it with a `Batch`; it returns the batch's loss (a tensor, so that nothing waits for the device).
+    Call it with a `Batch`; it returns the batch's loss (a tensor, so that nothing waits for the device). Of several
+    processes (see `distributed`), each is given the whole batch and computes its part; loss and step are those of all.
 
     Args:
         extra: a loss that is added to CTC in training, such as `centers.AlignedLoss`: a module that is called with
             features `(T, N, D)`, logits `(T, N, K)`, targets `(N, L)` and lengths `(N,)` and gives one number. What it
             has in parameters is learned too.
+
+    Raises:
+        ValueError: `extra` with several processes or `recipe.accumulate` above 1, or a batch of fewer images than that.
     """
 
     def __init__(self, recognizer: Recognizer, recipe: Recipe, extra: nn.Module | None = None):
+        self.world, self.accumulate = World(), recipe.accumulate
+        _check_parts(recipe, self.world.size, extra)
+        self.world.adopt(recognizer)
         self.model, self.device, self.clip_norm = recognizer.model, recognizer.device, recipe.clip_norm
         self.trim = recognizer.trim
         self.extra = None if extra is None else extra.to(self.device).train()
@@ -76,30 +84,68 @@ class Stepper:
         # Infinite losses (a label longer than the time steps) count as zero instead of spoiling the batch.
         self.criterion = nn.CTCLoss(blank=0, zero_infinity=True)
 
-    def loss(self, batch: Batch) -> Tensor:
-        """The mean CTC loss of a batch; if the model is in training mode, of augmented images and with `extra`."""
+    def loss(self, batch: Batch, share: Share | None = None) -> Tensor:
+        """The mean CTC loss of a batch, or of a process's share of it.
+
+        If the model is in training mode, it is that of augmented images and with `extra`.
+        """
+        n = len(batch.texts)
+        return self._loss(batch, *self._inputs(batch), share or Share(0, 0, n, n))
+
+    def _inputs(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         images, steps = self.trim(batch.images)
         images = images.to(self.device, non_blocking=True)
         if self.model.training:
+            # All images of the batch in every process: the random numbers of an image hang on its place in the batch.
             images = augment(images, self.augmentation)
+        return images, steps
+
+    def _loss(self, batch: Batch, images: Tensor, steps: Tensor | None, share: Share) -> Tensor:
+        rows = share.rows
+        images, steps = normalize_images(images[rows]), None if steps is None else steps[rows]
+        targets, lengths = batch.targets[rows].to(self.device), batch.lengths[rows]
         extra = self.extra if self.model.training else None
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+        autocast = torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None)
+        with autocast, self.world.as_one(self.model, share):
             if extra is None:
-                logits = self.model(normalize_images(images), steps)
+                logits = self.model(images, steps)
             else:
-                features, logits = self.model.features_and_logits(normalize_images(images), steps)
-        targets = batch.targets.to(self.device)
+                features, logits = self.model.features_and_logits(images, steps)
         # Some convolutions give a step or two less than their share of the width.
         steps = torch.full((logits.shape[1],), len(logits)) if steps is None else steps.clamp(max=len(logits))
-        loss = self.criterion(logits.float().log_softmax(-1), targets, steps, batch.lengths)
-        return loss if extra is None else loss + extra(features, logits, targets, batch.lengths)
+        loss = self.criterion(logits.float().log_softmax(-1), targets, steps, lengths)
+        return loss if extra is None else loss + extra(features, logits, targets, lengths)
 
     def __call__(self, batch: Batch) -> Tensor:
-        loss = self.loss(batch)
+        images, steps = self._inputs(batch)
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
+        n, total = len(batch.texts), torch.zeros((), device=self.device)
+        ends = [n * k // self.accumulate for k in range(self.accumulate + 1)]
+        for start, stop in zip(ends, ends[1:]):
+            if start == stop:
+                continue
+            share = self.world.share(start, stop)
+            # CTC's mean counts every image alike, so these parts add up to the mean over the batch.
+            loss = self._loss(batch, images, steps, share) * (share.count / n)
+            self.scaler.scale(loss).backward()
+            total = total + loss.detach()
+        total = self.world.sum_gradients(list(self.model.parameters()), total)
         self.scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        return loss.detach()
+        return total
+
+
+def _check_parts(recipe: Recipe, processes: int, extra: nn.Module | None) -> None:
+    parts = recipe.accumulate * processes
+    if extra is not None and parts > 1:
+        raise ValueError(
+            f"extra={type(extra).__name__} compares the characters of a whole batch, which is in {parts} parts here "
+            f"({processes} processes, accumulate={recipe.accumulate}): train with it in one process, with accumulate=1"
+        )
+    if recipe.batch_size < parts:
+        raise ValueError(
+            f"batch_size={recipe.batch_size} is the batch of all processes together, too small for {parts} parts "
+            f"({processes} processes, accumulate={recipe.accumulate}): set batch_size to {parts} or more"
+        )

@@ -16,9 +16,10 @@ from tqdm.auto import tqdm
 
 
 def progress(items, label: str) -> tqdm:
-    """A bar over the items, where bars are wanted."""
+    """A bar over the items, where bars are wanted: of several processes, in the first."""
     # The notebook's bar does not look at TQDM_DISABLE by itself; bars do not belong into outputs that are kept.
-    return tqdm(items, desc=label, leave=False, mininterval=0.5, disable=bool(os.environ.get("TQDM_DISABLE")))
+    off = bool(os.environ.get("TQDM_DISABLE")) or int(os.environ.get("RANK", 0)) > 0
+    return tqdm(items, desc=label, leave=False, mininterval=0.5, disable=off)
 
 
 def sweep_rates(

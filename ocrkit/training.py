@@ -9,7 +9,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
 
 from ocrkit.batches import Batch, Mixed, Packed, label_problem, loader, set_epoch
 from ocrkit.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from ocrkit.distributed import World
 from ocrkit.files import atomic
 from ocrkit.memory import explains_out_of_memory
 from ocrkit.metrics import accuracy, cer
@@ -76,14 +77,23 @@ def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> L
 
 @torch.no_grad()
 def validate(recognizer: Recognizer, stepper: Stepper, valid: Packed, batch_size: int) -> dict[str, float]:
-    """Loss on `valid` in the precision of training; CER and exact match as `Recognizer.read` reads it, in float32."""
+    """Loss on `valid` in the precision of training; CER and exact match as `Recognizer.read` reads it, in float32.
+
+    Several processes share the images, and each has the figures of all.
+    """
     recognizer.model.eval()
-    total = 0.0
+    world, total, read = stepper.world, 0.0, []
     for batch in loader(valid, recognizer.tokenizer, batch_size):
-        total += stepper.loss(batch).item() * len(batch.texts)
-    read = [r.text for r in recognizer.decode(valid.images, batch_size=batch_size)]
+        share = world.share(0, len(batch.texts))
+        if share.count:
+            total += stepper.loss(batch, share).item() * share.count
+    mine = world.share(0, len(valid))
+    if mine.count:
+        read = [r.text for r in recognizer.decode(valid.images[mine.rows], batch_size=batch_size)]
+    totals, reads = zip(*world.gather((total, read)))
+    read = list(chain(*reads))
     return {
-        "valid_loss": total / len(valid),
+        "valid_loss": sum(totals) / len(valid),
         "valid_cer": cer(valid.texts, read),
         "valid_accuracy": accuracy(valid.texts, read),
     }
@@ -108,10 +118,11 @@ def fit(
             `set_aside.csv` and, at the end, the model; None keeps nothing.
         resume: go on from the checkpoint in `run_dir`, if there is one. The weights at the end are
             those of a run that was never stopped.
-        on_epoch: called with the history after each epoch, for instance `plots.LivePlot()`.
+        on_epoch: called with the history after each epoch, for instance `plots.LivePlot()`; in the main process only.
         extra: a loss that is added to CTC, see `steps.Stepper`. It is changed in place; its state is in the checkpoint,
             and `train_loss` has it in it, `valid_loss` never.
-        on_step: called with the number of steps taken, from 1, after each; for instance `center_tracking.Tracker`.
+        on_step: called with the number of steps taken, from 1, after each; for instance `center_tracking.Tracker`. In
+            the main process only.
 
     Returns:
         The history, a row an epoch: `epoch` (from 1), `train_loss`, `valid_loss`, `valid_cer`,
@@ -123,14 +134,20 @@ def fit(
         FloatingPointError: the loss is no number any more; the message says what to change.
         MemoryError: the device has too little memory; the message says which batch size fits.
 
-    Ctrl-C ends the training early and keeps the best weights so far. Taught in notebook 03.
+    Ctrl-C ends the training early and keeps the best weights so far; of several processes it also stops what follows.
+
+    In several processes (see `distributed`), each calls this with all the data. `recipe.batch_size` is that of all
+    together, the history is the same in each and equals that of one process; only the main process prints and writes.
+    With `recipe.accumulate` above 1, batch norm sees one piece of a batch at a time, and the run differs a little.
+    Taught in notebooks 03 and 12.
     """
+    world = World()
     train, lost = set_aside(train, recognizer)
     valid, lost_valid = set_aside(valid, recognizer)
     lost = pd.concat([lost, lost_valid])
     if len(lost):
         shown = "; ".join(f"{r.image}: {r.reason}" for r in lost.head(3).itertuples())
-        print(f"{len(lost)} samples are set aside ({shown}{' ...' if len(lost) > 3 else ''})")
+        world.print(f"{len(lost)} samples are set aside ({shown}{' ...' if len(lost) > 3 else ''})")
     if not len(train) or not len(valid):
         raise ValueError(f"{len(train)} usable training and {len(valid)} validation samples: both must be at least 1")
 
@@ -142,39 +159,50 @@ def fit(
     schedule = _schedule(stepper.optimizer, recipe, recipe.epochs * len(batches))
     settings = dataclasses.asdict(recipe) | {"extra": extra and " ".join(repr(extra).split())}
     state = Checkpoint(recipe=settings, alphabet=recognizer.tokenizer.alphabet)
-    if run_dir:
-        with atomic(run_dir / "set_aside.csv") as path:
+    if run_dir and resume and (run_dir / "checkpoint.safetensors").exists():
+        state = load_checkpoint(run_dir / "checkpoint.safetensors", state, stepper, schedule)
+    world.check_same(recipe=settings, images=(len(train), len(valid)), epochs_done=state.epoch)
+    out = run_dir if world.main else None
+    if out:
+        with atomic(out / "set_aside.csv") as path:
             lost.to_csv(path, index=False)
-        if resume and (run_dir / "checkpoint.safetensors").exists():
-            state = load_checkpoint(run_dir / "checkpoint.safetensors", state, stepper, schedule)
 
     history = pd.DataFrame(state.history)
     try:
         while state.epoch < recipe.epochs and not _out_of_patience(state, recipe):
             row = _train_epoch(stepper, schedule, batches, state.epoch, recipe, on_step)
             row |= validate(recognizer, stepper, valid, recipe.batch_size)
+            row = world.from_main(row)  # it has times, too, and decides on what follows
             if isinstance(schedule, ReduceLROnPlateau):
                 schedule.step(row["valid_accuracy"])
             state.history.append({"epoch": state.epoch + 1} | {name: row[name] for name in COLUMNS})
             if state.best_epoch == state.epoch:
                 state.best = {name: t.detach().cpu().clone() for name, t in recognizer.model.state_dict().items()}
             history = pd.DataFrame(state.history)
-            if run_dir:
-                save_checkpoint(run_dir / "checkpoint.safetensors", state, stepper, schedule)
-                with atomic(run_dir / "history.csv") as path:
+            if out:
+                save_checkpoint(out / "checkpoint.safetensors", state, stepper, schedule)
+                with atomic(out / "history.csv") as path:
                     history.to_csv(path, index=False)
-            if on_epoch:
+            if on_epoch and world.main:
                 on_epoch(history)
     except KeyboardInterrupt:
         kept = f"the weights of epoch {state.best_epoch} are kept" if state.best else "no epoch was finished"
-        print(f"stopped by hand in epoch {state.epoch + 1}; {kept}")
+        world.print(f"stopped by hand in epoch {state.epoch + 1}; {kept}")
+        if world.size > 1:
+            _keep_best(recognizer, state, recipe, out)
+            raise  # the other processes may be gone: nothing can follow that waits for them
+    _keep_best(recognizer, state, recipe, out)
+    world.wait()
+    history.attrs["set_aside"] = lost.to_dict("records")
+    return history
+
+
+def _keep_best(recognizer: Recognizer, state: Checkpoint, recipe: Recipe, folder: Path | None) -> None:
     if state.best:
         recognizer.model.load_state_dict(state.best)
     recognizer.model.eval()
-    if run_dir and state.best:
-        recognizer.save(run_dir, recipe.half)
-    history.attrs["set_aside"] = lost.to_dict("records")
-    return history
+    if folder and state.best:
+        recognizer.save(folder, recipe.half)
 
 
 def _train_epoch(
@@ -196,7 +224,7 @@ def _train_epoch(
         seen += len(batch.texts)
         if isinstance(schedule, OneCycleLR):
             schedule.step()
-        if on_step:
+        if on_step and stepper.world.main:
             on_step(step)
     loss = torch.stack(losses).sum().item() / seen
     if not math.isfinite(loss):
