@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb notebooks/solutions/*.ipynb))
 
-.PHONY: lab test notebooks bench sample models models-names models-persian clean
+.PHONY: lab test notebooks badges versions bench sample models models-names models-persian clean
 
 lab: $(VENV)/ready
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
@@ -16,6 +16,14 @@ test: $(VENV)/ready
 # Runs every notebook with the laptop settings and keeps the outputs.
 notebooks: $(VENV)/ready
 	$(BIN)/python -m tests.notebooks
+
+# Writes "open in Colab / Kaggle" into the first cell of every notebook, with the address in pyproject.toml.
+badges: $(VENV)/ready
+	$(BIN)/python -m tests.badges
+
+# The oldest and the newest packages that pyproject.toml allows, each in an environment of its own. Takes minutes.
+versions:
+	PYTHON=$(PYTHON) tests/versions.sh
 
 # Writes its tables and plot into README.md. PLATES: folders of real plates; NAMES: a folder of real names; without
 # them, what needs none.

@@ -132,6 +132,12 @@ _HOME = {
     "seed_gains": "comparisons",
     "ErrorBrowser": "browser",
     "apply_changes": "marks",
+    "memory_bytes": "costs",
+    "operations": "costs",
+    "training_flops": "costs",
+    "DEVICES": "devices",
+    "measure_device": "devices",
+    "predict": "predictions",
 }
 __all__ = sorted(_HOME)
 

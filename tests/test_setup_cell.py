@@ -67,8 +67,8 @@ def fake_run(command, **options):
 
 glob.glob, importlib.util.find_spec, subprocess.run = fake_glob, fake_find_spec, fake_run
 torch = sys.modules["torch"] = types.ModuleType("torch")
-torch.__version__, torch.get_num_threads = "2.8.0+cpu", lambda: 2
-torch.cuda = types.SimpleNamespace(is_available=lambda: False)
+torch.__version__, torch.get_num_threads = plan["torch"], lambda: 2
+torch.cuda = types.SimpleNamespace(is_available=lambda: bool(plan["card"]), get_device_name=lambda: plan["card"])
 """
 
 
@@ -83,7 +83,7 @@ def course(tmp_path):
 def run_cell(tmp_path, course):
     """Run the cell in `folder`; returns (finished process, commands that were issued)."""
 
-    def run(folder, missing=(), online=True, git_works=True, **environment):
+    def run(folder, missing=(), online=True, git_works=True, torch="2.8.0+cpu", card="", **environment):
         log = tmp_path / "commands.jsonl"
         plan = {
             "root": str(tmp_path),
@@ -92,6 +92,8 @@ def run_cell(tmp_path, course):
             "missing": missing,
             "online": online,
             "git_works": git_works,
+            "torch": torch,
+            "card": card,
         }
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("OCRKIT", "KAGGLE", "COLAB", "PYTHON"))}
         done = subprocess.run(
@@ -142,6 +144,22 @@ def test_local_checkout_from_the_notebooks_folder(run_cell, course):
     assert "ocrkit 0.1.0 · local · Python 3." in done.stdout
     assert "torch 2.8 · cpu (2 threads) · profile laptop" in done.stdout
     assert commands == []
+
+
+@pytest.mark.parametrize(
+    ("version", "card", "words"),
+    [
+        ("2.4.0", "", "torch 2.4 · cpu (2 threads)"),
+        ("2.4.1+cu121", "Tesla T4", "torch 2.4 · Tesla T4"),
+        ("2.15.0+cu132", "", "torch 2.15 · cpu (2 threads)"),
+        ("2.16.0.dev20270101+cu132", "NVIDIA H200", "torch 2.16 · NVIDIA H200"),
+    ],
+)
+def test_the_line_names_the_oldest_and_the_newest_torch(run_cell, course, version, card, words):
+    done, commands = run_cell(folder(course / "notebooks"), torch=version, card=card)
+    assert done.returncode == 0, done.stderr
+    assert f" · {words} · profile laptop" in done.stdout
+    assert commands == [], "whatever the version, nothing is installed"
 
 
 def test_ocrkit_home_comes_first(run_cell, course, tmp_path):

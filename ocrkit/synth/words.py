@@ -98,8 +98,8 @@ def persian_words(split: str = "train") -> list[str]:
 def render_crop(text: str, face: str, rng: np.random.Generator | int | None = None) -> np.ndarray:
     """One line of Persian as a crop of a scanned letter, uint8 (H, W, 3), letters 8 to 16 pixels high.
 
-    Beside it may stand what is near: the end of a label, a rule or dots below, the line above. One in three has its
-    digits in their Arabic forms.
+    Beside it may stand what is near: the end of a label, a rule or dots below, the side of a cell, the line above. One
+    in three has its digits in their Arabic forms.
 
     Args:
         text: as for `joined.joined_ink`.
@@ -193,6 +193,9 @@ def _surrounded(ink: np.ndarray, face: str, room: tuple[float, float], rng: np.r
         label = joined_ink(_LABELS[rng.integers(len(_LABELS))], face)
         gap = int(rng.integers(5, 16))
         right = gap + int(rng.integers(1, min(14, label.shape[1]) + 1))
+    frame = rng.random() < 0.15  # the side of a table's cell, which looks like a ۱
+    if frame:
+        left += 8
     # Drawn on a ground with room above and below, from which the crop is cut.
     ground = np.zeros((64 + HEIGHT + 64, left + ink.shape[1] + right), np.uint8)
     ground[64 : 64 + HEIGHT, left : left + ink.shape[1]] = ink
@@ -205,6 +208,10 @@ def _surrounded(ink: np.ndarray, face: str, room: tuple[float, float], rng: np.r
         dots = np.arange(ground.shape[1]) % step < on
         line = ground[row : row + thick]
         line[:] = np.maximum(line, dots * np.uint8(rng.integers(120, 256)))
+    if frame:
+        column, thick = int(rng.integers(0, left - 6)), int(rng.integers(1, 4))
+        line = ground[:, column : column + thick]
+        line[:] = np.maximum(line, np.uint8(rng.integers(120, 256)))
     if rng.random() < 0.1:  # the line above or below, of which the crop has the edge
         other = joined_ink(_word(rng, "train"), face)[:, : ground.shape[1]]
         shift = int(rng.integers(38, 50)) * (1 if rng.random() < 0.5 else -1)

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# `make versions`: does the course run with the oldest and with the newest packages that pyproject.toml allows?
+#
+#     tests/versions.sh [oldest] [newest]
+#
+# For each, a fresh environment in runs/versions with the packages that ocrkit itself needs, and tests/smoke.py in it.
+# Takes minutes, and disk for two installations of torch. PYTHON chooses the interpreter; the oldest packages exist for
+# Python 3.10 to 3.12.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+for end in ${*:-oldest newest}; do
+    place=runs/versions/$end
+    rm -rf "$place"
+    "${PYTHON:-python3}" -m venv "$place"
+    # The lines of `dependencies = [ ... ]`, and for the oldest `torch>=2.4` as `torch==2.4`.
+    sed -n '/^dependencies = \[/,/^]/s/^ *"\(.*\)",$/\1/p' pyproject.toml >"$place/packages.txt"
+    if [ "$end" = oldest ]; then
+        sed -i.as-given 's/>=/==/' "$place/packages.txt"
+    fi
+    "$place/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$place/packages.txt"
+    OCRKIT_PROFILE=tiny "$place/bin/python" -m tests.smoke
+    echo "$end: fine"
+done
