@@ -84,6 +84,7 @@ _HOME = {
     "lr_find": "training",
     "largest_batch": "memory",
     "overfit_one_batch": "training",
+    "World": "distributed",
     "Recognizer": "recognizer",
     "GlyphClassifier": "glyph_classifier",
     "load_model": "glyph_classifier",

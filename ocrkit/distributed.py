@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
+from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -55,7 +56,10 @@ class Share(NamedTuple):
 
 
 class World:
-    """The processes that train together, as one of them sees them.
+    """The processes that train together, as one of them sees them; all that are made in a process are the same.
+
+    In a function for `accelerate.notebook_launcher`, make one before anything else is computed: if the notebook has
+    used several threads of the CPU already, the function would wait for them forever.
 
     Attributes:
         rank: the number of this process, from 0.
@@ -80,6 +84,8 @@ class World:
         on_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true") or not torch.cuda.is_available()
         self._state = state = PartialState(cpu=on_cpu, timeout=PATIENCE)
         self.rank, self.size, self.device = state.process_index, state.num_processes, state.device
+        if parent_process() is not None:
+            torch.set_num_threads(1)  # the threads of a notebook stay behind when it forks; to wait for them is forever
 
     @property
     def main(self) -> bool:

@@ -166,6 +166,7 @@ sys.path.insert(0, {tests!r})
 import test_distributed
 from accelerate import notebook_launcher
 def train():
+    test_distributed.World()  # first, since the notebook has used threads
     with test_distributed.float64():
         history = test_distributed.fit(test_distributed.reader(), *test_distributed.data(), test_distributed.RECIPE)
     if test_distributed.World().main:
@@ -175,6 +176,8 @@ def fail():
     if world.rank:
         raise OSError("the disk of this process is full")
     world.wait()
+test_distributed.torch.set_num_threads(2)
+test_distributed.reader()
 notebook_launcher(train, num_processes=2, use_port={port!r})
 try:
     notebook_launcher(fail, num_processes=2, use_port={port!r})
