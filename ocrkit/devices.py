@@ -59,7 +59,7 @@ _T4 = _CARD("T4", {16: 65 * TERA, 32: 8.1 * TERA}, 300 * GIGA, 16 * GIGA)
 _A100 = {16: 312 * TERA, 32: 19.5 * TERA}
 #: Peaks, bandwidth and memory as NVIDIA's data sheets give them, without sparsity, 32 bits without TF32:
 #: https://www.nvidia.com/en-us/data-center/ + tesla-t4, l4, a100, h200. "2xT4" is Kaggle's pair, half of a batch each;
-#: that the second card adds 60 to 95% is an assumption, and `fit` uses one card.
+#: that the second card adds 60 to 95% is an assumption.
 DEVICES = {
     device.name: device
     for device in (
