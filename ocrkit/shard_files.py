@@ -18,7 +18,7 @@ from ocrkit.batches import Packed, pack
 from ocrkit.files import atomic, crc32, write_json
 from ocrkit.padding import used_columns
 from ocrkit.shards import FORMAT, Shards, open_shards, read_facts, shard_path
-from ocrkit.stores import columns, digest, file_mark, plain
+from ocrkit.stores import as_columns, digest, file_mark, plain
 
 PER_SHARD = 8192
 
@@ -112,8 +112,8 @@ class ShardWriter:
             "texts": packed.texts,
             "widths": packed.widths,
             "used": used_columns(packed.images).tolist(),
-            "kept": columns(_named(packed.samples)),
-            "rejected": columns(_named(packed.rejected)),
+            "kept": as_columns(_named(packed.samples)),
+            "rejected": as_columns(_named(packed.rejected)),
         }
         images = np.ascontiguousarray(packed.images.numpy()).reshape(-1)
         tail = json.dumps(rows, ensure_ascii=False, default=plain).encode()

@@ -158,7 +158,7 @@ def _open_or_make(
                 yield part.images.numpy()
 
         write_images(fresh, shape, blocks())
-        tables = {"kept": columns(pd.concat(kept)), "rejected": columns(pd.concat(rejected)), "widths": widths}
+        tables = {"kept": as_columns(pd.concat(kept)), "rejected": as_columns(pd.concat(rejected)), "widths": widths}
         (fresh / "samples.json").write_text(json.dumps(tables, ensure_ascii=False, default=plain), encoding="utf-8")
         return {"n": len(widths)}
 
@@ -235,7 +235,7 @@ def _checked(folder: Path, check: bool = True) -> dict:
     return facts
 
 
-def columns(table: pd.DataFrame) -> dict:
+def as_columns(table: pd.DataFrame) -> dict:
     """A table as JSON can hold it, together with `plain`."""
     return {"columns": table.to_dict("list"), "index": table.index.tolist()}
 

@@ -84,6 +84,6 @@ def test_tables_and_record(part):
     names = part | {"weights": {"lexicon, by frequency": 0.5}, "words": 1234, "in_lexicon": 0.6}
     result = {"tasks": {"Plates": part, "Names": names}}
     page = markdown(json.loads(json.dumps(result)))
-    assert "### Plates" in page and "| pattern | " in page and "| P(text) | 1.00 | " in page
+    assert "## Plates" in page and "| pattern | " in page and "| P(text) | 1.00 | " in page
     assert "The list has 1,234 words, and 60% of the images show one." in page and "lexicon, by frequency: 0.5" in page
     assert "| none | none |" in page

@@ -172,9 +172,9 @@ def measure(place: str, model: str, words: str | None, most: int | None) -> dict
 
 def markdown(result: dict) -> str:
     """The result as tables."""
-    lines = []
+    lines = ["# Decoders and confidences on real images", ""]
     for task, part in result["tasks"].items():
-        lines += [f"### {task}", "", f"{part['n']} test images, {part['valid_n']} validation images."]
+        lines += [f"## {task}", "", f"{part['n']} test images, {part['valid_n']} validation images."]
         if "weights" in part:
             chosen = "; ".join(f"{name}: {weight}" for name, weight in part["weights"].items())
             lines[-1] += f" The list has {part['words']:,} words, and {part['in_lexicon']:.0%} of the images show one."
