@@ -191,7 +191,7 @@ def test_links_of_the_built_pages_lead_somewhere(book, html):
 def test_the_book_needs_no_internet_and_names_no_machine(book, html):
     for path, text in html.items():
         where = path.relative_to(book)
-        text = re.sub(r'<img alt="Open in (?:Colab|Kaggle)"[^>]*>', "", text)  # badges: without internet their names show
+        text = re.sub(r'<img alt="Open in (?:Colab|Kaggle)"[^>]*>', "", text)  # offline, badges are their names
         assert not re.search(r"<(?:script|img|iframe)\b[^>]*src=\"(?:https?:)?//", text), f"{where} loads from the web"
         assert not re.search(r"<link\b[^>]*rel=\"stylesheet\"[^>]*href=\"(?:https?:)?//", text), where
         for sign in ("file://", "/work/", str(ROOT), str(Path.home())):
