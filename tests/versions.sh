@@ -5,7 +5,7 @@
 #
 # For each, a fresh environment in runs/versions with the packages that ocrkit itself needs, and tests/smoke.py in it.
 # Takes minutes, and disk for two installations of torch. PYTHON chooses the interpreter; the oldest packages exist for
-# Python 3.10 to 3.12.
+# Python 3.10 to 3.12. Exit status 3: the packages cannot be had here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,7 +18,7 @@ for end in ${*:-oldest newest}; do
     if [ "$end" = oldest ]; then
         sed -i.as-given 's/>=/==/' "$place/packages.txt"
     fi
-    "$place/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$place/packages.txt"
+    "$place/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$place/packages.txt" || exit 3
     OCRKIT_PROFILE=tiny "$place/bin/python" -m tests.smoke
     echo "$end: fine"
 done
