@@ -31,7 +31,6 @@ LARGEST_OUTPUT = 100_000  # letters of JSON; a notebook may have 400 kB in all
 
 #: Where a notebook breaks a rule on purpose, or not yet keeps it: (rule, notebook, what) -> reason.
 EXCEPTIONS = {
-    ("next", "04", ""): "it closes the first part of the course and looks back; 05 is named in none of its words",
     ("drift", "01", "thumbnail"): "nothing compares it with `linting.thumbnail` yet",
     ("drift", "02", "runs"): "runs of equal classes in a path; `projection.runs` finds runs of ink",
     ("drift", "03", "collate"): "compared through `batches.loader`, which deals out the batches of the other",
