@@ -36,6 +36,8 @@ def to_visual(text: str) -> str:
 def to_logical(visual: str) -> str:
     """Undo `to_visual`, for lines whose digits before the first letter are all Arabic or all of other kinds.
 
+    Of two lines that look alike on paper, as some with a sign of per cent do, it gives one.
+
     Raises:
         ValueError: the line has a letter of a left-to-right script.
 

@@ -48,13 +48,17 @@ def float64():
 
     In 32 bits a change of 1e-7 in the weights grows to 1e-4 in the losses of the second epoch: that would hide errors.
     """
-    normalize, blank = normalize_images, blank_logits
+    normalize, blank, threads = normalize_images, blank_logits, torch.get_num_threads()
+    torch.set_num_threads(1)  # as launchers do: pictures are moved in 32 bits, by more threads with another rounding
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.Tensor, "float", torch.Tensor.double)
         for module in (ocrkit.steps, ocrkit.recognizer):
             patch.setattr(module, "normalize_images", lambda images: normalize(images).double())
         patch.setattr(ocrkit.recognizer, "blank_logits", lambda num_classes: blank(num_classes).double())
-        yield
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
 
 def reader(recipe=RECIPE, seed=0):
