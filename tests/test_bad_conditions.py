@@ -160,7 +160,8 @@ def test_checkpoints_of_other_formats_are_refused_and_older_ones_load(tmp_path):
 
 
 INTERRUPTED = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it starts in the background ignore Ctrl-C
 sys.path.insert(0, {tests!r})
 from test_bad_conditions import *
 recognizer = reader()
