@@ -14,12 +14,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
-from torch.nn.functional import ctc_loss
 
-from ocrkit.choices import checked_log_probs
-from ocrkit.confidence import checked_steps, tempered
+from ocrkit.choices import checked_log_probs, checked_steps, ctc_losses
+from ocrkit.confidence import tempered
 from ocrkit.metrics import wilson_interval
 from ocrkit.text import Tokenizer, min_steps, quote
 
@@ -219,13 +217,6 @@ def fit_temperature(
     return math.exp(
         _least(lambda log_t: ctc_losses(tempered(lp, tokenizer, math.exp(log_t)), codes, steps).sum().item())
     )
-
-
-def ctc_losses(log_probs: Tensor, codes: Sequence[Sequence[int]], steps: Sequence[int]) -> Tensor:
-    """`(T, N, K)` log probabilities, and N labels in class numbers and steps that count, to `(N,)` CTC losses."""
-    targets = torch.tensor([c for label in codes for c in label], dtype=torch.long)
-    sizes = torch.tensor(steps), torch.tensor([len(label) for label in codes])
-    return ctc_loss(log_probs, targets, *sizes, reduction="none")
 
 
 def _unfit(text: str, steps: int, tokenizer: Tokenizer) -> str:

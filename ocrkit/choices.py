@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import ctc_loss
 
 from ocrkit.ctc import BLANK, Span, forced_alignment
 from ocrkit.text import Tokenizer
@@ -55,6 +56,21 @@ def checked_log_probs(logits: Tensor, tokenizer: Tokenizer) -> Tensor:
     return lp
 
 
+def checked_steps(steps: Sequence[int] | None, logits: Tensor) -> list[int]:
+    """How many steps of each image of `(T, N, K)` logits count, T by default.
+
+    Raises:
+        ValueError: they are not N numbers from 1 to T.
+    """
+    total, n, _ = logits.shape
+    steps = [total] * n if steps is None else [int(s) for s in steps]
+    if len(steps) != n:
+        raise ValueError(f"{len(steps)} steps for {n} images: give one an image")
+    if wrong := [s for s in steps if not 1 <= s <= total]:
+        raise ValueError(f"steps has {wrong[0]}, and an image has between 1 and {total} time steps")
+    return steps
+
+
 @torch.no_grad()
 def choose(
     logits: Tensor,
@@ -80,13 +96,12 @@ def choose(
             number is NaN.
     """
     lp = checked_log_probs(logits, tokenizer)
-    total, n, _ = lp.shape
-    steps = [total] * n if steps is None else [int(s) for s in steps]
+    n = lp.shape[1]
+    given = [n if sizes is None else len(sizes) for sizes in (steps, steps if widths is None else widths)]
+    if given != [n, n]:
+        raise ValueError(f"{given[0]} steps and {given[1]} widths for {n} images: give one an image")
+    steps = checked_steps(steps, lp)
     widths = steps if widths is None else list(widths)
-    if len(steps) != n or len(widths) != n:
-        raise ValueError(f"{len(steps)} steps and {len(widths)} widths for {n} images: give one an image")
-    if wrong := [s for s in steps if not 1 <= s <= total]:
-        raise ValueError(f"steps has {wrong[0]}, and an image has between 1 and {total} time steps")
     choices = [_best(*find(lp[:s, i])) for i, s in enumerate(steps)]
     found = [i for i, choice in enumerate(choices) if choice.log_prob > -math.inf]
     # All winners are aligned at once; the steps that do not count are certainly blank.
@@ -138,11 +153,11 @@ def exact_log_probs(image: Tensor, texts: Sequence[Sequence[int]]) -> np.ndarray
     """`(T, K)` log probabilities and M texts in class numbers to `(M,)` log P, by the forward algorithm in torch."""
     if not texts:
         return np.empty(0)
-    loss = torch.nn.functional.ctc_loss(
-        image[:, None].expand(-1, len(texts), -1),
-        torch.tensor([c for text in texts for c in text], dtype=torch.long),
-        [len(image)] * len(texts),
-        [len(text) for text in texts],
-        reduction="none",
-    )
-    return -loss.numpy()
+    return -ctc_losses(image[:, None].expand(-1, len(texts), -1), texts, [len(image)] * len(texts)).numpy()
+
+
+def ctc_losses(log_probs: Tensor, codes: Sequence[Sequence[int]], steps: Sequence[int]) -> Tensor:
+    """`(T, N, K)` log probabilities, and N labels in class numbers and steps that count, to `(N,)` CTC losses."""
+    targets = torch.tensor([c for label in codes for c in label], dtype=torch.long)
+    sizes = torch.tensor(steps), torch.tensor([len(label) for label in codes])
+    return ctc_loss(log_probs, targets, *sizes, reduction="none")

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ocrkit.beams import beam_search
-from ocrkit.choices import checked_log_probs, exact_log_probs
+from ocrkit.choices import checked_log_probs, checked_steps, exact_log_probs
 from ocrkit.ctc import collapse, greedy_decode
 from ocrkit.text import Tokenizer
 
@@ -101,18 +101,3 @@ def tempered(logits: Tensor, tokenizer: Tokenizer, temperature: float) -> Tensor
     if not 0 < temperature < math.inf:
         raise ValueError(f"temperature={temperature}: it must be more than 0; 1 changes nothing")
     return checked_log_probs(logits.detach().cpu().double() / temperature, tokenizer)
-
-
-def checked_steps(steps: Sequence[int] | None, logits: Tensor) -> list[int]:
-    """How many steps of each image of `(T, N, K)` logits count, T by default.
-
-    Raises:
-        ValueError: they are not N numbers from 1 to T.
-    """
-    total, n, _ = logits.shape
-    steps = [total] * n if steps is None else [int(s) for s in steps]
-    if len(steps) != n:
-        raise ValueError(f"{len(steps)} steps for {n} images: give one an image")
-    if wrong := [s for s in steps if not 1 <= s <= total]:
-        raise ValueError(f"steps has {wrong[0]}, and an image has between 1 and {total} time steps")
-    return steps

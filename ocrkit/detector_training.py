@@ -18,6 +18,7 @@ from torch.nn.functional import affine_grid, grid_sample
 from ocrkit.batches import shuffled_batches
 from ocrkit.field_detector import FieldDetector, PackedPages
 from ocrkit.field_scores import overlap
+from ocrkit.model_files import copied_weights
 from ocrkit.recognizer import normalize_images
 from ocrkit.steps import autocast_dtype, keep_memory
 from ocrkit.sweeps import progress
@@ -114,7 +115,7 @@ def fit_detector(
                 "images_per_second": seen / seconds,
             })  # fmt: skip
             if _quality(rows[-1]) == max(map(_quality, rows)):
-                best = {name: t.detach().cpu().clone() for name, t in detector.model.state_dict().items()}
+                best = copied_weights(detector.model)
             if on_epoch:
                 on_epoch(pd.DataFrame(rows))
     except KeyboardInterrupt:

@@ -21,6 +21,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from ocrkit.batches import Mixed, Packed, shuffled_batches
 from ocrkit.glyph_classifier import GlyphClassifier
 from ocrkit.images import augment, augmentation
+from ocrkit.model_files import copied_weights
 from ocrkit.recognizer import normalize_images
 from ocrkit.steps import autocast_dtype, keep_memory
 from ocrkit.sweeps import progress, sweep_rates
@@ -168,7 +169,7 @@ def fit_glyphs(
                 "images_per_second": seen / seconds,
             })  # fmt: skip
             if rows[-1]["valid_accuracy"] == max(row["valid_accuracy"] for row in rows):
-                best = {name: t.detach().cpu().clone() for name, t in classifier.model.state_dict().items()}
+                best = copied_weights(classifier.model)
             if on_epoch:
                 on_epoch(pd.DataFrame(rows))
     except KeyboardInterrupt:

@@ -53,8 +53,8 @@ def export_imagefolder(samples: pd.DataFrame, folder: str | Path) -> pd.DataFram
         raise ValueError(f"the table has no column {' and no '.join(missing)}; it has: {', '.join(map(str, samples))}")
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty: choose another folder, nothing is overwritten")
-    splits = samples["split"].fillna("") if "split" in samples else pd.Series("", index=samples.index)
-    plain = [c for c in samples if c not in ("image", "text", "split", "file_name", *PLACES) and _is_plain(samples[c])]
+    splits = _splits(samples)
+    plain = _plain_columns(samples.drop(columns="file_name", errors="ignore"))
     reasons = [""] * len(samples)
     for split in splits.unique():
         place = folder / (HUB_SPLITS.get(split, split) or ("other" if splits.any() else ""))
@@ -77,6 +77,14 @@ def export_imagefolder(samples: pd.DataFrame, folder: str | Path) -> pd.DataFram
             table = pd.DataFrame(rows, columns=header)
             table.to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC, encoding="utf-8")
     return samples.assign(reason=reasons)[[bool(reason) for reason in reasons]]
+
+
+def _splits(samples: pd.DataFrame) -> pd.Series:
+    return samples["split"].fillna("") if "split" in samples else pd.Series("", index=samples.index)
+
+
+def _plain_columns(samples: pd.DataFrame) -> list[str]:
+    return [c for c in samples if c not in ("image", "text", "split", *PLACES) and _is_plain(samples[c])]
 
 
 def _is_plain(column: pd.Series) -> bool:
@@ -178,9 +186,9 @@ def to_datasets(samples: pd.DataFrame):
     Taught in notebook 12.
     """
     datasets = _package()
-    splits = samples["split"].fillna("") if "split" in samples else pd.Series("", index=samples.index)
+    splits = _splits(samples)
     names = splits.replace({"": "train", **HUB_SPLITS})
-    plain = [c for c in samples if c not in ("image", "text", "split", *PLACES) and _is_plain(samples[c])]
+    plain = _plain_columns(samples)
     parts = {}
     for name in names.unique():
         part = samples[names == name]

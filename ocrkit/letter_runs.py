@@ -6,7 +6,6 @@ Taught in notebook 10.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import math
 import os
@@ -24,8 +23,8 @@ from ocrkit.field_detector import FieldDetector, PackedPages
 from ocrkit.field_scores import evaluate_fields
 from ocrkit.files import atomic, write_json
 from ocrkit.recipes import Recipe
-from ocrkit.stores import digest, make_once, mapped_images, write_images
-from ocrkit.synth import letters, render_letters
+from ocrkit.stores import digest, make_once, mapped_images, renderer_code, write_images
+from ocrkit.synth import render_letters
 
 RENDERED_VALID = 200
 #: Pages that are in memory at their full size while a store is made.
@@ -39,8 +38,7 @@ def letter_store(n: int, seed: int, folder: str | Path, detector: FieldDetector,
         split: the fonts and layouts that draw.
     """
     folder = Path(folder)
-    files = [f for part in ("letter", "joined") for f in sorted(Path(letters.__file__).parent.glob(f"{part}*.*"))]
-    code = [hashlib.sha256(f.read_bytes()).hexdigest() for f in files]
+    code = renderer_code("letter*.*") + renderer_code("joined*.*")
     source = digest([n, seed, split, detector.image_size, detector.kinds], code)
     shape = (n, 1, *detector.image_size)
 

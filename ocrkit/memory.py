@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from ocrkit.batches import collate
+from ocrkit.model_files import copied_weights
 from ocrkit.recipes import Recipe
 from ocrkit.recognizer import Recognizer
 from ocrkit.steps import Stepper
@@ -33,7 +34,7 @@ def largest_batch(recognizer: Recognizer, recipe: Recipe, sizes: Iterable[int] =
     Taught in notebook 12.
     """
     model, training = recognizer.model, recognizer.model.training
-    before = {name: t.detach().cpu().clone() for name, t in model.state_dict().items()}
+    before = copied_weights(model)
     gpus = [recognizer.device] if recognizer.device.type == "cuda" else []
     try:
         with torch.random.fork_rng(gpus):
@@ -101,7 +102,7 @@ def explains_out_of_memory(fit: Callable) -> Callable:
 
 
 def _advice(recognizer: Recognizer, recipe: Recipe, run_dir: str | Path | None, used: str) -> str:
-    size, pieces = recipe.batch_size, getattr(recipe, "accumulate", 1)
+    size, pieces = recipe.batch_size, recipe.accumulate
     what = f"out of memory on {recognizer.device} with batch_size={size}{used}"
     alone = not (torch.distributed.is_available() and torch.distributed.is_initialized())
     halves = [size >> k for k in range(size.bit_length()) if size >> k >= pieces]

@@ -140,3 +140,8 @@ def _read_json(path: Path):
         return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not valid JSON ({error}); copy it again from the training run") from error
+
+
+def copied_weights(model: nn.Module) -> dict[str, Tensor]:
+    """The state of `model` as it is now, on the CPU: further training does not change it."""
+    return {name: t.detach().cpu().clone() for name, t in model.state_dict().items()}

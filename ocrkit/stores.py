@@ -104,7 +104,7 @@ def rendered_store(
         words: for names, a file of names and counts, see `lexicon.read_counts`.
         split: the fonts that draw; those of "valid" exist for Persian only.
     """
-    code = [hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(Path(plates.__file__).parent.glob("*.*"))]
+    code = renderer_code("*.*")
     choice = {"names": read_counts(words)} if words else {}
     if split != "train":
         choice["split"] = split
@@ -259,6 +259,11 @@ def digest(*parts) -> str:
         return hashlib.sha256(value.tobytes()).hexdigest() if isinstance(value, np.ndarray) else str(value)
 
     return hashlib.sha256(json.dumps([_FORMAT, *parts], default=short).encode()).hexdigest()
+
+
+def renderer_code(pattern: str) -> list[str]:
+    """A checksum of each file of `ocrkit.synth` that fits `pattern`: what is rendered hangs on them."""
+    return [hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(Path(plates.__file__).parent.glob(pattern))]
 
 
 def file_mark(path) -> tuple[int, int]:

@@ -24,6 +24,7 @@ from ocrkit.distributed import World
 from ocrkit.files import atomic
 from ocrkit.memory import explains_out_of_memory
 from ocrkit.metrics import accuracy, cer
+from ocrkit.model_files import copied_weights
 from ocrkit.recipes import Recipe
 from ocrkit.recognizer import Recognizer
 from ocrkit.shards import Shards
@@ -177,7 +178,7 @@ def fit(
                 schedule.step(row["valid_accuracy"])
             state.history.append({"epoch": state.epoch + 1} | {name: row[name] for name in COLUMNS})
             if state.best_epoch == state.epoch:
-                state.best = {name: t.detach().cpu().clone() for name, t in recognizer.model.state_dict().items()}
+                state.best = copied_weights(recognizer.model)
             history = pd.DataFrame(state.history)
             if out:
                 save_checkpoint(out / "checkpoint.safetensors", state, stepper, schedule)

@@ -58,9 +58,14 @@ def badges(name: str, owner_and_name: str) -> str:
     return " ".join(f"[![Open in {site}]({picture})]({to.format(place)})" for site, (picture, to) in SITES.items())
 
 
+def without_badges(source: str) -> str:
+    """The text of a cell without its line of badges."""
+    return LINE.sub("", source)
+
+
 def with_badges(source: str, line: str) -> str:
     """The first cell's text with this line of badges under its title, instead of any that is there."""
-    title, rest = (LINE.sub("", source) + "\n").split("\n", 1)
+    title, rest = (without_badges(source) + "\n").split("\n", 1)
     return f"{title}\n\n{line}\n{rest}".rstrip("\n")
 
 

@@ -13,6 +13,7 @@ import pytest
 
 import ocrkit as ok
 from ocrkit.sources import SOURCES
+from tests.badges import without_badges
 
 ROOT = Path(__file__).parents[1]
 COURSE = course_map.read_course(ROOT / "notebooks")
@@ -82,7 +83,7 @@ def test_outputs_are_small_and_pictures_are_only_there(path):
         assert size <= LARGEST_OUTPUT, f"an output of {path.name} has {size:,} letters: {source(cell)[:60]!r}"
         assert "attachments" not in cell, f"a picture is attached to a cell of {path.name}: draw it in a code cell"
         if cell["cell_type"] == "markdown":
-            text = re.sub(r"(?m)^\[!\[Open in .*$", "", source(cell))  # the badges of the first cell
+            text = without_badges(source(cell))
             assert not re.search(r"!\[|<img", text), f"{path.name}: a picture in Markdown; draw it in a cell"
 
 

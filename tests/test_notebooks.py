@@ -1,11 +1,11 @@
 """The rules that every notebook keeps, checked on the files; `make test` also runs each notebook."""
 
 import json
-import re
 
 import nbformat
 import pytest
 
+from tests.badges import without_badges
 from tests.notebooks import FOLDER, NOTEBOOKS, strip
 
 COURSE = [path for path in NOTEBOOKS if path.parent == FOLDER]
@@ -39,7 +39,7 @@ def test_size_cells_and_outputs(path):
 @pytest.mark.parametrize("path", COURSE, ids=lambda p: p.stem)
 def test_words_and_parts(path):
     text = "\n".join(source(cell) for cell in cells(path, "markdown"))
-    text = re.sub(r"(?m)^\[!\[Open in .*$", "", text)  # badges are not read
+    text = without_badges(text)
     assert (600 if path.name.startswith("00") else 1500) <= len(text.split()) <= 3500
     for part in ("What you will be able to do", "What you need", "How long", "Questions", "Exercises"):
         assert part in text, f"{path.name} has no part {part!r}"

@@ -19,7 +19,6 @@ import pandas as pd
 import torch
 
 from ocrkit.devices import DEVICES, Device, measure_device
-from ocrkit.files import atomic, write_json
 from ocrkit.padding import used_columns
 from ocrkit.platforms import COURSE
 from ocrkit.predictions import predict, recipe_step
@@ -28,6 +27,7 @@ from ocrkit.recognizer import Recognizer
 from ocrkit.samples import load_samples
 from ocrkit.steps import keep_memory
 from tests.benchmarks.measures import own_memory
+from tests.benchmarks.report import keep_record
 
 RESULTS = COURSE / "data" / "benchmarks" / "costs.json"
 #: What is trained -> the recipe and what is changed in it. The plate systems train with smaller batches than they have.
@@ -155,11 +155,8 @@ def main(options: argparse.Namespace) -> None:
         "plan": plan(used),
         "cards": {name: dataclasses.asdict(DEVICES[name]) for name in CARDS},
     }
-    write_json(RESULTS, facts)
-    with atomic(RESULTS.with_suffix(".md")) as path:
-        path.write_text(report(facts), encoding="utf-8")
     print(pd.DataFrame(facts["rows"]).round(2).to_string(index=False))
-    print(report(facts))
+    keep_record(RESULTS, facts, report(facts))
 
 
 if __name__ == "__main__":

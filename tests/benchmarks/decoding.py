@@ -30,7 +30,6 @@ from ocrkit.calibration import (
 )
 from ocrkit.confidence import confidences
 from ocrkit.ctc import greedy_decode
-from ocrkit.files import atomic, write_json
 from ocrkit.lexicon import Lexicon, lexicon_decode, read_counts
 from ocrkit.metrics import accuracy, score, wilson_interval
 from ocrkit.patterns import Pattern, pattern_decode
@@ -39,6 +38,7 @@ from ocrkit.recognizer import Recognizer
 from ocrkit.samples import assign_splits, load_samples
 from ocrkit.text import Tokenizer
 from tests.benchmarks.__main__ import processor
+from tests.benchmarks.report import keep_record
 
 RESULTS = COURSE / "data" / "benchmarks" / "decoding.json"
 WEIGHTS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
@@ -230,10 +230,7 @@ def main(arguments: list[str] | None = None) -> None:
         "Names": measure(options.names, options.names_model, options.words, options.most),
     }
     result = {"machine": processor(), "torch": torch.__version__, "tasks": tasks}
-    write_json(options.results, result)
-    with atomic(options.results.with_suffix(".md")) as path:
-        path.write_text(markdown(result), encoding="utf-8")
-    print(markdown(result))
+    keep_record(options.results, result, markdown(result))
 
 
 if __name__ == "__main__":

@@ -34,13 +34,13 @@ from ocrkit.coco import FIELDS, Box, load_pages
 from ocrkit.dates import parse_jalali
 from ocrkit.documents import LetterReader
 from ocrkit.field_scores import evaluate_fields
-from ocrkit.files import atomic, write_json
 from ocrkit.images import read_sample
 from ocrkit.metrics import wilson_interval
 from ocrkit.platforms import COURSE
 from ocrkit.synth import render_letters
 from ocrkit.template_match import LABELS
 from tests.benchmarks.__main__ import processor
+from tests.benchmarks.report import keep_record
 
 RESULTS = COURSE / "data" / "benchmarks" / "letters.json"
 SEED = 8_100_000  # of the fresh pages; nothing else is rendered with it
@@ -264,10 +264,7 @@ def main(arguments: list[str] | None = None) -> None:
     result = {"pages": len(pages), "machine": processor(), "torch": torch.__version__,
               "tesseract": {"psm": PSM, "scale": SCALE},
               "readers": {name: timed(pages, read) for name, read in readers(options.model).items()}}  # fmt: skip
-    write_json(options.results, result)
-    with atomic(options.results.with_suffix(".md")) as path:
-        path.write_text(markdown(result), encoding="utf-8")
-    print(markdown(result))
+    keep_record(options.results, result, markdown(result))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from ocrkit.files import atomic, write_json
 from ocrkit.images import read_sample
 from ocrkit.lexicon import Lexicon, lexicon_decode, read_counts
 from ocrkit.metrics import accuracy
@@ -32,6 +31,7 @@ from ocrkit.samples import load_samples
 from ocrkit.text import names_text
 from tests.benchmarks.measures import rapidocr
 from tests.benchmarks.names import figures
+from tests.benchmarks.report import keep_record
 
 RESULTS = COURSE / "data" / "benchmarks" / "names.json"
 WEIGHTS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
@@ -135,10 +135,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     result = measure(options.names, options.words, options.model)
-    write_json(options.results, result)
-    with atomic(options.results.with_suffix(".md")) as path:
-        path.write_text(markdown(result), encoding="utf-8")
-    print(markdown(result))
+    keep_record(options.results, result, markdown(result))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from ocrkit.files import atomic, write_json
+
 START, END = "<!-- bench: written by `make bench` -->", "<!-- /bench -->"
 NAMES = {
     "light": "ours: laptop recipe",
@@ -18,6 +20,14 @@ SHIPPED = "ours: the shipped model"
 GOALS = (0.10, 0.03)
 NAMES_SYSTEMS = {"light": "ours: recipe names-start", "lenet": "Keras names system"}
 NAMES_GOALS = (0.5, 0.2)
+
+
+def keep_record(path: Path, result: dict, page: str) -> None:
+    """Write `result` as JSON and its `page` of Markdown beside it, each whole or not at all, and print the page."""
+    write_json(path, result)
+    with atomic(path.with_suffix(".md")) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    print(page)
 
 
 def seconds_to(curve: list[list[float]], goal: float) -> float | None:
