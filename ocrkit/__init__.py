@@ -39,6 +39,7 @@ _HOME = {
     "from_datasets": "hub",
     "to_datasets": "hub",
     "lint": "linting",
+    "check": "exercises",
     "examine": "clinic",
     "unpack": "archives",
     "confidently_wrong": "errors",

@@ -162,6 +162,50 @@ def test_each_exercise_has_its_solution(notebook):
     assert asked == solved, f"{notebook.path.name} asks for {asked}, and its solutions have {solved}"
 
 
+def check_cells(path: Path) -> dict[str, dict]:
+    """Title of the exercise, "1. Title" -> the cell that checks the answer."""
+    found = {}
+    for cell in cells(path, "code"):
+        for title in re.findall(r'(?m)^with ok\.check\("(\d\. .+?)"[,)]', source(cell)):
+            found[title.strip(" .?!")] = cell
+    return found
+
+
+def printed(cell: dict) -> str:
+    return "".join("".join(output.get("text", "")) for output in cell["outputs"])
+
+
+@by_notebook
+def test_each_exercise_has_a_hint_a_place_and_a_check(notebook):
+    every = json.loads(notebook.path.read_text(encoding="utf-8"))["cells"]
+    checks = check_cells(notebook.path)
+    assert list(checks) == [f"{number}. {title}" for number, title in exercises(notebook.path)]
+    for title, cell in checks.items():
+        asked, answer = every[every.index(cell) - 2 : every.index(cell)]
+        where = f"{notebook.path.name}, {title}"
+        assert asked["cell_type"] == "markdown" and answer["cell_type"] == "code", f"{where}: text, answer, then check"
+        assert f"\n{title[:2]} **{title[3:]}" in "\n" + source(asked), f"{where}: its text must stand just before it"
+        assert "<details><summary>Hint</summary>" in source(asked), f"{where} has no hint"
+        tests = [node for node in ast.walk(ast.parse(source(cell))) if isinstance(node, ast.Assert)]
+        assert tests and all(test.msg for test in tests), f"{where}: each assert of the check must say what is wrong"
+        assert printed(cell) == f"○ {printed_title(cell)}: not done yet\n", f"{where} is done already"
+
+
+@by_notebook
+def test_the_solutions_pass_the_same_checks(notebook):
+    solutions = notebook.path.parent / "solutions" / notebook.path.name
+    solved = check_cells(solutions)
+    for title, cell in check_cells(notebook.path).items():
+        theirs = solved.get(title)
+        assert theirs and source(theirs) == source(cell), f"{solutions.name} must have the same check of {title!r}"
+        assert "nbval-check-output" in theirs["metadata"]["tags"], f"{title!r}: let nbval see that it stays right"
+        assert printed(theirs) == f"✓ {printed_title(cell)}: right\n"
+
+
+def printed_title(cell: dict) -> str:
+    return re.search(r'ok\.check\("(.+?)"[,)]', source(cell))[1]
+
+
 # --- code and ocrkit ---
 
 

@@ -1,0 +1,31 @@
+"""Exercises: a check cell that tells a right answer from a wrong one, and from one that is not there yet.
+
+Taught in notebook 00.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def check(exercise: str, *answers) -> Iterator[None]:
+    """Run the asserts in the body of `with` and print what they say of the answer to `exercise` ("1. Title").
+
+    An answer that is not there yet is no error, so that a notebook with open exercises runs from top to bottom:
+    the body raised `NotImplementedError`, as the functions to be written do, or one of `answers` is still None.
+
+    Raises: what the body raised, else: an `AssertionError` says what is not right yet.
+    """
+    try:
+        yield
+    except NotImplementedError:
+        answers = (None,)
+    except Exception as error:
+        if not any(answer is None for answer in answers):
+            wrong = "not right yet" if isinstance(error, AssertionError) else f"stopped with {type(error).__name__}"
+            print(f"✗ {exercise}: {wrong}")
+            raise
+    missing = any(answer is None for answer in answers)
+    print(f"○ {exercise}: not done yet" if missing else f"✓ {exercise}: right")
