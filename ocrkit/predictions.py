@@ -73,7 +73,8 @@ def recipe_step(
         stepper = GlyphStepper(classifier, recipe.learning_rate, recipe.augment, amp=amp)
         return classifier.model, lambda n: stepper(images(n), torch.zeros(n, dtype=torch.long))
     form = recipe.image_size, recipe.mode, recipe.seed, device, recipe.resize
-    recognizer = Recognizer.create(recipe.alphabet, recipe.backbone, *form)
+    alphabet = "names" if recipe.alphabet == "samples" else recipe.alphabet  # as above
+    recognizer = Recognizer.create(alphabet, recipe.backbone, *form)
     stepper = Stepper(recognizer, replace(recipe, amp=amp))
     for group in stepper.optimizer.param_groups:
         group["foreach"] = True  # as on a graphics card: a few operations for all weights at once

@@ -48,7 +48,7 @@ class Recipe:
     start: str = ""  # a model to go on from; empty starts anew. For glyphs its body only, or "imagenet"
     use_test: bool = False  # learn from the samples' test splits too: where other images examine the model
 
-    alphabet: str = "plates"
+    alphabet: str = "plates"  # a key of `text.ALPHABETS`, or "samples": the characters of the training labels
     backbone: str = "light"
     image_size: tuple[int, int] = (32, 128)
     mode: str = "RGB"

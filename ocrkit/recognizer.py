@@ -101,7 +101,7 @@ class Recognizer:
     @classmethod
     def create(
         cls,
-        alphabet: str = "plates",
+        alphabet: str | Tokenizer = "plates",
         backbone: str = "light",
         image_size: tuple[int, int] = (32, 128),
         mode: str = "RGB",
@@ -109,8 +109,8 @@ class Recognizer:
         device: str | torch.device | None = None,
         resize: str = "squeeze",
     ) -> Recognizer:
-        """Make an untrained recognizer; `alphabet` is a key of `ALPHABETS`. The same seed gives the same weights."""
-        tokenizer = Tokenizer.from_name(alphabet)
+        """Make an untrained recognizer; `alphabet` is a key of `ALPHABETS` or a tokenizer. Same seed, same weights."""
+        tokenizer = alphabet if isinstance(alphabet, Tokenizer) else Tokenizer.from_name(alphabet)
         torch.manual_seed(seed)
         model = CRNN(tokenizer.num_classes, backbone, 1 if mode == "L" else 3, image_size)
         return cls(model, tokenizer, mode, device, resize)

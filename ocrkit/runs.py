@@ -33,7 +33,7 @@ from ocrkit.samples import assign_splits, load_samples
 from ocrkit.sources import SOURCES
 from ocrkit.splicing import splice_words
 from ocrkit.stores import GLYPHS, RENDERERS, SPLIT_FONTS, packed_store, rendered_store
-from ocrkit.text import names_text
+from ocrkit.text import Tokenizer, names_text
 from ocrkit.training import fit
 
 #: Rendered images that stand in for a validation set where a recipe has no other samples.
@@ -146,7 +146,7 @@ def run_recipe(
     if not world.main:
         return reader
     tests = [] if recipe.use_test else [split_figures(reader, where) for where in dict.fromkeys(recipe.samples)]
-    if recipe.renderer in SOURCES:
+    if recipe.renderer in SOURCES and recipe.alphabet != "samples":
         tests.append(split_figures(reader, recipe.renderer))
     if glyphs or recipe.renderer in SPLIT_FONTS:
         tests.append(rendered_figures(reader, recipe.renderer, recipe.seed + 2_000_000))
@@ -173,7 +173,10 @@ def _train_texts(recipe: Recipe, train: Mixed, valid: Packed, run_dir: Path, res
         recognizer = Recognizer.load(recipe.start)
     else:
         shape = recipe.image_size, recipe.mode, recipe.seed
-        recognizer = Recognizer.create(recipe.alphabet, recipe.backbone, *shape, resize=recipe.resize)
+        alphabet = recipe.alphabet
+        if alphabet == "samples":
+            alphabet = Tokenizer.from_texts(text for part in train.parts for text in part.texts)
+        recognizer = Recognizer.create(alphabet, recipe.backbone, *shape, resize=recipe.resize)
     history = fit(recognizer, train, valid, recipe, run_dir, resume, on_epoch=print_epoch)
     if history.empty:
         raise ValueError(f"stopped before the first epoch was finished: {run_dir} holds no model")
@@ -226,8 +229,9 @@ def model_card(name: str, reader: Recognizer | GlyphClassifier, facts: dict) -> 
     if facts["recipe"]["renderer"] in (*SPLIT_FONTS, "chinese-glyphs"):
         about = "Measured on fonts, words or files that are in no training or validation image; with 95% intervals."
     else:
-        about = f"""Measured on test splits, whose texts are in no training or validation image; with 95% intervals.
-`{facts["recipe"]["renderer"]}` is the shipped sample of rendered images."""
+        about = "Measured on test splits, whose texts are in no training or validation image; with 95% intervals."
+        if any(t["samples"] == facts["recipe"]["renderer"] for t in facts["tests"]):
+            about += f"\n`{facts['recipe']['renderer']}` is the shipped sample of rendered images."
     if glyphs:
         chosen = f"""accuracy {best["valid_accuracy"]:.4f}.
 That figure chose the epoch, so it is no measure of the model."""
