@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import shlex
 import sys
 import time
@@ -27,7 +28,12 @@ if TYPE_CHECKING:
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; returns the exit status: 0 fine, 1 something was found or failed, 2 wrong usage."""
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options, rest = parser.parse_known_args(arguments)
+    # argparse takes a list in one piece; here settings may also follow an option, as in `--out runs/mine epochs=3`.
+    if rest and not (hasattr(options, "changes") and all(re.match(r"\w+=", part) for part in rest)):
+        parser.error(f"unknown arguments: {' '.join(rest)}")
+    if rest:
+        options.changes += rest
     try:
         return options.verb(options)
     except (ValueError, OSError, FloatingPointError, MemoryError) as error:

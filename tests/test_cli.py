@@ -157,6 +157,7 @@ def test_doctor(capsys):
         (["train", "nothing"], "no recipe 'nothing'"),
         (["train", "plates", "epochs"], "'epochs' is not key=value"),
         (["train", "plates", "epoch=3"], "unknown setting epoch"),
+        (["train", "plates", "--resume", "epoch=3"], "unknown setting epoch"),
         (["train", "plates", "rendered=0", "samples="], "names no data"),
         (["train", "plates", "samples=/no/such/place"], "/no/such/place"),
         (["evaluate", "nothing", "plates"], "no model 'nothing'"),
@@ -175,7 +176,8 @@ def test_messages_for_wrong_arguments(arguments, words, run_dir, capsys, tmp_pat
 
 
 def test_help_and_unknown_verbs(capsys):
-    for arguments, status in ((["--help"], 0), (["dance"], 2), ([], 2)):
+    stray = ["train", "plates", "--resume", "epochs"]
+    for arguments, status in ((["--help"], 0), (["dance"], 2), ([], 2), (stray, 2), (["doctor", "a=b"], 2)):
         with pytest.raises(SystemExit) as stop:
             main(arguments)
         assert stop.value.code == status
