@@ -75,7 +75,7 @@ def unpack(
 def _unpack_into(stream: BinaryIO, folder: Path, tar: Path, max_bytes: int, max_files: int) -> None:
     metered, total, count, written = _Metered(stream), 0, 0, 0
     metered.left = _BETWEEN
-    with tarfile.open(fileobj=metered, mode="r|") as archive:
+    with tarfile.open(fileobj=metered, mode="r|", tarinfo=_Entry) as archive:
         for member in archive:
             count, total = count + 1, total + member.size
             if count > max_files:
@@ -116,6 +116,21 @@ def _checked_path(member: tarfile.TarInfo, tar: Path) -> PurePosixPath | None:
     if member.issparse() or not (member.isreg() or member.isdir()):
         raise ArchiveError(f"{tar}: {member.name!r} is a device, a pipe or a sparse file; a data set needs plain files")
     return path
+
+
+class _Entry(tarfile.TarInfo):
+    """An entry whose broken header is an error: `tarfile` takes it for the end, and what follows would be lost."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # a block of zeros, which is the end
+            raise
+        except tarfile.EmptyHeaderError as error:
+            raise tarfile.ReadError("it stops without the end that every tar has") from error
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"it has a broken entry ({error})") from error
 
 
 class _Metered:

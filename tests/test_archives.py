@@ -142,6 +142,24 @@ def test_a_file_with_a_wrong_byte(make, tmp_path, nothing_left, mode):
         unpack(tar, tmp_path / "out")
 
 
+@pytest.mark.parametrize("blocks", range(0, 17))
+def test_a_plain_tar_that_ends_too_early(make, tmp_path, nothing_left, blocks):
+    """8 files are 16 blocks; tarfile itself would take an end between two of them for the end of the archive."""
+    tar = make(*GLYPHS)
+    tar.write_bytes(tar.read_bytes()[: blocks * tarfile.BLOCKSIZE])
+    with pytest.raises(ArchiveError, match="is damaged or no tar file"):
+        unpack(tar, tmp_path / "out")
+
+
+def test_a_plain_tar_with_a_wrong_byte_in_a_header(make, tmp_path, nothing_left):
+    tar = make(*GLYPHS)
+    data = bytearray(tar.read_bytes())
+    data[4 * tarfile.BLOCKSIZE] ^= 1  # the name of the third file
+    tar.write_bytes(data)
+    with pytest.raises(ArchiveError, match="it has a broken entry .*; copy it again"):
+        unpack(tar, tmp_path / "out")
+
+
 def test_no_tar_at_all(tmp_path, nothing_left):
     with pytest.raises(FileNotFoundError, match="no tar file"):
         unpack(tmp_path / "gone.tar", tmp_path / "out")
