@@ -32,7 +32,6 @@ LARGEST_OUTPUT = 100_000  # letters of JSON; a notebook may have 400 kB in all
 
 #: Where a notebook breaks a rule on purpose, or not yet keeps it: (rule, notebook, what) -> reason.
 EXCEPTIONS = {
-    ("drift", "01", "thumbnail"): "nothing compares it with `linting.thumbnail` yet",
     ("drift", "02", "runs"): "runs of equal classes in a path; `projection.runs` finds runs of ink",
     ("drift", "03", "collate"): "compared through `batches.loader`, which deals out the batches of the other",
     ("drift", "09", "ConcatPool"): "compared as a part of the whole network, whose logits must agree",
