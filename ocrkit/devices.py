@@ -73,11 +73,12 @@ DEVICES = {
 }
 
 
-def measure_device(device: str | torch.device = "cpu") -> Device:
+def measure_device(device: str | torch.device = "cpu", tries: int = 5) -> Device:
     """Measure this machine's processor, or a graphics card, in half a minute: peaks by a matrix product and a copy.
 
     The shares are those that small layers get of them, forward and backward: two convolutions, batch norm with its
-    neighbors, an LSTM. So predictions for this machine assume only that a network is made of such layers.
+    neighbors, an LSTM. So predictions for this machine assume only that a network is made of such layers. The shortest
+    of `tries` counts; with fewer it is quicker, and sees more of what else the machine does.
     """
     device = torch.device(device)
     dtypes = {32: torch.float32}
@@ -87,9 +88,9 @@ def measure_device(device: str | torch.device = "cpu") -> Device:
     peak = {}
     for width, dtype in dtypes.items():
         a = torch.rand(_MATRIX, _MATRIX, device=device, dtype=dtype)
-        peak[width] = 2 * _MATRIX**3 / _seconds(lambda a=a: a @ a, device)
+        peak[width] = 2 * _MATRIX**3 / _seconds(lambda a=a: a @ a, device, tries)
     block, other = torch.rand(2, 16 * 2**20, device=device)
-    bandwidth = 2 * block.numel() * block.element_size() / _seconds(lambda: other.copy_(block), device)
+    bandwidth = 2 * block.numel() * block.element_size() / _seconds(lambda: other.copy_(block), device, tries)
 
     def probe(model: nn.Module, *shape: int) -> tuple[float, pd.Series]:
         """Seconds of a training step, and what it does in all."""
@@ -102,7 +103,7 @@ def measure_device(device: str | torch.device = "cpu") -> Device:
                 out = model(x)
             (out[0] if isinstance(out, tuple) else out).float().sum().backward()
 
-        return _seconds(step, device), operations(model, step).sum()
+        return _seconds(step, device, tries), operations(model, step).sum()
 
     shares = []
     for c_in, c_out, height in ((64, 128, 8), (192, 192, 4)):
@@ -128,7 +129,7 @@ def measure_device(device: str | torch.device = "cpu") -> Device:
     return Device(name, peak, bandwidth, memory, kinds, **times, beside=device.type == "cuda")
 
 
-def _seconds(work: Callable[[], object], device: torch.device, tries: int = 5) -> float:
+def _seconds(work: Callable[[], object], device: torch.device, tries: int) -> float:
     """The shortest of `tries`, each of as many rounds as take a twentieth of a second."""
 
     def rounds(n: int) -> float:
