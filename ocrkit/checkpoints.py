@@ -5,6 +5,7 @@ Taught in notebook 03.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
 from ocrkit.files import atomic, read_tensors
+from ocrkit.recipes import Recipe
 from ocrkit.steps import Stepper
 
 FORMAT = "ocrkit checkpoint 1"
@@ -98,7 +100,8 @@ def load_checkpoint(path: Path, fresh: Checkpoint, stepper: Stepper, schedule: L
     if meta["alphabet"] != fresh.alphabet:
         raise ValueError(f"{path} was trained with another alphabet; use another run folder, or delete it")
     wanted = json.loads(json.dumps(fresh.recipe))
-    was = {"accumulate": 1} | meta["recipe"]  # a setting that older checkpoints do not name
+    # A setting that is younger than the checkpoint stood at its default.
+    was = json.loads(json.dumps({f.name: f.default for f in dataclasses.fields(Recipe)})) | meta["recipe"]
     differ = [f"{k} was {was.get(k)!r}, is {v!r}" for k, v in wanted.items() if was.get(k) != v]
     if differ:
         raise ValueError(

@@ -388,7 +388,8 @@ def test_older_checkpoints_go_on(tmp_path, monkeypatch):
     def older(path):
         metadata, tensors = read(path)
         meta = json.loads(metadata["ocrkit"])
-        del meta["recipe"]["accumulate"]
+        for younger in ("accumulate", "words", "spliced", "resize", "body_rate"):
+            del meta["recipe"][younger]
         return {"ocrkit": json.dumps(meta)}, tensors
 
     monkeypatch.setattr(ocrkit.checkpoints, "read_tensors", older)
