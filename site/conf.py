@@ -6,6 +6,7 @@ The source is the whole repository, so a relative link means the same here as in
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -47,7 +48,11 @@ html_math_renderer = "mathml"  # the browser draws formulas itself, so no page n
 
 
 def fill_in(app: Sphinx, name: str, source: list[str]) -> None:
-    """Draw `site/map.md`, fold the set-up cell of a notebook, put a title over tables of figures that have none."""
+    """Change a page's source before it is read.
+
+    `site/map.md` gets its drawing; a notebook loses the pictures of its badges, and its set-up cell is folded; tables of
+    figures get a title where they have none.
+    """
     if name == "site/map":
         notebooks = course_map.read_course(HERE.parent / "notebooks")
         source[0] = source[0].replace("<!-- drawing -->", course_map.drawing(notebooks))
@@ -57,6 +62,9 @@ def fill_in(app: Sphinx, name: str, source: list[str]) -> None:
         for cell in notebook["cells"]:
             tags = cell["metadata"].get("tags", [])
             tags += ["hide-input"] if "setup" in tags else []
+            # A badge is a picture from the internet; the book has the link alone.
+            text = re.sub(r"\[!\[(Open in \w+)\]\(.*?\)\]", r"[\1]", "".join(cell["source"]))
+            cell["source"] = text.replace(") [Open in Kaggle]", ") · [Open in Kaggle]")
         source[0] = json.dumps(notebook)
     elif name.startswith("data/benchmarks/") and not source[0].startswith("# "):
         source[0] = f"# Figures: {Path(name).name}\n\n{source[0]}"
