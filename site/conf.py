@@ -50,7 +50,7 @@ html_math_renderer = "mathml"  # the browser draws formulas itself, so no page n
 def fill_in(app: Sphinx, name: str, source: list[str]) -> None:
     """Change a page's source before it is read.
 
-    `site/map.md` gets its drawing; a notebook loses the pictures of its badges, and its set-up cell is folded; tables of
+    `site/map.md` gets its drawing; a notebook loses the pictures of its badges, its set-up cell is folded; tables of
     figures get a title where they have none.
     """
     if name == "site/map":
