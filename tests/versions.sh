@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-needed=12 # GB: torch with its CUDA libraries, packed and unpacked
+needed=10 # GB: torch with its CUDA libraries, packed and unpacked
 mkdir -p runs/versions
 for end in ${*:-oldest newest}; do
     place=runs/versions/$end
