@@ -45,7 +45,8 @@ class Recipe:
     renderer: str = "plates"  # of what: one of RENDERER_NAMES
     words: str = ""  # a file with a name, a tab and a count a line, from which rendered names are drawn
     spliced: int = 0  # images made of pieces of the samples' training images, cut where `start` aligns their letters
-    start: str = ""  # a model to go on from; empty starts anew. For glyphs its body only, or "imagenet"
+    # A model to go on from; empty starts anew. For glyphs, or with alphabet = "samples", all but its last layer.
+    start: str = ""  # for glyphs also "imagenet"
     use_test: bool = False  # learn from the samples' test splits too: where other images examine the model
 
     alphabet: str = "plates"  # a key of `text.ALPHABETS`, or "samples": the characters of the training labels

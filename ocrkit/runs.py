@@ -49,6 +49,16 @@ def training_splits(samples: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return train, valid
 
 
+def recipe_samples(recipe: Recipe, where: str) -> pd.DataFrame:
+    """A sample set or folder, with the splits and the labels that the recipe asks for."""
+    samples = load_samples(where)
+    if recipe.split_by:
+        samples = assign_splits(samples, by=recipe.split_by)
+    if recipe.labels == "names":
+        samples = samples.assign(text=samples["text"].map(names_text))
+    return samples
+
+
 def recipe_data(recipe: Recipe, stores: str | Path) -> tuple[Mixed, Packed, list[str]]:
     """Pack what the recipe trains and validates on; also a line for each part of it, for the card.
 
@@ -78,11 +88,7 @@ def recipe_data(recipe: Recipe, stores: str | Path) -> tuple[Mixed, Packed, list
 
     trains, valids, repeats, lines, rows = [], [], [], [], []
     for where in recipe.samples:
-        samples = load_samples(where)
-        if recipe.split_by:
-            samples = assign_splits(samples, by=recipe.split_by)
-        if recipe.labels == "names":
-            samples = samples.assign(text=samples["text"].map(names_text))
+        samples = recipe_samples(recipe, where)
         train, valid = training_splits(samples)
         if recipe.use_test:
             train = pd.concat([train, samples[samples["split"] == "test"]])
@@ -145,9 +151,10 @@ def run_recipe(
     reader, best = train_glyphs(*run) if glyphs else _train_texts(*run, resume)
     if not world.main:
         return reader
-    tests = [] if recipe.use_test else [split_figures(reader, where) for where in dict.fromkeys(recipe.samples)]
+    sets = [] if recipe.use_test else [(w, recipe_samples(recipe, w)) for w in dict.fromkeys(recipe.samples)]
     if recipe.renderer in SOURCES and recipe.alphabet != "samples":
-        tests.append(split_figures(reader, recipe.renderer))
+        sets.append((recipe.renderer, load_samples(recipe.renderer)))
+    tests = [split_figures(reader, samples, name) for name, samples in sets]
     if glyphs or recipe.renderer in SPLIT_FONTS:
         tests.append(rendered_figures(reader, recipe.renderer, recipe.seed + 2_000_000))
     facts = {
@@ -169,14 +176,16 @@ def run_recipe(
 
 
 def _train_texts(recipe: Recipe, train: Mixed, valid: Packed, run_dir: Path, resume: bool) -> tuple[Recognizer, dict]:
-    if recipe.start:
+    own = recipe.alphabet == "samples"
+    if recipe.start and not own:
         recognizer = Recognizer.load(recipe.start)
     else:
         shape = recipe.image_size, recipe.mode, recipe.seed
-        alphabet = recipe.alphabet
-        if alphabet == "samples":
-            alphabet = Tokenizer.from_texts(text for part in train.parts for text in part.texts)
+        texts = (text for part in train.parts for text in part.texts)
+        alphabet = Tokenizer.from_texts(texts) if own else recipe.alphabet
         recognizer = Recognizer.create(alphabet, recipe.backbone, *shape, resize=recipe.resize)
+        if recipe.start:
+            _take_body(recognizer, recipe.start)
     history = fit(recognizer, train, valid, recipe, run_dir, resume, on_epoch=print_epoch)
     if history.empty:
         raise ValueError(f"stopped before the first epoch was finished: {run_dir} holds no model")
@@ -186,13 +195,31 @@ def _train_texts(recipe: Recipe, train: Mixed, valid: Packed, run_dir: Path, res
     return Recognizer.load(run_dir), best | {"seconds": history["seconds"].sum()}
 
 
-def split_figures(reader: Recognizer | GlyphClassifier, where: str) -> dict | None:
-    """Measure on the test split of a set, which no training touches; None where the set has none."""
-    samples = load_samples(where)
-    samples = samples[(samples["split"] == "test") & (samples["text"] != "")]
-    if not len(samples):
+def _take_body(recognizer: Recognizer, start: str) -> None:
+    """Give a new recognizer all weights of another but those of the last layer, which knows the other alphabet."""
+    other, mine = Recognizer.load(start), recognizer.model.state_dict()
+    body = {name: w for name, w in other.model.state_dict().items() if not name.startswith("classifier")}
+    if (other.mode, recognizer.mode) == ("RGB", "L"):
+        first = next(iter(body))
+        body[first] = body[first].sum(dim=1, keepdim=True)  # gray is the same value in red, green and blue
+    if any(name not in mine or mine[name].shape != weight.shape for name, weight in body.items()):
+        raise ValueError(
+            f"recipe: {recognizer!r} cannot start from {start!r}, {other!r}: backbone, image height and mode must be "
+            'the same (mode="L" may start from "RGB"), or start empty'
+        )
+    recognizer.model.load_state_dict(mine | body)
+
+
+def split_figures(reader: Recognizer | GlyphClassifier, samples: pd.DataFrame, name: str) -> dict | None:
+    """Measure on the test split of a set, which no training touches; None where the set has none.
+
+    `known_texts` is the share of the test images whose text other images of the set show as well.
+    """
+    test = samples[(samples["split"] == "test") & (samples["text"] != "")]
+    if not len(test):
         return None
-    return _figures(reader, samples, str(where))
+    known = test["text"].isin(samples.loc[samples["split"] != "test", "text"]).mean()
+    return _figures(reader, test, name) | {"known_texts": round(float(known), 4)}
 
 
 def rendered_figures(reader: Recognizer | GlyphClassifier, renderer: str, seed: int, n: int = 4000) -> dict:
@@ -229,9 +256,16 @@ def model_card(name: str, reader: Recognizer | GlyphClassifier, facts: dict) -> 
     if facts["recipe"]["renderer"] in (*SPLIT_FONTS, "chinese-glyphs"):
         about = "Measured on fonts, words or files that are in no training or validation image; with 95% intervals."
     else:
-        about = "Measured on test splits, whose texts are in no training or validation image; with 95% intervals."
+        known = {t["samples"]: t["known_texts"] for t in facts["tests"] if t.get("known_texts")}
+        which = "of which no image is for training or validation" if known else "whose texts no other image shows"
+        about = f"Measured on test splits, {which}; with 95% intervals."
+        for where, share in known.items():
+            about += f"\nOf the test images of {where}, {share:.0%} show a text that other splits show, too."
         if any(t["samples"] == facts["recipe"]["renderer"] for t in facts["tests"]):
             about += f"\n`{facts['recipe']['renderer']}` is the shipped sample of rendered images."
+    again = f"Again with `python -m ocrkit evaluate {name} SAMPLES --split test`."
+    if by := facts["recipe"].get("split_by"):
+        again = f"The sets were split anew by `{by}`: their own test splits cannot examine this model."
     if glyphs:
         chosen = f"""accuracy {best["valid_accuracy"]:.4f}.
 That figure chose the epoch, so it is no measure of the model."""
@@ -258,7 +292,7 @@ Made on {facts["date"]} in {facts["seconds"] / 60:.0f} minutes on {facts["device
 |---|---|---|{"---|" * (len(columns) - 1)}
 {tests}
 
-Again with `python -m ocrkit evaluate {name} SAMPLES --split test`.
+{again}
 
 Epoch {best["epoch"]} was taken as the best on the validation images: {chosen}
 
