@@ -101,7 +101,7 @@ def load_checkpoint(path: Path, fresh: Checkpoint, stepper: Stepper, schedule: L
         raise ValueError(f"{path} was trained with another alphabet; use another run folder, or delete it")
     wanted = json.loads(json.dumps(fresh.recipe))
     # A setting that is younger than the checkpoint stood at its default.
-    was = json.loads(json.dumps({f.name: f.default for f in dataclasses.fields(Recipe)})) | meta["recipe"]
+    was = json.loads(json.dumps(dataclasses.asdict(Recipe()) | meta["recipe"]))
     differ = [f"{k} was {was.get(k)!r}, is {v!r}" for k, v in wanted.items() if was.get(k) != v]
     if differ:
         raise ValueError(

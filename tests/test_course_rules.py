@@ -161,13 +161,12 @@ def test_each_exercise_has_its_solution(notebook):
     assert asked == solved, f"{notebook.path.name} asks for {asked}, and its solutions have {solved}"
 
 
+CHECK = re.compile(r'^with ok\.check\("(\d\. .+?)"[,)]', re.M)
+
+
 def check_cells(path: Path) -> dict[str, dict]:
     """Title of the exercise, "1. Title" -> the cell that checks the answer."""
-    found = {}
-    for cell in cells(path, "code"):
-        for title in re.findall(r'(?m)^with ok\.check\("(\d\. .+?)"[,)]', source(cell)):
-            found[title.strip(" .?!")] = cell
-    return found
+    return {t.strip(" .?!"): cell for cell in cells(path, "code") for t in CHECK.findall(source(cell))}
 
 
 def printed(cell: dict) -> str:
@@ -202,7 +201,7 @@ def test_the_solutions_pass_the_same_checks(notebook):
 
 
 def printed_title(cell: dict) -> str:
-    return re.search(r'ok\.check\("(.+?)"[,)]', source(cell))[1]
+    return CHECK.search(source(cell))[1]
 
 
 # --- code and ocrkit ---

@@ -22,9 +22,18 @@ def meters(tmp_path):
     for i in range(24):
         rows.append((f"{i:02}.png", "".join(rng.choice(list("kWh.AZ"), 4)) + f"{i:02}"))
         Image.fromarray(rng.integers(0, 255, (30, 90, 3), dtype=np.uint8)).save(tmp_path / rows[-1][0])
-    with open(tmp_path / "labels.csv", "w", newline="") as file:
-        csv.writer(file).writerows(rows)
+    write(tmp_path / "labels.csv", rows)
     return tmp_path
+
+
+def write(path: Path, rows: list) -> None:
+    with open(path, "w", newline="") as file:
+        csv.writer(file).writerows(rows)
+
+
+def read(path: Path) -> list[list[str]]:
+    with open(path, newline="") as file:
+        return list(csv.reader(file))
 
 
 def card_of(run: Path) -> str:
@@ -65,24 +74,20 @@ def test_a_body_that_does_not_fit_is_refused(meters, tmp_path):
 
 def test_the_card_says_how_many_test_texts_training_knows(meters, tmp_path):
     """A set that brings its own splits may have the same word in two of them."""
-    with open(meters / "labels.csv", newline="") as file:
-        rows = list(csv.reader(file))[1:]
+    rows = read(meters / "labels.csv")[1:]
     (meters / "labels.csv").unlink()
     rows[20][1] = rows[0][1]
     for split, part in (("train", rows[:20]), ("test", rows[20:])):
-        with open(meters / f"{split}.csv", "w", newline="") as file:
-            csv.writer(file).writerows([("file_name", "text"), *part])
+        write(meters / f"{split}.csv", [("file_name", "text"), *part])
     run_recipe(find_recipe("own", samples=str(meters), **SMALL), tmp_path / "runs" / "own")
     card = card_of(tmp_path / "runs" / "own")
     assert f"Of the test images of {meters}, 25% show a text that other splits show, too." in card
 
 
 def test_sets_that_are_split_anew_are_measured_on_the_new_test_split(meters, tmp_path):
-    with open(meters / "labels.csv", newline="") as file:
-        rows = list(csv.reader(file))
+    rows = read(meters / "labels.csv")
     writers = ["writer_id", *(f"w{i // 2}" for i in range(24))]
-    with open(meters / "labels.csv", "w", newline="") as file:
-        csv.writer(file).writerows([*row, writer] for row, writer in zip(rows, writers))
+    write(meters / "labels.csv", [[*row, writer] for row, writer in zip(rows, writers)])
     recipe = find_recipe("own", samples=str(meters), split_by="writer_id", **SMALL)
     run_recipe(recipe, tmp_path / "runs" / "own")
     test = recipe_samples(recipe, str(meters)).query("split == 'test'")
