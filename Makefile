@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb notebooks/solutions/*.ipynb))
 
-.PHONY: lab test notebooks badges site versions bench sample models models-names models-persian clean
+.PHONY: lab test search notebooks badges site versions bench sample models models-names models-persian clean
 
 lab: $(VENV)/ready
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
@@ -12,6 +12,14 @@ lab: $(VENV)/ready
 test: $(VENV)/ready
 	$(BIN)/python -m pytest tests
 	OCRKIT_PROFILE=tiny $(BIN)/python -m pytest --nbval-lax --nbval-current-env $(NOTEBOOKS)
+
+# The tests that are given random cases, TIMES as many as in `make test` and other ones each time; SEED=N tries those of
+# an earlier search again.
+TIMES ?= 20
+SEED := $(or $(SEED),$(shell $(PYTHON) -c 'import random; print(random.randrange(10**6))'))
+search: $(VENV)/ready
+	@echo 'random cases with SEED=$(SEED) TIMES=$(TIMES)'
+	OCRKIT_SEARCH=$(TIMES) $(BIN)/python -m pytest tests -m hypothesis --hypothesis-seed=$(SEED)
 
 # Runs every notebook with the laptop settings and keeps the outputs.
 notebooks: $(VENV)/ready

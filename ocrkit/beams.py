@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
 
 from torch import Tensor
 
@@ -16,19 +15,9 @@ from ocrkit.choices import Choice, checked_log_probs, choose, rescored
 from ocrkit.ctc import BLANK
 from ocrkit.text import Tokenizer
 
-#: A character less probable than this share of its step's best class is not tried there. Of P(any text) that takes
+#: A character less probable than this share of the best of its step is not tried there. Of P(any text) that takes
 #: away at most T * K * CUT altogether, and a beam of real logits gets several times faster.
 CUT = 1e-6
-
-
-class Guide(Protocol):
-    """Where a beam search may go and where it should; `left` is how many steps come after this one."""
-
-    def moves(self, left: int, text: tuple[int, ...]) -> list[tuple[int, float]]:
-        """Classes that may follow a beginning, with their probabilities at this step."""
-
-    def rank(self, left: int, text: tuple[int, ...], in_blank: float, in_letter: float) -> float:
-        """How good a beginning is, given P of its paths that end in blank and in its last letter; -inf drops it."""
 
 
 def beam_candidates(
@@ -40,8 +29,8 @@ def beam_candidates(
         log_probs: `(T, K)` natural-log probabilities.
         width: how many beginnings are kept after each step.
         symbols: how many of the most probable characters are tried at each step.
-        cut: a character is not tried at a step where it has less than `cut` times the probability of the best class;
-            0 tries all of them.
+        cut: a character is not tried at a step where it has less than `cut` times the probability of the blank or of
+            the best character; 0 tries all of them.
 
     Returns:
         At most `width` pairs (text, log P), best first. P is the sum over the paths that stayed in the beam: never
@@ -87,41 +76,38 @@ def beam_decode(
 
 
 def beam_search(
-    log_probs: Tensor, width: int = 25, symbols: int = 12, cut: float = CUT, guide: Guide | None = None
+    log_probs: Tensor, width: int = 25, symbols: int = 12, cut: float = CUT
 ) -> list[tuple[tuple[int, ...], float]]:
-    """`beam_candidates` in class numbers: `(T, K)` log probabilities to pairs (class numbers, log P).
-
-    A `guide` replaces `symbols` and `cut`, and ranks the beginnings.
-    """
+    """`beam_candidates` in class numbers: `(T, K)` log probabilities to pairs (class numbers, log P)."""
     if width < 1 or symbols < 1:
         raise ValueError(f"width={width} and symbols={symbols}: keep at least one of each")
-    probs = log_probs.exp()
+    # Of each step the best class that writes something, or the blank, counts as 1: what is left to OOV and PAD may be
+    # less than a float can hold.
+    ones = log_probs[:, [BLANK, *range(Tokenizer.SPECIAL, log_probs.shape[1])]].amax(1)
+    if ones.isneginf().any():
+        return []  # every path has probability 0
+    probs = (log_probs - ones[:, None]).exp()
     top, codes = probs[:, Tokenizer.SPECIAL :].topk(min(symbols, probs.shape[1] - Tokenizer.SPECIAL))
-    least = (cut * probs.amax(1)).tolist()
-    steps = zip(probs.tolist(), top.tolist(), (codes + Tokenizer.SPECIAL).tolist(), least)
+    steps = zip(probs.tolist(), top.tolist(), (codes + Tokenizer.SPECIAL).tolist())
     # Beginning -> (P of its paths that end in blank, P of those that end in its last letter).
-    beams, log_scale = {(): (1.0, 0.0)}, 0.0
-    for left, (row, chances, classes, low) in zip(reversed(range(len(probs))), steps):
-        tried = [(c, p) for c, p in zip(classes, chances) if p >= low]
+    beams, log_scale = {(): (1.0, 0.0)}, float(ones.sum())
+    for row, chances, classes in steps:
+        tried = [(c, p) for c, p in zip(classes, chances) if p >= cut]
         after_blank = {text: sum(pair) * row[BLANK] for text, pair in beams.items()}
         after_letter = {text: in_letter * row[text[-1]] if text else 0.0 for text, (_, in_letter) in beams.items()}
         # Where `width` beginnings stand already, a new one below all of them would be dropped at once.
-        floor = min(after_blank.values()) if len(beams) == width and not guide else 0.0
+        floor = min(after_blank.values()) if len(beams) == width else 0.0
         for text, (in_blank, in_letter) in beams.items():
             either, last = in_blank + in_letter, text[-1] if text else BLANK
-            for c, p in guide.moves(left, text) if guide else tried:
+            for c, p in tried:
                 grown, mass = (*text, c), (in_blank if c == last else either) * p
                 if mass > floor or grown in after_letter:
                     after_letter[grown] = after_letter.get(grown, 0.0) + mass
         found = {text: (after_blank.get(text, 0.0), p) for text, p in after_letter.items()}
-        if guide:
-            ranks = [(guide.rank(left, text, *pair), text) for text, pair in found.items()]
-            low = max(ranks)[0] + guide.cut
-        else:
-            ranks, low = [(sum(pair), text) for text, pair in found.items()], 0.0
-        best = [text for rank, text in sorted(ranks, reverse=True)[:width] if rank > low]
+        ranks = sorted(((sum(pair), text) for text, pair in found.items()), reverse=True)
+        best = [text for mass, text in ranks[:width] if mass > 0]
         if not best:
-            return []  # every path has probability 0, or none is allowed
+            return []  # every path has probability 0
         # Beginnings are kept relative to the most probable one, so that none gets too small.
         scale = max(sum(found[text]) for text in best)
         log_scale += math.log(scale)

@@ -18,8 +18,9 @@ from torch.nn.functional import ctc_loss
 from ocrkit.ctc import BLANK, Span, forced_alignment
 from ocrkit.text import Tokenizer
 
-#: Texts, log P(text | image) of each, and the scores (higher is better) by which the best one is taken.
-Candidates = tuple[list[str], np.ndarray, np.ndarray]
+#: Texts, log P(text | image) of each, and the scores (higher is better) by which the best one is taken; perhaps also
+#: the log of the sum of exp(score) over all candidates there are, where these are only the best of them.
+Candidates = tuple[list[str], np.ndarray, np.ndarray] | tuple[list[str], np.ndarray, np.ndarray, float]
 
 
 class Choice(NamedTuple):
@@ -121,7 +122,7 @@ def choose(
     return choices
 
 
-def _best(texts: list[str], log_probs: np.ndarray, scores: np.ndarray) -> Choice:
+def _best(texts: list[str], log_probs: np.ndarray, scores: np.ndarray, total: float | None = None) -> Choice:
     best = int(scores.argmax()) if len(scores) else None
     if best is None or scores[best] == -math.inf:
         return Choice("", 0.0, [], -math.inf, None, 0.0)
@@ -130,7 +131,7 @@ def _best(texts: list[str], log_probs: np.ndarray, scores: np.ndarray) -> Choice
     second = int(margins.argmin())
     margin = float(margins[second])
     runner_up = texts[second] if margin < math.inf else None
-    share = 1 / (1 + float(np.exp(-margins).sum()))
+    share = 1 / (1 + float(np.exp(-margins).sum())) if total is None else min(1.0, math.exp(scores[best] - total))
     return Choice(texts[best], share, [], float(log_probs[best]), runner_up, margin)
 
 

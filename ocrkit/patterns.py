@@ -1,4 +1,4 @@
-"""Reading what must have a form, such as a number plate: a beam search that grows only what the form allows.
+"""Reading what must have a form, such as a number plate: a search that grows only what the form allows.
 
 A network reads each character for itself, so it may put a letter where only a digit can stand. Here the question is:
 which of all texts of that form does the image show? Taught in notebook 11.
@@ -6,20 +6,17 @@ which of all texts of that form does the image show? Taught in notebook 11.
 
 from __future__ import annotations
 
+import heapq
 import math
+from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 from torch import Tensor
 
-from ocrkit.beams import CUT, beam_search
 from ocrkit.choices import Choice, choose, rescored
 from ocrkit.ctc import BLANK
 from ocrkit.text import PLATE_SLOTS, Tokenizer
-
-#: The search takes what is less probable for e^-80, so that eight such characters in a row are still no zero.
-_LEAST = -80.0
 
 
 class Pattern:
@@ -130,39 +127,39 @@ def pattern_decode(
     widths: Sequence[float] | None = None,
     width: int = 25,
 ) -> list[Choice]:
-    """The most probable text that the pattern allows.
+    """The most probable text that the pattern allows, by prefix search decoding.
 
-    A prefix beam search that keeps the beginnings with the best allowed ends before them: a beginning of which no
-    allowed text can come any more is dropped, and one that needs an unlikely character later falls behind. So it ends
-    with allowed texts alone; their exact P decides.
+    For each beginning it is known how probable all allowed texts that begin so are together (`_Ends`). The most
+    probable beginning is gone on with, a character at a time, until whole texts are more probable than all beginnings
+    that are left: no text under those can be better than all of them together. So the winner and the runner-up are
+    exact, unless more than `width` beginnings of one length would have to be gone on with, as on an image that shows
+    nothing; of these the most probable are taken. An allowed text is found wherever one fits into the steps.
 
     Args:
         logits: `(T, N, K)` logits or log probabilities.
         pattern: a `Pattern` or the name of one.
         steps, widths: as in `lexicon_decode`.
-        width: how many beginnings are kept after each step.
+        width: how many beginnings of one length are gone on with at the most.
 
     Returns:
-        N `Choice`s; their confidence is the winner's share among the allowed texts in the last beam. Where no allowed
-        text fits in the steps: an empty text, confidence 0, and log_prob -inf.
+        N `Choice`s; their confidence is the winner's share among all allowed texts. Where no allowed text fits in the
+        steps: an empty text, confidence 0, and log_prob -inf.
 
     Raises:
         ValueError: no text of the pattern can be written in the alphabet, there is no such pattern, `steps` or
-            `widths` has not N entries or a wrong one, K differs from the tokenizer's classes, or a number is NaN.
+            `widths` has not N entries or a wrong one, `width` is below 1, K differs from the tokenizer's classes, or a
+            number is NaN.
 
-    Taught in notebook 11.
+    Source: prefix search decoding, Graves et al. (2006), section 3.2. Taught in notebook 11.
     """
+    if width < 1:
+        raise ValueError(f"width={width}: go on with at least one beginning of each length")
     pattern = Pattern.named(pattern) if isinstance(pattern, str) else pattern
     road = _Road(pattern.codes(tokenizer), tokenizer.num_classes)
 
     def find(image: Tensor):
-        possible = image.clamp_min(_LEAST).masked_fill(image.isneginf(), -math.inf)
-        guide = _Guide(road, possible.numpy(), math.log(CUT))
-        found = beam_search(possible, width, guide=guide)
-        if len(found) < 2:  # the model is very sure; what nearly won is wanted all the same
-            guide.cut, guide.tried = -math.inf, {}
-            found = beam_search(possible, width, guide=guide)
-        return rescored(image, tokenizer, [codes for codes, _ in found])
+        codes, total = _best_two(road, image.numpy(), width)
+        return *rescored(image, tokenizer, codes), total
 
     return choose(logits, tokenizer, steps, widths, find)
 
@@ -198,47 +195,94 @@ class _Road:
         self.ends = np.zeros(nowhere + 1, dtype=bool)
         for (place, fitting), number in numbers.items():
             self.ends[number] = any(place >= forms[i][1] for i in fitting)
-        self.node = lru_cache(maxsize=100_000)(self._node)
-
-    def _node(self, text: tuple[int, ...]) -> int:
-        return int(self.to[self.node(text[:-1]), text[-1]]) if text else 0
 
 
-class _Guide:
-    """The `beams.Guide` of an image: the best end of each beginning, found by the Viterbi algorithm from the last step.
+def _ends(road: _Road, log_probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How probable all ways to an allowed end are together, after each step: the backward algorithm on the road.
+
+    Returns:
+        log P of the steps that are left, `(T + 1, nodes)` for paths that stand at a blank, and `(T + 1, nodes, K)` for
+        those that stand at the letter by which the node was entered.
+    """
+    steps, classes = log_probs.shape
+    nodes, every = np.arange(len(road.ends)), np.arange(classes)
+    blank = np.empty((steps + 1, len(nodes)))
+    letter = np.empty((steps + 1, len(nodes), classes))
+    blank[-1] = np.where(road.ends, 0.0, -np.inf)
+    letter[-1] = blank[-1][:, None]
+    for t in reversed(range(steps)):
+        row, wait = log_probs[t], log_probs[t, BLANK] + blank[t + 1]
+        onward = row + letter[t + 1, road.to, every]
+        # From a letter to the same letter there is no way but over a blank. So all moves but that one are added up:
+        # taken from the sum where it is not the largest, which costs no digits, and added up without it where it is.
+        most = onward.argmax(1)
+        largest = onward[nodes, most][:, None]
+        shares = np.exp(onward - np.where(largest > -np.inf, largest, 0.0))
+        rest = shares.copy()
+        rest[nodes, most] = 0.0
+        rest = rest.sum(1)
+        others = (rest + 1.0)[:, None] - shares
+        others[nodes, most] = rest
+        blank[t] = np.logaddexp(wait, np.log1p(rest) + largest[:, 0])
+        stay = np.logaddexp(wait[:, None], row + letter[t + 1])
+        letter[t] = np.logaddexp(stay, np.log(others) + largest)
+    return blank, letter
+
+
+def _best_two(road: _Road, log_probs: np.ndarray, width: int) -> tuple[list[tuple[int, ...]], float]:
+    """The two most probable allowed texts in class numbers, best first, and log P of all allowed texts together.
 
     Args:
-        road: the allowed texts.
-        log_probs: `(T, K)` of the image.
-        cut: a move is not tried where its best end is so much less probable (in nats) than that of the best move.
+        log_probs: `(T, K)` of one image.
+        width: as in `pattern_decode`.
     """
+    with np.errstate(divide="ignore"):  # the logarithm of no way at all
+        at_blank, at_letter = _ends(road, log_probs)
+        blanks = np.concatenate([[0.0], log_probs[:, BLANK].cumsum()])
+        total = float(at_blank[0, 0])
+        # The best first: minus log P, class numbers, and what is needed to go on; nothing for a whole text.
+        waiting = [(-total, (), 0, (blanks, np.full_like(blanks, -np.inf)))] if total > -np.inf else []
+        found, taken = [], Counter()
+        while waiting and len(found) < 2:
+            _, text, node, paths = heapq.heappop(waiting)
+            if paths is None:
+                found.append(text)
+                continue
+            if taken[len(text)] == width:
+                continue
+            taken[len(text)] += 1
+            in_blank, in_letter = paths if not text else _grown(log_probs, text, *paths)
+            either = np.logaddexp(in_blank, in_letter)
+            if road.ends[node] and either[-1] > -np.inf:
+                heapq.heappush(waiting, (-float(either[-1]), text, node, None))
+            (letters,) = np.nonzero(road.to[node] < len(road.ends) - 1)
+            after = road.to[node, letters]
+            # All ways on: the next letter begins at some step, and from there any way to an allowed end.
+            enter = np.where(letters == text[-1], in_blank[:-1, None], either[:-1, None]) if text else either[:-1, None]
+            ways = enter + log_probs[:, letters] + at_letter[1:, after, letters]
+            for c, to, log_p in zip(letters.tolist(), after.tolist(), np.logaddexp.reduce(ways, 0).tolist()):
+                if log_p > -np.inf:
+                    heapq.heappush(waiting, (-log_p, (*text, c), to, (in_blank, in_letter)))
+    return found, total
 
-    def __init__(self, road: _Road, log_probs: np.ndarray, cut: float):
-        self.road, self.log_probs, self.cut, self.tried = road, log_probs, cut, {}
-        classes = np.arange(log_probs.shape[1])
-        blank = np.where(road.ends, 0.0, -np.inf)  # the best end where a path of that node stands at a blank
-        letter = np.repeat(blank[:, None], len(classes), axis=1)  # and where it stands at a letter
-        #: For each number of steps that are left: `(nodes,)`, `(nodes, K)`, and `(nodes, K)` with the next letter.
-        self.table = []
-        for row in log_probs[::-1]:
-            onward = row + letter[road.to, classes]
-            self.table.append((blank, letter, onward))
-            second, first = np.partition(onward, -2, axis=1)[:, -2:].T
-            # From a letter to the same letter there is no way but over a blank.
-            other = np.where(onward == first[:, None], second[:, None], first[:, None])
-            wait = row[BLANK] + blank
-            blank, letter = np.maximum(wait, first), np.maximum(np.maximum(wait[:, None], row + letter), other)
 
-    def moves(self, left: int, text: tuple[int, ...]) -> list[tuple[int, float]]:
-        node = self.road.node(text)
-        if (left, node) not in self.tried:
-            row, (blank, _, onward) = self.log_probs[-1 - left], self.table[left]
-            best = max(row[BLANK] + blank[node], onward[node].max())
-            classes = np.flatnonzero((onward[node] >= best + self.cut) & (onward[node] > -np.inf))
-            self.tried[left, node] = list(zip(classes.tolist(), np.exp(row[classes]).tolist()))
-        return self.tried[left, node]
+def _grown(
+    log_probs: np.ndarray, text: tuple[int, ...], in_blank: np.ndarray, in_letter: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """log P, `(T + 1,)` each, of the paths that write `text` in the first t steps: those that end in blank, and those
+    that end in its last letter.
 
-    def rank(self, left: int, text: tuple[int, ...], in_blank: float, in_letter: float) -> float:
-        node, (blank, letter, _) = self.road.node(text), self.table[left]
-        after_blank = math.log(in_blank) + blank[node] if in_blank > 0 else -math.inf
-        return max(after_blank, math.log(in_letter) + letter[node, text[-1]]) if in_letter > 0 else after_blank
+    Args:
+        in_blank, in_letter: the same of `text` without its last letter.
+    """
+    before = in_blank if text[-2:-1] == text[-1:] else np.logaddexp(in_blank, in_letter)
+    blank, letter, rows = [-math.inf], [-math.inf], log_probs[:, [BLANK, text[-1]]].tolist()
+    for (of_blank, of_letter), enter in zip(rows, before.tolist()):
+        blank.append(of_blank + _log_add(blank[-1], letter[-1]))
+        letter.append(of_letter + _log_add(letter[-1], enter))
+    return np.array(blank), np.array(letter)
+
+
+def _log_add(a: float, b: float) -> float:
+    low, high = (a, b) if a < b else (b, a)
+    return high + math.log1p(math.exp(low - high)) if low > -math.inf else high

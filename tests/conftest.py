@@ -7,10 +7,19 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import ocrkit as ok
+from tests.helpers import TIMES
 
+# `make test` tries the same random cases every time, so a run is never red by chance; `make search` looks for new ones.
 # A busy machine is slow, not wrong: no example fails for the time it took.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+settings.register_profile(
+    "ocrkit",
+    derandomize=TIMES == 1,
+    database=None,
+    max_examples=100 * TIMES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("ocrkit")
 
 
 @pytest.fixture(scope="session")

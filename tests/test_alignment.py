@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ocrkit import ctc
 from ocrkit.ctc import all_paths, forced_alignment
+from tests.helpers import cases
 
 
 def log_probs(steps, n=1, classes=6, seed=0):
@@ -17,10 +18,15 @@ def score(lp, path):
     return sum(lp[t, c].item() for t, c in enumerate(path))
 
 
-@settings(max_examples=80)
-@given(st.lists(st.sampled_from([3, 4]), max_size=3), st.integers(1, 6), st.integers(0, 999))
-def test_best_path_of_all(target, steps, seed):
-    lp = log_probs(steps, seed=seed)
+@cases(80)
+@given(
+    st.lists(st.sampled_from([3, 4]), max_size=4),
+    st.integers(1, 7),
+    st.integers(0, 9999),
+    st.sampled_from([1.0, 20.0, 1000.0]),
+)
+def test_best_path_of_all(target, steps, seed, sharp):
+    lp = (log_probs(steps, seed=seed) * sharp).log_softmax(-1)
     if not ctc.feasible(target, steps):
         with pytest.raises(ValueError, match="target 0 needs"):
             forced_alignment(lp, [target])
@@ -34,6 +40,16 @@ def test_best_path_of_all(target, steps, seed):
         assert start < end and set(best[start:end]) == {code}
     spoken = [t for start, end in found.frames for t in range(start, end)]
     assert spoken == [t for t, c in enumerate(best) if c != ctc.BLANK]  # in order, all, and none twice
+
+
+@cases(40)
+@given(st.lists(st.sampled_from([3, 4]), max_size=3), st.integers(1, 6), st.integers(0, 999))
+def test_of_equal_paths_any_is_best(target, steps, seed):
+    lp = torch.randint(-3, 0, (steps, 1, 6), generator=torch.Generator().manual_seed(seed)).double()
+    if ctc.feasible(target, steps):
+        (found,) = forced_alignment(lp, [target])
+        assert found.log_prob == max(score(lp[:, 0], path) for path in all_paths(target, steps))
+        assert score(lp[:, 0], found.path) == found.log_prob and ctc.collapse(found.path) == tuple(target)
 
 
 def test_equal_neighbors_are_kept_apart():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 
@@ -26,6 +26,7 @@ from ocrkit.confidence import tempered
 from ocrkit.metrics import wilson_interval
 from ocrkit.plots import MARKS, plot_accept_reject, plot_reliability
 from ocrkit.text import Tokenizer
+from tests.helpers import cases
 
 TOKENIZER = Tokenizer("abc")
 
@@ -93,7 +94,7 @@ def test_error_is_that_of_torchmetrics():
         assert ours == pytest.approx(theirs.item(), abs=1e-6)
 
 
-@settings(max_examples=25)
+@cases(25)
 @given(st.lists(st.tuples(st.sampled_from([0, 0.25, 0.5, 1]), st.booleans()), min_size=1), st.integers(1, 12))
 def test_ties_share_a_bin_and_nothing_is_lost(pairs, bins):
     confidence, right = zip(*pairs)
@@ -127,7 +128,7 @@ def test_curve_of_a_small_case():
     assert curve["error_high"].tolist() == [1.0, *(wilson_interval(e, n)[1] for e, n in [(0, 2), (1, 3), (2, 5)])]
 
 
-@settings(max_examples=25)
+@cases(25)
 @given(st.lists(st.tuples(st.sampled_from([-3.5, -1.0, 0.2, 0.9]), st.booleans()), min_size=1))
 def test_each_row_is_what_its_threshold_accepts(pairs):
     confidence, right = map(np.array, zip(*pairs))
@@ -170,7 +171,7 @@ def test_area_under_the_curve():
     assert 0 < aurc(confidence, right) < (~right).mean()
 
 
-@settings(max_examples=20)
+@cases(20)
 @given(st.lists(st.tuples(st.sampled_from([0.1, 0.5, 0.9]), st.booleans()), min_size=1, max_size=12))
 def test_ties_count_as_their_mean_over_all_orders(pairs):
     confidence, right = map(np.array, zip(*pairs))

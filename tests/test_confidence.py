@@ -5,13 +5,14 @@ from itertools import product
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import ocrkit as ok
 from ocrkit.confidence import confidences
 from ocrkit.ctc import greedy_decode
 from ocrkit.text import Tokenizer, ctc_collapse
+from tests.helpers import cases
 
 TOKENIZER = Tokenizer("ab")
 
@@ -40,7 +41,7 @@ def runs(path):
     return [(path[a], a, b) for a, b in zip(starts, starts[1:])]
 
 
-@settings(max_examples=25)
+@cases(25)
 @given(st.integers(1, 6), st.integers(0, 999), st.sampled_from([0.3, 1.0, 2.5]))
 def test_all_three_equal_a_list_of_all_paths(steps, seed, temperature):
     logits = random_logits(steps, seed=seed, scale=2.0)
@@ -76,7 +77,7 @@ def test_weakest_is_the_confidence_of_greedy_decoding(reader, packed):
     assert table["weakest"].tolist() == pytest.approx([r.confidence for r in readings], rel=1e-4)
 
 
-@settings(max_examples=20)
+@cases(20)
 @given(st.integers(0, 99), st.floats(0.2, 8))
 def test_temperature_changes_no_reading(seed, temperature):
     logits = random_logits(7, n=3, seed=seed)

@@ -2,11 +2,12 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ocrkit import ctc
 from ocrkit.text import Tokenizer
+from tests.helpers import cases
 
 TOKENIZER = Tokenizer("abc")
 
@@ -21,7 +22,7 @@ def test_min_steps(text, steps):
     assert ctc.feasible(text, steps) and not ctc.feasible(text, steps - 1)
 
 
-@settings(max_examples=40, deadline=None)
+@cases(40)
 @given(st.lists(st.sampled_from([3, 4]), max_size=3), st.integers(1, 5), st.integers(0, 99))
 def test_lattice_equals_brute_force_and_torch(target, steps, seed):
     lp = log_probs(steps, 6, seed)
@@ -62,7 +63,7 @@ def logits_for(path, sharp=9.0):
     return logits
 
 
-@settings(max_examples=100, deadline=None)
+@cases(100)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=12))
 def test_greedy_equals_tokenizer_collapse(path):
     reading = ctc.greedy_decode(logits_for(path), TOKENIZER)[0]

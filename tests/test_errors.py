@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
@@ -14,6 +14,7 @@ from ocrkit import facts
 from ocrkit.ctc import forward_lattice
 from ocrkit.metrics import edit_counts
 from ocrkit.text import DIGITS, PLATE_LETTERS, PROVINCES, graphemes, normalize
+from tests.helpers import cases
 
 texts = st.one_of(st.text("ab1", max_size=6), st.text(max_size=8))
 pairs = st.lists(st.tuples(texts, texts), min_size=1, max_size=6)
@@ -52,7 +53,7 @@ def test_confusions_are_counted_and_sorted():
     ]
 
 
-@settings(max_examples=50)
+@cases(50)
 @given(pairs)
 def test_confusions_add_up_to_the_cer(rows):
     results = table(*rows)
@@ -66,7 +67,7 @@ def test_confusions_add_up_to_the_cer(rows):
         assert by_kind.get(kind, 0) == expected[column].sum()
 
 
-@settings(max_examples=50)
+@cases(50)
 @given(pairs)
 def test_the_matrix_holds_the_same_counts(rows):
     results = table(*rows)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import ocrkit as ok
@@ -16,6 +16,7 @@ from ocrkit import gallery
 from ocrkit.ctc import Span
 from ocrkit.diffs import _width
 from ocrkit.text import graphemes, normalize
+from tests.helpers import cases
 
 EVIL = "<img src=x onerror=\"alert('1')\">"
 IMAGE = np.full((32, 128, 3), 200, np.uint8)
@@ -102,7 +103,7 @@ def test_right_to_left_lines_run_one_way_and_align():
 any_text = st.one_of(st.text("aب1 皖\u0301\u200c", max_size=6), st.text(max_size=6))
 
 
-@settings(max_examples=100)
+@cases(100)
 @given(any_text, any_text)
 def test_every_diff_has_three_even_lines_and_both_texts(reference, prediction):
     lines = gallery.diff_text(reference, prediction).split("\n")

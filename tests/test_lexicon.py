@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ocrkit import ctc
 from ocrkit.beams import beam_candidates
 from ocrkit.lexicon import Lexicon, lexicon_decode
 from ocrkit.text import Tokenizer, ctc_collapse
+from tests.helpers import cases
 
 TOKENIZER = Tokenizer("ab")
 LETTERS = Tokenizer("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -40,10 +41,10 @@ def torch_log_prob(log_probs, codes):
     return -loss.item()
 
 
-@settings(max_examples=15, deadline=None)
-@given(st.integers(1, 5), st.integers(0, 999))
-def test_equals_the_sum_over_all_paths(steps, seed):
-    lp = random_logits(steps, 5, seed=seed)[:, 0].log_softmax(-1)
+@cases(15)
+@given(st.integers(1, 5), st.integers(0, 9999), st.sampled_from([0.0, 1.0, 20.0]))
+def test_equals_the_sum_over_all_paths(steps, seed, sharp):
+    lp = (random_logits(steps, 5, seed=seed)[:, 0] * sharp).log_softmax(-1)
     sums: dict[tuple, float] = {}
     for path in product(range(5), repeat=steps):
         text = ctc_collapse(path)
@@ -53,12 +54,31 @@ def test_equals_the_sum_over_all_paths(steps, seed):
     assert found == pytest.approx([sums.get(tuple(TOKENIZER.encode(w)), 0.0) for w in words], rel=1e-9, abs=1e-15)
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.text("ABL", min_size=1, max_size=9), min_size=1, max_size=8, unique=True), st.integers(0, 999))
-def test_equals_torch(words, seed):
-    lp = random_logits(24, LETTERS.num_classes, seed=seed)[:, 0].log_softmax(-1)
-    found = Lexicon(words, LETTERS).log_probs(lp)
-    assert found == pytest.approx([torch_log_prob(lp, LETTERS.encode(w)) for w in words])
+@cases(25)
+@example(["B"], 2, 2997, 200.0, 0.0)  # P at one step is less than a float holds exactly
+@given(
+    st.lists(st.text("ABL", min_size=1, max_size=9), min_size=1, max_size=8, unique=True),
+    st.integers(1, 24),
+    st.integers(0, 9999),
+    st.sampled_from([0.0, 1.0, 20.0, 200.0]),
+    st.sampled_from([0.0, 1.0]),
+)
+def test_the_best_word_is_that_of_torch(words, steps, seed, sharp, weight):
+    logits = random_logits(steps, LETTERS.num_classes, seed=seed) * sharp
+    lp, lexicon = logits[:, 0].log_softmax(-1), Lexicon(words, LETTERS)
+    wanted = np.array([torch_log_prob(lp, LETTERS.encode(w)) for w in words])
+    found = lexicon.log_probs(lp)
+    told = found > -np.inf  # a word below 1e-600 counts as impossible, unless the best one is nearly so
+    assert found[told] == pytest.approx(wanted[told])
+    assert (wanted[~told] < lp.max(1).values.sum().item() - 600 * math.log(10)).all()
+    scores = wanted + weight * lexicon.log_priors
+    (reading,) = lexicon_decode(logits, lexicon, weight)
+    if wanted.max() == -np.inf:
+        assert reading == ("", 0.0, [], -math.inf, None, 0.0, False)
+        return
+    assert scores[words.index(reading.text)] == pytest.approx(scores.max())
+    assert reading.log_prob == pytest.approx(wanted[words.index(reading.text)])
+    assert reading.confidence == pytest.approx(1 / np.exp(scores - scores.max()).sum(), abs=1e-9)
 
 
 def test_numbers_and_logarithms_agree():

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from bidi.algorithm import get_display
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ocrkit.reading_order import MIRRORED, to_logical, to_visual, visual_order
 from ocrkit.text import ALPHABETS, PERSIAN_DIGITS, PERSIAN_LETTERS
+from tests.helpers import cases
 
 SIGNS = "/-.:_()،, %+[]«»؛؟!"
 characters = st.sampled_from(PERSIAN_LETTERS + 3 * (PERSIAN_DIGITS + "/-.:") + SIGNS)
@@ -36,7 +37,7 @@ def test_known_lines(text, visual):
     assert get_display(text, base_dir="R") == visual.replace("\u200c", "")  # which has no place of its own
 
 
-@settings(max_examples=2000)
+@cases(2000)
 @given(lines)
 def test_agrees_with_python_bidi(text):
     visual = to_visual(text)
@@ -51,7 +52,7 @@ def test_two_lines_that_look_alike_on_paper():
     assert to_logical("%۰:۰") == "%۰:۰"
 
 
-@settings(max_examples=500)
+@cases(500)
 @given(st.text(st.sampled_from(PERSIAN_LETTERS + "٠١٢٣٤٥٦٧٨٩" + PERSIAN_DIGITS + "0123456789" + SIGNS), max_size=20))
 def test_agrees_with_python_bidi_on_digits_of_all_kinds(text):
     assert to_visual(text) == get_display(text, base_dir="R")
