@@ -242,7 +242,8 @@ def as_columns(table: pd.DataFrame) -> dict:
 
 def from_columns(kept: dict) -> pd.DataFrame:
     """The table that `as_columns` took apart; JSON has made lists of the tuples of an index with levels."""
-    return pd.DataFrame(kept["columns"], index=pd.Index([tuple(i) if isinstance(i, list) else i for i in kept["index"]]))
+    index = pd.Index([tuple(i) if isinstance(i, list) else i for i in kept["index"]])
+    return pd.DataFrame(kept["columns"], index=index)
 
 
 def plain(value):
