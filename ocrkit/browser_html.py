@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ocrkit import diffs
-from ocrkit.gallery import STYLE, diff_html, is_right, label_of, picture_html
+from ocrkit.gallery import STYLE, diff_html, is_right, known_label, picture_html
 from ocrkit.marks import Mark
 
 #: Goes once on every page that shows `tile` or `details`.
@@ -40,7 +40,7 @@ def tile(row, spans: bool = False, chosen: bool = False) -> str:
 
     Without a label it is the reading that stands there, and nothing is marked as wrong.
     """
-    label = label_of(row)
+    label = known_label(row)
     wrong = bool(label) and not is_right(label, row.prediction)
     text = diff_html(label, row.prediction) if wrong else f'<div class="ok-same">{_text(label or row.prediction)}</div>'
     note = f"<small>confidence {row.confidence:.2f}</small>" if hasattr(row, "confidence") else ""
@@ -64,7 +64,7 @@ def details(row: pd.Series, name: str, mark: Mark | None, spans: bool = False) -
     facts = "".join(f"<tr><td>{name}</td><td>{value}</td></tr>" for name, value in lines)
     return (
         f'<div class="ok-facts"><div class="ok-picture">{picture_html(row, 96, spans)}</div>'
-        f"{diff_html(row['text'], row['prediction']) * bool(label_of(row))}<table>{facts}</table></div>"
+        f"{diff_html(row['text'], row['prediction']) * bool(known_label(row))}<table>{facts}</table></div>"
     )
 
 

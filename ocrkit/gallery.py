@@ -90,7 +90,7 @@ def show(table: pd.DataFrame, n: int = 30, height: int = 48) -> Gallery:
     """
     boxes = []
     for row in table.head(n).itertuples():
-        label, read = label_of(row), getattr(row, "prediction", None)
+        label, read = known_label(row), getattr(row, "prediction", None)
         caption = _text(label)
         if isinstance(read, str) and not is_right(label, read):
             color = ' style="color:#c00"' * bool(label)
@@ -100,7 +100,7 @@ def show(table: pd.DataFrame, n: int = 30, height: int = 48) -> Gallery:
     return _page(boxes)
 
 
-def label_of(row) -> str:
+def known_label(row) -> str:
     """The label of a row of a table, or "" where it has none: no column `text`, an empty text, or a missing value."""
     label = getattr(row, "text", "")
     return label if isinstance(label, str) else ""
@@ -126,7 +126,7 @@ def worst(results: pd.DataFrame, n: int = 30, height: int = 48, spans: bool = Fa
 
     Source: the gallery of 30 with which the VGG plate system looked at its errors. Taught in notebook 05.
     """
-    labels = ((label_of(row), row.prediction) for row in results.itertuples())
+    labels = ((known_label(row), row.prediction) for row in results.itertuples())
     rates = pd.Series([_cer(label, read) if label else 0.0 for label, read in labels], dtype=float)
     order = pd.DataFrame({"cer": rates, "confidence": results["confidence"].to_numpy()})
     order = order[order["cer"] > 0].sort_values(["cer", "confidence"], ascending=False, kind="stable").index
@@ -140,7 +140,7 @@ def card_html(row, height: int = 48, spans: bool = False) -> str:
     out. Its edge is red where the reading is wrong, green where it is right, gray where nothing can be compared.
     `row` comes from `itertuples` or `iterrows`. Taught in notebook 05.
     """
-    label, read = label_of(row), getattr(row, "prediction", None)
+    label, read = known_label(row), getattr(row, "prediction", None)
     parts = [picture_html(row, height, spans)]
     notes = []
     if hasattr(row, "text"):
@@ -210,7 +210,7 @@ def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.
     Taught in notebook 05.
     """
     rows = list(results.head(n).itertuples())
-    labels = [[label] if (label := label_of(row)) else [] for row in rows]
+    labels = [[label] if (label := known_label(row)) else [] for row in rows]
     texts = [label + [row.prediction] * hasattr(row, "prediction") for label, row in zip(labels, rows)]
     families, missing = find_fonts("".join(sum(texts, [])), font)
     if missing:
