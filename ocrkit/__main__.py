@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ocrkit import decoders
+from ocrkit import decoders, platforms
 
 if TYPE_CHECKING:
     from ocrkit.documents import LetterReader
@@ -38,8 +38,13 @@ def main(arguments: list[str] | None = None) -> int:
         return options.verb(options)
     except (ValueError, OSError, FloatingPointError, MemoryError) as error:
         # These are the errors that ocrkit words for people; a traceback would only hide them.
-        print(f"{parser.prog} {options.name}: {error}", file=sys.stderr)
-        return 2
+        problem = str(error)
+    except ImportError as error:
+        problem = platforms.way_out(error)
+        if not problem:
+            raise
+    print(f"{parser.prog} {options.name}: {problem}", file=sys.stderr)
+    return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,7 +90,7 @@ def doctor(options: argparse.Namespace) -> int:
     """Print a line a check: [OK], [FAIL] (the course does not work) or [NOTE] (an extra that is not there)."""
     from importlib import metadata
 
-    from ocrkit import platforms, sources
+    from ocrkit import sources
     from ocrkit.glyph_classifier import load_model
     from ocrkit.model_files import MODELS
     from ocrkit.recognizer import pick_device
@@ -98,8 +103,10 @@ def doctor(options: argparse.Namespace) -> int:
         print(f"[{mark}] {text}")
 
     line("OK" if sys.version_info >= (3, 10) else "FAIL", f"Python {sys.version.split()[0]} (3.10 or newer)")
-    needed = ("torch", "torchvision", "numpy", "pandas", "pillow", "matplotlib", "safetensors", "tqdm", "persiantools")
-    for package in (*needed, "jupyterlab", "ipywidgets", "nltk", "evaluate", "jiwer", "accelerate"):
+    needed = platforms.requirements()
+    if not needed:
+        line("FAIL", f"{platforms.COURSE / 'pyproject.toml'} is missing, which says what is needed")
+    for package in (*needed, *platforms.requirements("notebooks"), *platforms.requirements("scale")):
         try:
             line("OK", f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:

@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ocrkit import diffs
-from ocrkit.gallery import STYLE, diff_html, picture_html
+from ocrkit.gallery import STYLE, diff_html, is_right, known_label, picture_html
 from ocrkit.marks import Mark
-from ocrkit.text import normalize
 
 #: Goes once on every page that shows `tile` or `details`.
 LOOK = (
@@ -37,11 +36,15 @@ LOOK = (
 
 
 def tile(row, spans: bool = False, chosen: bool = False) -> str:
-    """A row of the results (from `itertuples`) as a small card: picture, diff or label, confidence."""
-    wrong = normalize(row.text) != normalize(row.prediction)
-    text = diff_html(row.text, row.prediction) if wrong else f'<div class="ok-same">{_text(row.text)}</div>'
+    """A row of the results (from `itertuples`) as a small card: picture, diff or label, confidence.
+
+    Without a label it is the reading that stands there, and nothing is marked as wrong.
+    """
+    label = known_label(row)
+    wrong = bool(label) and not is_right(label, row.prediction)
+    text = diff_html(label, row.prediction) if wrong else f'<div class="ok-same">{_text(label or row.prediction)}</div>'
     note = f"<small>confidence {row.confidence:.2f}</small>" if hasattr(row, "confidence") else ""
-    look = f"ok-card ok-tile{' ok-wrong' * wrong}{' ok-chosen' * chosen}"
+    look = f"ok-card ok-tile{' ok-wrong' * wrong}{' ok-open' * (not label)}{' ok-chosen' * chosen}"
     return f'<div class="{look}">{picture_html(row, 48, spans)}{text}{note}</div>'
 
 
@@ -61,7 +64,7 @@ def details(row: pd.Series, name: str, mark: Mark | None, spans: bool = False) -
     facts = "".join(f"<tr><td>{name}</td><td>{value}</td></tr>" for name, value in lines)
     return (
         f'<div class="ok-facts"><div class="ok-picture">{picture_html(row, 96, spans)}</div>'
-        f"{diff_html(row['text'], row['prediction'])}<table>{facts}</table></div>"
+        f"{diff_html(row['text'], row['prediction']) * bool(known_label(row))}<table>{facts}</table></div>"
     )
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from persiantools.jdatetime import JalaliDate as Calendar
-
 #: Jalali years that a letter may bear; 1200 began in 1821. A year beyond them is misread, or of another calendar.
 FIRST_YEAR, LAST_YEAR = 1200, 1500
 #: Two digits from here on mean 13xx, and below it 14xx.
@@ -42,6 +40,7 @@ def parse_jalali(text: str, order: str = "auto") -> JalaliDate:
 
     Raises:
         ValueError: it is no date, there is no such day, or both orders give a day; the message says why.
+        ImportError: persiantools is not installed.
 
     Conversion by the library persiantools. Taught in notebook 10.
     """
@@ -86,6 +85,10 @@ def _day(year: str, month: str, day: str) -> JalaliDate:
         raise ValueError(f"there is no letter of the Jalali year {y} ({FIRST_YEAR} to {LAST_YEAR}){hint}")
     if not 1 <= m <= 12:
         raise ValueError(f"there is no month {m}")
+    try:  # imported here: who reads no letters needs no calendar
+        from persiantools.jdatetime import JalaliDate as Calendar
+    except ImportError as error:
+        raise ImportError("dates need the package persiantools: pip install persiantools") from error
     try:
         found = Calendar(y, m, d).to_gregorian()
     except ValueError as error:

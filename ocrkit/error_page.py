@@ -56,7 +56,7 @@ function apply() {
   let shown = 0;
   for (const item of items) {
     const fits = item.text.includes(text) && (!want.kind || item.kinds.includes(want.kind)) &&
-      (!want.state || (item.edits > 0) === (want.state === "wrong")) &&
+      (!want.state || (item.label && (item.edits > 0) === (want.state === "wrong"))) &&
       item.confidence >= low && item.confidence <= high;
     item.box.hidden = !fits;
     shown += fits;
@@ -95,18 +95,22 @@ def report(
     """
     if missing := [c for c in ("text", "prediction", "confidence") if c not in results]:
         raise ValueError(f"the results table has no column {', '.join(missing)}; Recognizer.read makes them")
-    rates = score(results).set_index("metric")["value"]
     boxes = []
     texts, predictions = paired_texts(results["text"], results["prediction"])
     for row, text, prediction in zip(results.itertuples(), texts, predictions, strict=True):
-        edits = operations(text, prediction)
+        edits = operations(text, prediction) if text else []  # without a label, nothing is known to be wrong
         kinds = " ".join(sorted({edit.kind for edit in edits}))
         boxes.append(
             f'<div data-text="{escape(text)}&#10;{escape(prediction)}" data-label="{escape(text)}" '
             f'data-kinds="{kinds}" data-edits="{len(edits)}" data-confidence="{row.confidence:.4f}">'
             f"{card_html(row, height, spans)}</div>"
         )
-    summary = f"{len(results):,} images, exact match {rates['accuracy']:.4f}, CER {rates['cer']:.4f}"
+    summary, labeled = f"{len(results):,} images", results[[text != "" for text in texts]]
+    if len(labeled) < len(results):
+        summary += f", {len(labeled):,} with a label"
+    if len(labeled):
+        rates = score(labeled).set_index("metric")["value"]
+        summary += f", exact match {rates['accuracy']:.4f}, CER {rates['cer']:.4f}"
     page = f"""{_HEAD}<title>{escape(title)}</title>{STYLE}{_LOOK}</head>
 <body><h1>{escape(title)}</h1><p>{summary}. Diff: label above, prediction below; x substitute, + insert, - delete.</p>
 {_FILTERS}<div id="ok-cards" class="ok-grid">{"".join(boxes)}</div>{_SCRIPT}</body></html>

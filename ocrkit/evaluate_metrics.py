@@ -12,9 +12,13 @@ Taught in notebook 04.
 
 from __future__ import annotations
 
-import datasets
-import evaluate
-import jiwer
+try:
+    import datasets
+    import evaluate
+    import jiwer
+except ModuleNotFoundError as error:
+    problem = "these metrics need the packages evaluate and jiwer: pip install evaluate jiwer"
+    raise ModuleNotFoundError(problem, name=error.name) from error
 
 from ocrkit.metrics import paired_texts
 

@@ -29,11 +29,16 @@ def evaluate_fields(found: pd.DataFrame, pages: pd.DataFrame, iou: float = 0.5) 
         `recall_low` and `recall_high`, `found` (boxes), `precision` (the share of them that is right) with
         `precision_low` and `precision_high`. Intervals are Wilson's, 95%; a share of nothing is NaN.
 
+    Raises:
+        ValueError: the index of `pages` has a value twice.
+
     Taught in notebook 10.
     """
+    _check_pages(pages)
     counts: dict[str, np.ndarray] = {}
     for page, fields in pages["fields"].items():
-        seen = found[found["page"] == page].sort_values("score", ascending=False, kind="stable")
+        here = np.array([one == page for one in found["page"]], dtype=bool)  # a page of a MultiIndex is a tuple
+        seen = found[here].sort_values("score", ascending=False, kind="stable")
         for kind in {f.kind for f in fields} | set(seen["kind"]):
             left = [f.box for f in fields if f.kind == kind]
             boxes = seen.loc[seen["kind"] == kind, "box"]
@@ -55,6 +60,15 @@ def evaluate_fields(found: pd.DataFrame, pages: pd.DataFrame, iou: float = 0.5) 
     return pd.DataFrame(rows, columns=columns)
 
 
+def _check_pages(pages: pd.DataFrame) -> None:
+    if not pages.index.is_unique:
+        twice = pages.index[pages.index.duplicated()].tolist()[0]
+        raise ValueError(
+            f"the index of the pages has {twice!r} twice, so a box could not say on which page it lies; use "
+            "pages = pages.reset_index(drop=True) before you read them"
+        )
+
+
 def score_letters(results: pd.DataFrame, pages: pd.DataFrame, iou: float = 0.5) -> pd.DataFrame:
     """Score what `LetterReader.read` gave: the table of `evaluate_fields`, and how many values were read exactly.
 
@@ -65,6 +79,8 @@ def score_letters(results: pd.DataFrame, pages: pd.DataFrame, iou: float = 0.5) 
     Returns:
         As `evaluate_fields`, with `exact` (the share of the fields on the pages whose text is right as a whole, also
         where the box is not) and `exact_low`, `exact_high`.
+
+    Raises as `evaluate_fields`.
 
     Taught in notebook 10.
     """

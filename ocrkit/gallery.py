@@ -33,6 +33,7 @@ STYLE = f"""{DIFF_STYLE}<style>
 .ok-grid{{display:flex;flex-wrap:wrap;gap:12px;font:14px sans-serif;align-items:flex-start}}
 .ok-card{{border:1px solid rgba(128,128,128,.4);border-left:4px solid #009e73;border-radius:4px;padding:6px}}
 .ok-card.ok-wrong{{border-left-color:#d55e00}}
+.ok-card.ok-open{{border-left-color:rgba(128,128,128,.4)}}
 .ok-card small{{opacity:.75}}
 .ok-card img{{margin-bottom:4px}}
 </style>"""
@@ -83,17 +84,31 @@ def grid(images: Iterable[np.ndarray], captions: Sequence[str], height: int = 48
 def show(table: pd.DataFrame, n: int = 30, height: int = 48) -> Gallery:
     """The first `n` rows of a samples or results table.
 
-    Below each image stands its label; where the table has predictions, a wrong one stands below it in
-    red with its confidence. An image that cannot be read is shown by its reason.
+    Below each image stands its label; where the table has predictions, a wrong one stands below it in red with its
+    confidence. Without a label nothing is wrong: the prediction stands there alone, and not in red. An image that
+    cannot be read is shown by its reason.
     """
     boxes = []
     for row in table.head(n).itertuples():
-        caption = _text(getattr(row, "text", ""))
-        if hasattr(row, "prediction") and row.prediction != getattr(row, "text", None):
-            read = _text(row.prediction, "(nothing)")
-            caption += f' <span style="color:#c00">read {read} ({row.confidence:.2f})</span>'
+        label, read = known_label(row), getattr(row, "prediction", None)
+        caption = _text(label)
+        if isinstance(read, str) and not is_right(label, read):
+            color = ' style="color:#c00"' * bool(label)
+            sure = f" ({row.confidence:.2f})" if hasattr(row, "confidence") else ""
+            caption += f" <span{color}>read {_text(read, '(nothing)')}{sure}</span>"
         boxes.append(f"<div>{picture_html(row, height)}<div>{caption}</div></div>")
     return _page(boxes)
+
+
+def known_label(row) -> str:
+    """The label of a row of a table, or "" where it has none: no column `text`, an empty text, or a missing value."""
+    label = getattr(row, "text", "")
+    return label if isinstance(label, str) else ""
+
+
+def is_right(label: str, prediction: str) -> bool:
+    """Whether a reading is that of its label, in NFC; "" is no label, so nothing is known to be right."""
+    return bool(label) and normalize(label) == normalize(prediction)
 
 
 def cards(results: pd.DataFrame, n: int = 30, height: int = 48, spans: bool = False) -> Gallery:
@@ -107,9 +122,12 @@ def cards(results: pd.DataFrame, n: int = 30, height: int = 48, spans: bool = Fa
 def worst(results: pd.DataFrame, n: int = 30, height: int = 48, spans: bool = False) -> Gallery:
     """The `n` readings with the highest CER as cards, worst first; of equal ones the more confident first.
 
+    Rows without a label are left out.
+
     Source: the gallery of 30 with which the VGG plate system looked at its errors. Taught in notebook 05.
     """
-    rates = pd.Series([_cer(row.text, row.prediction) for row in results.itertuples()], dtype=float)
+    labels = ((known_label(row), row.prediction) for row in results.itertuples())
+    rates = pd.Series([_cer(label, read) if label else 0.0 for label, read in labels], dtype=float)
     order = pd.DataFrame({"cer": rates, "confidence": results["confidence"].to_numpy()})
     order = order[order["cer"] > 0].sort_values(["cer", "confidence"], ascending=False, kind="stable").index
     return cards(results.iloc[order], n, height, spans)
@@ -119,16 +137,18 @@ def card_html(row, height: int = 48, spans: bool = False) -> str:
     """One row of a results table as a card, for a page that holds `STYLE`.
 
     It shows picture, label, prediction, the diff where both differ, CER and confidence; what the row lacks is left
-    out. `row` comes from `itertuples` or `iterrows`. Taught in notebook 05.
+    out. Its edge is red where the reading is wrong, green where it is right, gray where nothing can be compared.
+    `row` comes from `itertuples` or `iterrows`. Taught in notebook 05.
     """
-    label, read = getattr(row, "text", None), getattr(row, "prediction", None)
+    label, read = known_label(row), getattr(row, "prediction", None)
     parts = [picture_html(row, height, spans)]
     notes = []
-    if isinstance(label, str):
+    if hasattr(row, "text"):
         parts.append(f"<div><small>label</small> {_text(label, '(none)')}</div>")
     if isinstance(read, str):
         parts.append(f"<div><small>read</small> {_text(read, '(nothing)')}</div>")
-    wrong = isinstance(label, str) and isinstance(read, str) and normalize(label) != normalize(read)
+    judged = bool(label) and isinstance(read, str)
+    wrong = judged and not is_right(label, read)
     if wrong:
         parts.append(diff_html(label, read))
         notes.append(f"CER {_cer(label, read):.2f}")
@@ -137,7 +157,8 @@ def card_html(row, height: int = 48, spans: bool = False) -> str:
     parts.append(f"<small>{', '.join(notes)}</small>")
     image = getattr(row, "image", None)
     name = escape(os.path.basename(image)) if isinstance(image, (str, os.PathLike)) else ""
-    return f'<div class="ok-card{" ok-wrong" if wrong else ""}" title="{name}">{"".join(parts)}</div>'
+    look = " ok-wrong" if wrong else "" if judged else " ok-open"
+    return f'<div class="ok-card{look}" title="{name}">{"".join(parts)}</div>'
 
 
 def picture_html(row, height: int = 48, spans: bool = False) -> str:
@@ -173,6 +194,8 @@ def draw_spans(image: np.ndarray, spans: Sequence, height: int = 96) -> np.ndarr
 def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.PathLike | None = None) -> Figure:
     """The first `n` rows as a matplotlib figure, for print: image, label, prediction and confidence.
 
+    A wrong reading is red. A row without a label has only its prediction, in black.
+
     matplotlib's own font has no Chinese characters, so fonts of this machine that have them are looked for. Where
     there is none, the province is written in English, any other such character by its number, and a line says what
     to do. Before version 3.11, matplotlib neither joins nor turns around Persian; use `cards` there.
@@ -187,7 +210,8 @@ def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.
     Taught in notebook 05.
     """
     rows = list(results.head(n).itertuples())
-    texts = [[getattr(row, name) for name in ("text", "prediction") if hasattr(row, name)] for row in rows]
+    labels = [[label] if (label := known_label(row)) else [] for row in rows]
+    texts = [label + [row.prediction] * hasattr(row, "prediction") for label, row in zip(labels, rows)]
     families, missing = find_fonts("".join(sum(texts, [])), font)
     if missing:
         print(
@@ -207,7 +231,7 @@ def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.
         title = " / ".join(shown_as)
         title += f"  {row.confidence:.2f}" if hasattr(row, "confidence") else ""
         # $ would start a formula.
-        color = "#c00000" if len(set(shown)) == 2 else "black"
+        color = "#c00000" if len(shown) == 2 and not is_right(*shown) else "black"
         axes.set_title(title.replace("$", r"\$"), fontsize=9, fontfamily=families, color=color)
         try:
             axes.imshow(read_sample(row), cmap="gray", vmin=0, vmax=255, interpolation="nearest")

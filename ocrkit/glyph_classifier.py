@@ -23,7 +23,7 @@ from ocrkit.glyph_models import GlyphNet, imagenet_weights
 from ocrkit.hooks import evaluating
 from ocrkit.model_files import check_weights, fingerprint, model_folder, model_format, read_model, write_model
 from ocrkit.padding import GLYPH_RESIZES
-from ocrkit.recognizer import Recognizer, normalize_images, pick_device, results_table
+from ocrkit.recognizer import Recognizer, by_place, normalize_images, pick_device, results_table
 from ocrkit.text import normalize
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class GlyphClassifier:
         Raises:
             TypeError: `samples` is none of these.
         """
-        packed = samples if isinstance(samples, Packed) else self.pack(samples)
+        packed = samples if isinstance(samples, Packed) else self.pack(by_place(samples))
         chances, order = self.logits(packed.images, batch_size).softmax(-1).topk(2)
         first, second = order.unbind(1)
         columns = {

@@ -9,6 +9,7 @@ Taught in notebook 00.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,24 +23,81 @@ COURSE = Path(__file__).resolve().parents[1]
 #: Where `/kaggle` and `/content` hang; tests put a temporary folder here.
 ROOT = Path("/")
 
-#: Import name -> (name for pip, what will not work without it).
-PACKAGES = {
-    "pandas": ("pandas", "every table of the course"),
-    "PIL": ("pillow", "reading and drawing images"),
-    "matplotlib": ("matplotlib", "all figures"),
-    "safetensors": ("safetensors", "saving and loading models"),
-    "tqdm": ("tqdm", "training and reading (they show progress bars)"),
-    "ipywidgets": ("ipywidgets", "the error browser of notebook 05, and progress bars"),
-    "jiwer": ("jiwer", "the comparison with jiwer in notebook 04"),
-    "nltk": ("nltk", "the comparison with nltk in notebook 04"),
-    "evaluate": ("evaluate", "the Hugging Face metrics in notebook 04"),
-    **({"tomli": ("tomli", "training recipes")} if sys.version_info < (3, 11) else {}),
+#: Package -> what will not work without it. Which packages there are, says pyproject.toml, see `requirements`.
+LOSSES = {
+    "pandas": "every table of the course",
+    "pillow": "reading and drawing images",
+    "matplotlib": "all figures",
+    "safetensors": "saving and loading models",
+    "tqdm": "training, and checking data (they show progress bars)",
+    "persiantools": "the dates of letters, in notebook 10",
+    "tomli": "training recipes",
+    "ipywidgets": "the error browser of notebook 05, and progress bars",
+    "jiwer": "the comparison with jiwer in notebook 04",
+    "nltk": "the comparison with nltk in notebook 04",
+    "evaluate": "the Hugging Face metrics in notebook 04",
 }
 #: Never installed or replaced from a notebook: their builds fit the machine's graphics driver.
 UNTOUCHED = ("torch", "torchvision", "numpy")
+#: Packages that are imported by another name.
+_IMPORT_NAMES = {"pillow": "PIL"}
 
 #: What `OCRKIT_PROFILE` may be: seconds in a test, minutes on a laptop, longer on a graphics card.
 PROFILES = ("tiny", "laptop", "gpu")
+
+
+def requirements(extra: str = "") -> list[str]:
+    """Names for pip of the dependencies that pyproject.toml lists for this Python, or of those of one of its extras.
+
+    pyproject.toml lies beside the package in a checkout; where the package was installed without it, pip has kept the
+    same list. Where there is neither, it is [].
+    """
+    try:
+        text = (COURSE / "pyproject.toml").read_text(encoding="utf-8")
+    except OSError:
+        text = ""
+    if '\nname = "ocrkit"\n' in text:  # not that of a project into which the package was copied
+        # By hand, because Python 3.10 has no tomllib: a requirement a line.
+        block = re.search(rf"^{extra or 'dependencies'} = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL)
+        lines = re.findall(r'^ *"(.+)",$', block[1], re.MULTILINE) if block else []
+    else:
+        lines = [line for line in _kept_by_pip() if (re.findall(r"extra == ['\"](\w+)", line) or [""]) == [extra]]
+    return [re.match(r"[\w.-]+", line)[0] for line in lines if _fits_python(line)]
+
+
+def _kept_by_pip() -> list[str]:
+    try:
+        return metadata.requires("ocrkit") or []
+    except metadata.PackageNotFoundError:
+        return []
+
+
+def _fits_python(requirement: str) -> bool:
+    before = re.search(r"python_version *< *['\"](\d+)\.(\d+)", requirement)
+    return not before or sys.version_info < (int(before[1]), int(before[2]))
+
+
+def import_name(package: str) -> str:
+    """The name by which a package is imported: `PIL` for `pillow`."""
+    return _IMPORT_NAMES.get(package, package.replace("-", "_"))
+
+
+#: What a notebook needs: import name -> (name for pip, what will not work without it). jupyterlab is what shows it.
+PACKAGES = {
+    import_name(package): (package, LOSSES.get(package, "what needs it"))
+    for package in (*requirements(), *requirements("notebooks"))
+    if package not in (*UNTOUCHED, "jupyterlab")
+}
+
+
+def way_out(error: ImportError) -> str:
+    """What to do where a package of pyproject.toml is missing, in a line; "" where it is something else."""
+    extras = ("notebooks", "scale", "tensorboard")
+    known = {import_name(p): p for p in sum(map(requirements, extras), requirements())}
+    if "pip install" in str(error):
+        return str(error)
+    package = known.get((error.name or "").partition(".")[0])
+    return f"the package {package} is missing: pip install {package}" if package else ""
 
 
 def platform() -> str:
@@ -56,7 +114,14 @@ def platform() -> str:
 
 def missing_packages() -> list[str]:
     """Import names of `PACKAGES` that cannot be imported here."""
-    return [name for name in PACKAGES if util.find_spec(name) is None]
+    return [name for name in PACKAGES if not _is_here(name)]
+
+
+def _is_here(name: str) -> bool:
+    try:
+        return util.find_spec(name) is not None
+    except (ImportError, ValueError):  # half removed, or kept from being imported
+        return False
 
 
 def install(names: list[str]) -> list[str]:
@@ -78,7 +143,7 @@ def install(names: list[str]) -> list[str]:
             for package in wanted:  # one package that cannot be had must not keep out the others
                 subprocess.run([*pip, package], capture_output=True, text=True, check=False)
     invalidate_caches()
-    return [name for name in names if util.find_spec(name) is None]
+    return [name for name in names if not _is_here(name)]
 
 
 def summary_line() -> str:
@@ -110,6 +175,8 @@ def prepare_notebook() -> None:
     profile = os.environ.get("OCRKIT_PROFILE", "laptop")
     if profile not in PROFILES:
         raise ValueError(f"OCRKIT_PROFILE is {profile!r}; it must be one of {', '.join(PROFILES)}, or not be set")
+    if not PACKAGES:
+        print(f"{COURSE / 'pyproject.toml'} is missing, which says what to install: take the whole course folder")
     missing = missing_packages()
     for name in install(missing) if missing else []:
         package, loss = PACKAGES[name]

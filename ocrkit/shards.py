@@ -28,7 +28,7 @@ from torch.utils.data import Dataset
 from ocrkit.batches import Batch, Packed, collate, label_problem
 from ocrkit.recognizer import Recognizer
 from ocrkit.shard_order import ShardOrder
-from ocrkit.stores import StoreError
+from ocrkit.stores import StoreError, from_columns
 from ocrkit.text import Tokenizer
 
 FORMAT = "ocrkit shards 1"
@@ -178,7 +178,7 @@ class Shards(Dataset):
         self._read(number, buffer)
         rows, n = self._rows(number, buffer), self.shards[number]["n"]
         images = torch.from_numpy(buffer[: n * self._image_bytes].reshape(n, *self.shape))
-        packed = Packed(images, _table(rows["kept"]), rows["widths"], _table(rows["rejected"]))
+        packed = Packed(images, from_columns(rows["kept"]), rows["widths"], from_columns(rows["rejected"]))
         packed.texts = rows["texts"]
         return packed
 
@@ -193,9 +193,9 @@ class Shards(Dataset):
             ]
             bad = np.array([bool(reason) for reason in reasons], dtype=bool)
             kept.append(places[~bad])
-            lost.append(_table(rows["rejected"]))
+            lost.append(from_columns(rows["rejected"]))
             if bad.any():
-                lost.append(_table(rows["kept"]).iloc[places[bad]].assign(reason=[r for r in reasons if r]))
+                lost.append(from_columns(rows["kept"]).iloc[places[bad]].assign(reason=[r for r in reasons if r]))
         usable = copy.copy(self)
         usable._keep(kept)
         return usable, pd.concat(lost, ignore_index=True)
@@ -244,7 +244,3 @@ def shard_batches(
     order.epoch = epoch
     for indices in islice(order, start_step, None):
         yield collate(store.__getitems__(np.array_split(indices, processes)[rank]), tokenizer)
-
-
-def _table(kept: dict) -> pd.DataFrame:
-    return pd.DataFrame(kept["columns"], index=kept["index"])

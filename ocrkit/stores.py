@@ -136,7 +136,7 @@ def open_store(folder: str | Path, check: bool = True) -> Packed:
     facts = _checked(folder, check)
     images = mapped_images(folder)[: facts["n"]]
     tables = json.loads((folder / "samples.json").read_text(encoding="utf-8"))
-    samples, rejected = (pd.DataFrame(t["columns"], index=t["index"]) for t in (tables["kept"], tables["rejected"]))
+    samples, rejected = map(from_columns, (tables["kept"], tables["rejected"]))
     return Packed(images, samples, tables["widths"], rejected)
 
 
@@ -238,6 +238,12 @@ def _checked(folder: Path, check: bool = True) -> dict:
 def as_columns(table: pd.DataFrame) -> dict:
     """A table as JSON can hold it, together with `plain`."""
     return {"columns": table.to_dict("list"), "index": table.index.tolist()}
+
+
+def from_columns(kept: dict) -> pd.DataFrame:
+    """The table that `as_columns` took apart; JSON has made lists of the tuples of an index with levels."""
+    index = pd.Index([tuple(i) if isinstance(i, list) else i for i in kept["index"]])
+    return pd.DataFrame(kept["columns"], index=index)
 
 
 def plain(value):

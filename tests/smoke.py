@@ -15,10 +15,12 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 import ocrkit
+from ocrkit import platforms
 
-PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pillow", "matplotlib", "safetensors", "tqdm", "persiantools")
-#: Of the extra `notebooks`: modules that need one of these may fail to import for the lack of it, not otherwise.
-EXTRAS = ("ipywidgets", "IPython", "evaluate", "datasets", "nltk", "jiwer")
+PACKAGES = platforms.requirements()
+#: Modules that need one of these may fail to import for the lack of it, not otherwise. IPython comes with ipywidgets.
+OTHERS = (*platforms.requirements("notebooks"), *platforms.requirements("scale"))
+EXTRAS = {*map(platforms.import_name, OTHERS), "IPython"}
 
 
 def import_all() -> int:

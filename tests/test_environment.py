@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -49,6 +50,16 @@ def test_nothing_is_pinned_exactly(conda):
         name_and_range = requirement.split(";")[0]
         pinned = re.search(r"==|(?<![<>!~])=(?!=)|@", name_and_range)
         assert not pinned, f"{requirement} is pinned; give a range"
+
+
+def test_what_has_no_wheel_for_windows_or_a_mac_is_for_linux_alone():
+    (line,) = (requirement for requirement in EXTRAS["dev"] if requirement.startswith("fast-ctc-decode"))
+    marker = Requirement(line).marker
+    for system, python, wanted in (
+        ("linux", "3.10", True), ("linux", "3.13", True), ("linux", "3.14", False),
+        ("win32", "3.12", False), ("darwin", "3.13", False),
+    ):  # fmt: skip
+        assert marker.evaluate({"sys_platform": system, "python_version": python}) == wanted
 
 
 def test_import_is_light():

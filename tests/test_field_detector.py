@@ -393,6 +393,18 @@ def test_fields_are_counted_kind_by_kind():
     assert evaluate_fields(found.head(1), pages, 0.95).set_index("kind").recall["date"] == 0
 
 
+def test_pages_are_told_apart_by_their_index():
+    page = [PageField("date", "۱", (0, 0, 10, 10))]
+    pages = pd.DataFrame({"image": ["a", "b"], "fields": [page, page]}, index=[0, 0])
+    found = table((0, "a", "date", (0, 0, 10, 10), 0.9)).assign(text="۱")
+    for score in (evaluate_fields, score_letters):
+        with pytest.raises(ValueError, match=r"the index of the pages has 0 twice.*reset_index\(drop=True\)"):
+            score(found, pages)
+    pages.index = pd.MultiIndex.from_tuples([("x", 1), ("x", 2)])
+    scores = score_letters(found.assign(page=[("x", 2)]), pages).set_index("kind")
+    assert scores.n["all"] == 2 and scores.recall["all"] == scores.exact["all"] == 0.5
+
+
 def test_texts_count_also_where_the_box_is_off():
     fields = [[PageField("date", "۱۴۰۲", (0, 0, 10, 10)), PageField("title", "آب", (0, 50, 10, 60))]]
     pages = pd.DataFrame({"image": ["a"], "fields": fields})

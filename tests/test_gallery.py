@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ocrkit as ok
-from ocrkit import gallery
+from ocrkit import browser_html, gallery
 from ocrkit.ctc import Span
 from ocrkit.diffs import _width
 from ocrkit.text import graphemes, normalize
@@ -155,6 +155,55 @@ def test_what_is_not_there_is_not_shown():
 
 def test_one_form_of_unicode_is_no_error():
     assert "ok-wrong" not in gallery.card_html(SimpleNamespace(image=IMAGE, text="é", prediction="e\u0301"))
+
+
+UNLABELED = {
+    "no column": lambda table: table.drop(columns="text"),
+    "empty": lambda table: table.assign(text=""),
+    "NaN": lambda table: table.assign(text=np.nan),
+    "None": lambda table: table.assign(text=None),
+}
+
+
+@pytest.mark.parametrize("strip", UNLABELED.values(), ids=UNLABELED)
+def test_without_a_label_nothing_is_wrong(strip):
+    table = strip(rows(("A", "A"), ("B", "")))
+    page = Page(gallery.show(table))
+    assert page.text == " read A (0.50) read (nothing) (0.50)"
+    assert all("color" not in attributes.get("style", "") for attributes in page.all("span"))
+    html = gallery.cards(table).html
+    assert html.count('class="ok-card ok-open"') == 2 and "CER" not in html and "<table" not in html
+    assert "(no images)" in gallery.worst(table).html
+    figure = gallery.figure(table)
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["A  0.50", "(nothing)  0.50"]
+    assert {axes.title.get_color() for axes in figure.axes} == {"black"}
+
+
+def test_with_a_label_a_wrong_reading_is_red():
+    table = rows(("A", "A"), ("B", "C"), ("é", "e\u0301"))
+    page = Page(gallery.show(table))
+    assert [span["style"] for span in page.all("span")] == ["color:#c00"] and "read C (0.50)" in page.text
+    assert gallery.cards(table).html.count("ok-card ok-wrong") == 1
+    colors = [axes.title.get_color() for axes in gallery.figure(table).axes]
+    assert colors == ["black", "#c00000", "black"]
+
+
+def test_a_report_judges_what_has_a_label(tmp_path):
+    table = rows(("A", "A"), ("", "B"))
+    page = Page(ok.report(table, tmp_path / "errors.html").read_text(encoding="utf-8"))
+    boxes = [attributes for attributes in page.all("div") if "data-text" in attributes]
+    assert [box["data-edits"] for box in boxes] == ["0", "0"]
+    assert "2 images, 1 with a label, exact match 1.0000, CER 0.0000" in page.text
+    page = Page(ok.report(table.tail(1), tmp_path / "errors.html").read_text(encoding="utf-8"))
+    assert "1 images, 0 with a label. Diff" in page.text
+
+
+def test_a_tile_without_a_label_shows_the_reading():
+    right, wrong, open_ = map(browser_html.tile, rows(("A", "A"), ("A", "B"), ("", "B")).itertuples())
+    assert "ok-wrong" in wrong and "ok-diff" in wrong
+    assert "ok-wrong" not in right + open_ and "ok-open" in open_ and Page(open_).text == "Bconfidence 0.50"
+    (row,) = (row for _, row in rows(("", "B")).iterrows())
+    assert "ok-diff" not in browser_html.details(row, "x", None)
 
 
 def test_the_worst_come_first():

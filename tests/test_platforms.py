@@ -3,12 +3,20 @@
 import importlib.util
 import re
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from ocrkit import platforms
+from ocrkit.__main__ import main
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 @pytest.fixture(autouse=True)
@@ -100,3 +108,77 @@ def test_torch_is_named_and_never_installed(pip, capsys, monkeypatch):
     assert pip["commands"] == []
     assert "a-package-that-is-not-there is missing: install it as README.md says" in capsys.readouterr().out
     assert not {"torch", "torchvision", "numpy"} & set(platforms.PACKAGES)
+
+
+def listed(extra=""):
+    project = tomllib.loads((platforms.COURSE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return project["optional-dependencies"][extra] if extra else project["dependencies"]
+
+
+@pytest.mark.parametrize("extra", ["", "notebooks", "scale", "tensorboard"])
+def test_requirements_are_those_of_pyproject(extra):
+    wanted = [Requirement(line) for line in listed(extra)]
+    assert platforms.requirements(extra) == [r.name for r in wanted if r.marker is None or r.marker.evaluate()]
+
+
+def test_each_dependency_is_set_up_or_named_and_has_its_words():
+    names = {Requirement(line).name for line in (*listed(), *listed("notebooks"))}
+    assert names == {*platforms.LOSSES, *platforms.UNTOUCHED, "jupyterlab"}
+    assert {package for package, _ in platforms.PACKAGES.values()} >= names & {"persiantools", "pillow", "jiwer"}
+    assert all(words == platforms.LOSSES[package] for package, words in platforms.PACKAGES.values())
+    assert platforms.PACKAGES["PIL"][0] == "pillow"
+
+
+def test_a_marker_of_another_python_leaves_a_package_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(platforms, "COURSE", tmp_path)
+    text = """[project]\nname = "ocrkit"\ndependencies = [\n    "new>=1; python_version < '3.99'",
+    "old; python_version < '3.9'",\n    "a-b>=2",\n]\n\n[project.optional-dependencies]\nscale = [\n    "big",\n]\n"""
+    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+    assert platforms.requirements() == ["new", "a-b"] and platforms.requirements("scale") == ["big"]
+    assert platforms.requirements("none") == []
+
+
+def test_without_pyproject_pip_knows_the_list(tmp_path, monkeypatch):
+    monkeypatch.setattr(platforms, "COURSE", tmp_path)
+    kept = ["torch>=2.4", 'old>=2.0; python_version < "3.9"', "jiwer>=4.0; extra == 'notebooks'"]
+    monkeypatch.setattr(platforms.metadata, "requires", lambda name: kept)
+    assert platforms.requirements() == ["torch"] and platforms.requirements("notebooks") == ["jiwer"]
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "other"\n', encoding="utf-8")  # of who copied ocrkit
+    assert platforms.requirements() == ["torch"]
+
+
+def test_without_any_list_it_says_so_and_goes_on(pip, tmp_path, monkeypatch, capsys):
+    def nothing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(platforms, "COURSE", tmp_path)
+    monkeypatch.setattr(platforms.metadata, "requires", nothing)
+    assert platforms.requirements() == []
+    monkeypatch.setattr(platforms, "PACKAGES", {})
+    platforms.prepare_notebook()
+    first, last = capsys.readouterr().out.splitlines()
+    assert "pyproject.toml is missing" in first and last.startswith("ocrkit ") and pip["commands"] == []
+    assert main(["doctor"]) == 1
+    assert "[FAIL]" in (said := capsys.readouterr().out) and "which says what is needed" in said
+
+
+def test_a_package_that_cannot_be_looked_for_is_missing(monkeypatch):
+    def broken(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(platforms.util, "find_spec", broken)
+    assert platforms.missing_packages() == list(platforms.PACKAGES)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ModuleNotFoundError("No module", name="PIL.Image"), "the package pillow is missing: pip install pillow"),
+        (ModuleNotFoundError("No module", name="datasets"), "the package datasets is missing: pip install datasets"),
+        (ImportError("this needs x: pip install x"), "this needs x: pip install x"),
+        (ModuleNotFoundError("No module", name="ocrkit.none"), ""),
+        (ImportError("cannot import name"), ""),
+    ],
+)
+def test_the_way_out_of_a_missing_package(error, line):
+    assert platforms.way_out(error) == line

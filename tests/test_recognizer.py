@@ -7,6 +7,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from ocrkit.errors import label_losses
+from ocrkit.glyph_classifier import GlyphClassifier
 from ocrkit.models import CRNN
 from ocrkit.recognizer import Recognizer
 from ocrkit.text import Tokenizer
@@ -173,3 +175,59 @@ def test_load_names_what_is_missing(saved, tmp_path):
         Recognizer.load("no such model")
     with pytest.raises(FileNotFoundError, match="has no config.json"):
         Recognizer.load(tmp_path)
+
+
+def table(n, unreadable):
+    images = [f"/nowhere/{i}.png" if i in unreadable else image(60 + i, i) for i in range(n)]
+    return pd.DataFrame(
+        {"image": pd.Series(images, dtype=object), "text": [str(i) for i in range(n)], "number": range(n)}
+    )
+
+
+INDEXES = {
+    "in order": range(6),
+    "shuffled": [4, 0, 5, 2, 1, 3],
+    "doubled": [0, 1, 2, 0, 1, 2],
+    "strings": list("abcabb"),
+    "levels": pd.MultiIndex.from_product([["x", "y"], [7, 7, 8]], names=["writer", "page"]),
+}
+
+
+@pytest.mark.parametrize("unreadable", [(), (1,), (0, 3, 5), range(6)], ids=["none", "one", "some", "all"])
+@pytest.mark.parametrize("index", INDEXES.values(), ids=INDEXES)
+@pytest.mark.parametrize("kind", ["line", "glyph"])
+def test_one_row_in_one_row_out(reader, kind, index, unreadable):
+    if kind == "glyph":
+        reader = GlyphClassifier.create("0123456789", "resnet18-short", (32, 32), "L", device="cpu")
+    samples = table(6, unreadable).set_axis(index)
+    results = reader.read(samples)
+    pd.testing.assert_index_equal(results.index, samples.index)
+    pd.testing.assert_frame_equal(results[["image", "text", "number"]], samples)
+    assert [bool(e) for e in results["error"]] == [i in unreadable for i in range(6)]
+    for i, row in enumerate(results.itertuples()):
+        alone = "" if i in unreadable else reader.read(row.image)["prediction"][0]
+        assert row.prediction == alone
+        assert row.distance == len(row.operations)
+    # What was read may be read again; its own columns do not get in the way.
+    again = reader.read(results)
+    assert again["error"].tolist() == results["error"].tolist() and list(again) == list(results)
+    pd.testing.assert_index_equal(again.index, samples.index)
+
+
+def test_rows_of_two_tables_do_not_multiply(reader):
+    both = pd.concat([table(3, {1}), table(3, ())])
+    assert both.index.tolist() == [0, 1, 2, 0, 1, 2]
+    results = reader.read(both)
+    assert len(results) == 6 and results["error"].ne("").sum() == 1
+    packed = reader.pack(both)
+    assert packed.samples.index.tolist() == reader.read(packed).index.tolist() == [0, 2, 0, 1, 2]
+    assert label_losses(reader, both).isna().tolist() == [False, True, False, False, False, False]
+    empty = reader.read(both.head(0))
+    assert len(empty) == 0 and {"prediction", "error", "distance"} <= set(empty)
+
+
+def test_a_missing_label_is_no_label(reader):
+    samples = table(3, {2}).assign(text=["1", np.nan, None])
+    results = reader.read(samples)
+    assert results["distance"].tolist() == [len(o) for o in results["operations"]]
+    assert results["distance"].tolist()[1:] == [len(results["prediction"][1]), 0]

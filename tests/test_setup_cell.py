@@ -74,9 +74,11 @@ torch.cuda = types.SimpleNamespace(is_available=lambda: bool(plan["card"]), get_
 
 @pytest.fixture
 def course(tmp_path):
-    """A course folder that holds only the package."""
+    """A course folder that holds only the package, and the list of what it needs."""
     skip = shutil.ignore_patterns("__pycache__", "*.png")
-    return Path(shutil.copytree(COURSE / "ocrkit", tmp_path / "a course" / "ocrkit", ignore=skip)).parent
+    course = Path(shutil.copytree(COURSE / "ocrkit", tmp_path / "a course" / "ocrkit", ignore=skip)).parent
+    shutil.copy(COURSE / "pyproject.toml", course)
+    return course
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from PIL import Image
 
 from ocrkit import stores
 from ocrkit.batches import pack
+from ocrkit.shard_files import packed_shards
 from ocrkit.stores import StoreError, open_store, packed_store, rendered_store
 from ocrkit.synth import render_plates
 
@@ -142,3 +143,15 @@ def test_a_table_may_hold_images_and_corners(tmp_path):
     assert torch.equal(first.images, pack(table, (8, 16)).images)
     other = table.assign(image=[255 - image])
     assert torch.equal(packed_store(other, tmp_path / "store", (8, 16)).images, pack(other, (8, 16)).images)
+
+
+@pytest.mark.parametrize("index", [[0, 0, 1], list("aab"), pd.MultiIndex.from_tuples([(1, "x"), (1, "x"), (2, "y")])])
+def test_the_index_of_the_rows_comes_back(samples, tmp_path, index):
+    samples = samples.head(3).set_axis(index)
+    packed = packed_store(samples, tmp_path / "store", (8, 16))
+    wanted = pack(samples, (8, 16))
+    assert packed.samples.index.tolist() == wanted.samples.index.tolist()
+    assert packed.rejected.index.tolist() == wanted.rejected.index.tolist()
+    assert packed.samples.index.nlevels == samples.index.nlevels
+    shards = packed_shards(samples, tmp_path / "shards", (8, 16)).shard(0)
+    assert shards.samples.index.tolist() == wanted.samples.index.tolist()
