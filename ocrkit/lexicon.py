@@ -25,7 +25,7 @@ from ocrkit.text import Tokenizer, normalize, quote
 # Probabilities are kept as 1e300 times themselves: float64 then goes down to 1e-600, which an image of 100 steps
 # does not reach. Where even the best word is below 1e-550, or one step has a class below 1e-300, the sums are made with
 # logarithms.
-_ONE, _LEAST, _LEAST_OF_STEP = 1e300, -550 * math.log(10), -300 * math.log(10)
+_ONE, _LEAST_OF_STEP, _LEAST, _FAR = 1e300, *(-power * math.log(10) for power in (300, 550, 600))
 
 
 def read_counts(path: str | Path) -> dict[str, int]:
@@ -144,25 +144,28 @@ class Lexicon:
         """`(T, K)` log probabilities of one image to `(W,)` log P(word | image), each summed over all paths.
 
         Exact (float64). -inf for a word that does not fit in T steps, and, unless the best word is below 1e-550 of
-        the most probable path, for a word below about 1e-600 of it. The words share their beginnings: one pass over
-        the trie serves all.
+        all that can be written with its letters, for a word below about 1e-600 of it. The words share their
+        beginnings: one pass over the trie serves all.
 
         Raises:
             ValueError: K differs from the tokenizer's classes, or a number is NaN.
         """
-        lp = checked_log_probs(log_probs, self.tokenizer).numpy()
+        checked = checked_log_probs(log_probs, self.tokenizer).numpy()
         used = np.unique(self.symbol)  # the blank is that of node 0
-        best = lp[:, used].max(1, keepdims=True)
-        if np.isneginf(best).any():
+        written = np.logaddexp.reduce(checked[:, used], 1, keepdims=True)
+        if np.isneginf(written).any():
             return np.full(len(self), -np.inf)
-        lp = lp - best
+        # Relative to all that can be written at a step: no sum is above 1, and few are below what a float holds.
+        lp = np.full_like(checked, -np.inf)
+        lp[:, used] = checked[:, used] - written
         found = np.full(len(self), -np.inf)
         if lp[:, used].min(initial=0.0, where=lp[:, used] > -np.inf) > _LEAST_OF_STEP:
             with np.errstate(divide="ignore"):
                 found = np.log(self._forward(np.exp(lp), np.add, np.multiply, 0.0, _ONE)) - math.log(_ONE)
+            found[found < _FAR] = -np.inf  # so small a float has lost digits
         if found.max() < _LEAST:
             found = self._forward(lp, np.logaddexp, np.add, -np.inf, 0.0)
-        return found + best.sum()
+        return found + written.sum()
 
     def _forward(self, emissions: np.ndarray, add: np.ufunc, times: np.ufunc, zero: float, one: float) -> np.ndarray:
         # The recursion of `ctc.forward_lattice` with tree nodes for positions, and two states a node: paths that end

@@ -55,6 +55,7 @@ def test_equals_the_sum_over_all_paths(steps, seed, sharp):
 
 
 @cases(25)
+@example(["A", "B", "AB", "BA", "AABBAABBA"], 24, 0, 0.0, 0.0)  # many paths, all equal
 @example(["B"], 2, 2997, 200.0, 0.0)  # P at one step is less than a float holds exactly
 @given(
     st.lists(st.text("ABL", min_size=1, max_size=9), min_size=1, max_size=8, unique=True),
