@@ -47,8 +47,7 @@ from ocrkit.__main__ import main as command_line
 
 Section = dict[str, str]
 SEEDS, IMAGES = (0, 1), 20
-#: Processes that record at a time. Each computes on one thread.
-PROCESSES = 2
+PROCESSES = 2  # that record at a time, each on one thread
 #: Differences of a section that are shown, and characters of each value.
 SHOWN, WIDTH = 20, 160
 #: What `python -m ocrkit train` is given: every kind of model, a dozen steps an epoch. The one that goes on from a
@@ -193,8 +192,8 @@ def tests(junit: str | Path | None = None) -> Section:
     if junit is None:
         with tempfile.TemporaryDirectory() as place:
             junit = Path(place, "junit.xml")
-            status = subprocess.call([sys.executable, "-m", "pytest", "tests", "-q", f"--junitxml={junit}"])
-            if status not in (0, 1):
+            command = [sys.executable, "-m", "pytest", "tests", "-q", f"--junitxml={junit}"]
+            if (status := subprocess.call(command)) not in (0, 1):
                 raise RuntimeError(f"pytest ended with status {status}, so the tests were not run to their end")
             return tests(junit)
     found: dict[str, list[str]] = {}
