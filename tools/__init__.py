@@ -1,0 +1,1 @@
+"""Programs for those who change the course; a learner needs none of them."""
