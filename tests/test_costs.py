@@ -183,7 +183,7 @@ def test_the_report_marks_what_is_only_predicted():
     ranges = {f"{what}_{end}": v for what in costs.RANGES for end, v in (("low", 1.0), ("high", 4.0))}
     row = {"run": "plates", "batch_size": 8, "bits": 32, "limit": "compute", **ranges, "images_per_second": 3.0}
     row |= {"images_per_second_ratio": 1.5, "gigabytes": 2.0, "gigabytes_ratio": 1.0}
-    planned = {"what": "413,000 names", "recipe": "names-gpu", "epochs": 10, "device": "T4", "largest_batch": 1300}
+    planned = {"what": "331,059 names", "recipe": "names-gpu", "epochs": 10, "device": "T4", "largest_batch": 1300}
     planned |= ranges | {"limit": "loader"}
     facts = {"device": {"name": "a laptop"}, "torch": "2", "rows": [row], "plan": [planned]}
     text = costs.report(facts)

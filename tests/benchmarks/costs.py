@@ -39,8 +39,8 @@ RUNS = {
     "Persian glyphs": ("persian-glyphs", {"start": ""}),
     "letters, detector": ("letters-detector", {}),
 }
-#: What is planned -> recipe and images an epoch.
-PLANS = {"names": ("names-gpu", 413_000), "plates": ("plates-large", 200_000)}
+#: What is planned -> recipe and training images an epoch.
+PLANS = {"names": ("names-gpu", 331_059), "plates": ("plates-large", 200_000)}
 CARDS = ("T4", "L4", "A100-40", "H200")
 RANGES = {"images_per_second": "{:,.0f}", "hours": "{:.2f}", "gigabytes": "{:.1f}"}
 
