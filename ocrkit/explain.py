@@ -2,9 +2,9 @@
 
 A map is a float array of the image's size: what a layer gives at few places is enlarged, with each place at the center
 of its receptive field (`ocrkit.receptive_fields`). What is explained is a target (`ocrkit.targets`): scores `(N,)`, or
-`(N, M)` for M characters an image, and the maps have the shape of the scores with `(H, W)` behind. Every function leaves
-the model as it was (`ocrkit.hooks.observed`). Pictures of the maps are in `ocrkit.heatmaps`, what they are worth is in
-`ocrkit.map_checks`. Taught in notebook 06.
+`(N, M)` for M characters an image, and the maps have the shape of the scores with `(H, W)` behind. Every function
+leaves the model as it was (`ocrkit.hooks.observed`). Pictures of the maps are in `ocrkit.heatmaps`, what they are worth
+is in `ocrkit.map_checks`. Taught in notebook 06.
 """
 
 from __future__ import annotations

@@ -50,8 +50,9 @@ class ReceptiveFields(TorchFunctionMode):
 
     Where ways through the model meet (a shortcut, a feature pyramid), a place sees what any of them sees, and its
     center is that of the way with the smallest window. What mixes places otherwise, as LSTMs and attention do, is not
-    followed: a time step keeps the center of its column. Nor is it when rows and columns change places. Where the way is lost (the rows of `backbones.Stretch`, an
-    operation that is not PyTorch's own), places count as spread evenly over the image, and each as seeing all of it.
+    followed: a time step keeps the center of its column. Nor are maps that are turned or mirrored. Where the way is
+    lost (the rows of `backbones.Stretch`, an operation that is not PyTorch's own), places count as spread evenly over
+    the image, and each as seeing all of it.
 
     Args:
         images: `(N, C, H, W)`, the very tensor that the model is then called with.
