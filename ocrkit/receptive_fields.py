@@ -28,8 +28,9 @@ from ocrkit.hooks import Hook, find_layer, kept, observed, places_of
 class Cells(NamedTuple):
     """The n places of a layer along the rows or the columns of the image, in pixels; pixel 0 goes from 0 to 1.
 
-    `start` and `end` `(n,)` are what a place sees, end excluded, cut to the image; `center` `(n,)` is the middle of its
-    window, uncut. `step` is the distance of the centers, `reach` the length of a window, inf where it is not known.
+    `start` and `end` `(n,)` are what a place sees, end excluded, cut to the image (where that is padding alone, `end`
+    lies before `start`); `center` `(n,)` is the middle of its window, uncut. `step` is the distance of the centers,
+    `reach` the length of a window, inf where it is not known.
     """
 
     start: np.ndarray
@@ -116,18 +117,21 @@ def _meet(ways: tuple[Cells, ...]) -> Cells:
     return small
 
 
-def _through(cells: Cells, first: np.ndarray, last: np.ndarray, middle: np.ndarray, stride: float) -> Cells:
-    """The places of an output that sees the places `first` to `last` of its input, around `middle`; those below 0 and
-    beyond the last one are padding.
+def _through(cells: Cells, taps: np.ndarray, middle: np.ndarray, stride: float) -> Cells:
+    """The places of an output, of which each takes the places `taps` `(n, k)` of its input, around `middle` `(n,)`.
+
+    Places below 0 and beyond the last one are padding; the centers go on there at the same distance.
     """
     n = len(cells.center)
     center = np.interp(middle, np.arange(n), cells.center)
     center = center + cells.step * (np.minimum(middle, 0) + np.maximum(middle - (n - 1), 0))
-    start, end = cells.start[np.clip(first, 0, n - 1)], cells.end[np.clip(last, 0, n - 1)]
-    return Cells(start, end, center, cells.step * stride, cells.reach + cells.step * np.max(last - first))
+    real, inside = (taps >= 0) & (taps < n), taps.clip(0, n - 1)
+    start = np.where(real, cells.start[inside], cells.end.max()).min(1)
+    end = np.where(real, cells.end[inside], 0).max(1)
+    return Cells(start, end, center, cells.step * stride, cells.reach + cells.step * np.ptp(taps, 1).max())
 
 
-# --- what is seen through one operation, along rows and columns: (first, last, middle, stride) each ---
+# --- what is taken by one operation, along rows and columns: (taps, middle, stride) each, see `_through` ---
 
 
 def _side(value, k: int):
@@ -138,8 +142,8 @@ def _window(into, out, kernel, stride, padding, dilation=1) -> list:
     found = []
     for k in (-2, -1):
         side, step, before, apart = (_side(v, k) for v in (kernel, stride, padding, dilation))
-        first, long = np.arange(out[k]) * step - before, apart * (side - 1)
-        found.append((first, first + long, first + long / 2, step))
+        taps = np.arange(out[k])[:, None] * step - before + apart * np.arange(side)
+        found.append((taps, taps.mean(1), step))
     return found
 
 
@@ -155,8 +159,8 @@ def _conv_transpose(into, out, weight, bias=None, stride=1, padding=0, output_pa
     found = []
     for k in (-2, -1):
         step, before, apart = (_side(v, k) for v in (stride, padding, dilation))
-        last, long = np.arange(out[k]) + before, apart * (weight.shape[k] - 1)
-        found.append((-((long - last) // step), last // step, (last - long / 2) / step, 1 / step))
+        whole = np.arange(out[k])[:, None] + before - apart * np.arange(weight.shape[k])
+        found.append((np.where(whole % step, -1, whole // step), whole.mean(1) / step, 1 / step))
     return found
 
 
@@ -177,7 +181,8 @@ def _adaptive_pool(into, out, *others, **more) -> list:
     for k in (-2, -1):
         i = np.arange(out[k])
         first, last = i * into[k] // out[k], -(-(i + 1) * into[k] // out[k]) - 1
-        found.append((first, last, (first + last) / 2, into[k] / out[k]))
+        taps = np.minimum(first[:, None] + np.arange((last - first).max() + 1), last[:, None])
+        found.append((taps, (first + last) / 2, into[k] / out[k]))
     return found
 
 
@@ -192,9 +197,10 @@ def _interpolate(into, out, size=None, scale_factor=None, mode="nearest", align_
             middle = i * (into[k] - 1) / max(out[k] - 1, 1)
         elif mode.startswith("nearest"):
             middle = ((i + 0.5 * (mode == "nearest-exact")) * scale).astype(int)
-        wide = int(mode == "bicubic")
-        first, last = np.floor(middle).astype(int) - wide, np.ceil(middle).astype(int) + wide
-        found.append((first, last, middle, scale))
+        wide = np.arange(-1, 3) if mode == "bicubic" else np.arange(2)
+        middle = middle.clip(0, into[k] - 1)
+        taps = np.minimum(np.floor(middle)[:, None] + wide, np.ceil(middle)[:, None] + wide[-1] - 1).astype(int)
+        found.append((taps.clip(0, into[k] - 1), middle, scale))
     return found
 
 
@@ -211,7 +217,7 @@ def _getitem(into, out, key) -> list:
         shape[k] = into[k]
         taken = np.broadcast_to(np.arange(into[k]).reshape(shape), into)[key]
         i = taken.max(tuple(a for a in range(4) if a != k % 4))
-        found.append((i, i, i, (i[-1] - i[0]) / max(len(i) - 1, 1) or 1))
+        found.append((i[:, None], i, (i[-1] - i[0]) / max(len(i) - 1, 1) or 1))
     return found
 
 
