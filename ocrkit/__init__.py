@@ -73,7 +73,7 @@ _HOME = {
     "packed_shards": "shard_files",
     "write_shards": "shard_files",
     "CRNN": "models",
-    "receptive_field": "models",
+    "receptive_field": "receptive_fields",
     "summary": "models",
     "forced_alignment": "ctc",
     "greedy_decode": "ctc",

@@ -1,9 +1,10 @@
 """Heat maps: which pixels speak for a class, or for one character of a text.
 
-A map is a float array of the image's size. What is explained is a target (`ocrkit.targets`): scores `(N,)`, or `(N, M)`
-for M characters an image, and the maps have the shape of the scores with `(H, W)` behind. Every function leaves the
-model as it was (`ocrkit.hooks.observed`). Pictures of the maps are in `ocrkit.heatmaps`, what they are worth is in
-`ocrkit.map_checks`. Taught in notebook 06.
+A map is a float array of the image's size: what a layer gives at few places is enlarged, with each place at the center
+of its receptive field (`ocrkit.receptive_fields`). What is explained is a target (`ocrkit.targets`): scores `(N,)`, or
+`(N, M)` for M characters an image, and the maps have the shape of the scores with `(H, W)` behind. Every function
+leaves the model as it was (`ocrkit.hooks.observed`). Pictures of the maps are in `ocrkit.heatmaps`, what they are worth
+is in `ocrkit.map_checks`. Taught in notebook 06.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
-from ocrkit.hooks import Hook, find_layer, observed
+from ocrkit.hooks import Hook, find_layer, kept, observed, places_of
 from ocrkit.images import read_sample
 from ocrkit.padding import fit_size
 from ocrkit.reading_order import visual_order
+from ocrkit.receptive_fields import Cells, ReceptiveFields
 from ocrkit.recognizer import Recognizer, normalize_images
 from ocrkit.targets import Target, class_target, text_target
 from ocrkit.text import normalize
@@ -41,9 +42,12 @@ def activation_map(model: nn.Module, images: Tensor, layer: str | nn.Module) -> 
     """
     name, module = find_layer(model, layer)
     images = prepare(model, images)
-    with observed(model), torch.no_grad(), Hook(module) as hook:
+    with observed(model), torch.no_grad(), Hook(module) as hook, ReceptiveFields(images) as fields:
         model(images)
-    return _enlarge(places_of(kept(hook, name), module, name, len(images)).mean(1), images)
+        features = kept(hook, name)
+        shown = places_of(features, module, name, len(images))
+        cells = fields.of(features, shown.shape[-2:])
+    return _enlarge(shown.mean(1), cells, fields.size)
 
 
 def grad_cam(model: nn.Module, images: Tensor, layer: str | nn.Module, target: Target | int) -> np.ndarray:
@@ -97,16 +101,20 @@ def _cam(model, images, layer, target, weights: Callable[[Tensor, Tensor], Tenso
     images, target = prepare(model, images), _as_target(target)
     with observed(model), Hook(module) as hook:
         # A model with frozen weights has gradients too, if they are asked for by the image.
-        scores = target(model(images.clone().requires_grad_()), torch.arange(len(images)))
+        images = images.clone().requires_grad_()
+        with ReceptiveFields(images) as fields:
+            output = model(images)
+        scores = target(output, torch.arange(len(images)))
         features, columns, maps = kept(hook, name), scores.reshape(len(images), -1), []
         shown = places_of(features, module, name, len(images))
+        cells = fields.of(features, shown.shape[-2:])
         for m in range(columns.shape[1]):
             (gradient,) = torch.autograd.grad(columns[:, m].sum(), features, retain_graph=True, allow_unused=True)
             if gradient is None:
                 raise ValueError(f"the score does not depend on layer {name!r}; choose one that leads to the output")
             weight = weights(shown, places_of(gradient, module, name, len(images)))
             maps.append((weight * shown).sum(1).relu().detach())
-    return _shaped(maps, scores.detach(), images)
+    return _shaped(maps, scores.detach(), cells, fields.size)
 
 
 @torch.no_grad()
@@ -261,33 +269,24 @@ def _as_target(target: Target | int) -> Target:
     return target if callable(target) else class_target(target)
 
 
-def kept(hook: Hook, name: str) -> Tensor:
-    """What the hook of a layer holds; raises a ValueError where the forward pass left the layer out."""
-    if hook.output is None:
-        raise ValueError(f"layer {name!r} took no part in the forward pass")
-    return hook.output
+def _enlarge(maps: Tensor, cells: tuple[Cells, Cells], size: tuple[int, int]) -> np.ndarray:
+    """Small maps `(N, h, w)` to `(N, H, W)`: each place stands at its center, and between centers it is linear."""
+    rows, columns = (_between(c.center, n).to(maps.device) for c, n in zip(cells, size))
+    return (rows @ (maps.float() @ columns.T)).cpu().numpy()
 
 
-def places_of(values: Tensor, module: nn.Module, name: str, n: int) -> Tensor:
-    """What a layer gave as `(N, C, H, W)`; a vector a time step `(T, N, D)` becomes `(N, D, 1, T)`."""
-    if values.ndim == 3 and getattr(module, "batch_first", False):
-        values = values.transpose(0, 1)
-    if values.ndim == 3 and values.shape[1] == n:
-        values = values.permute(1, 2, 0)[:, :, None]
-    if values.ndim != 4:
-        raise ValueError(f"layer {name!r} gives {tuple(values.shape)}, which has no places; choose a convolution")
-    return values
+def _between(centers: np.ndarray, size: int) -> Tensor:
+    """`(size, n)`: how much of each of n places a pixel has; beyond the outer centers, all of the outer place."""
+    places, which = np.unique(centers, return_inverse=True)  # places with one center share it
+    shares = np.eye(len(places))[:, which] / np.bincount(which)[:, None]
+    near = np.stack([np.interp(np.arange(size) + 0.5, places, one) for one in np.eye(len(places))], 1)
+    return torch.from_numpy(near @ shares).float()
 
 
-def _enlarge(maps: Tensor, images: Tensor) -> np.ndarray:
-    size = tuple(images.shape[-2:])
-    return interpolate(maps[:, None].float(), size, mode="bilinear", align_corners=False)[:, 0].cpu().numpy()
-
-
-def _shaped(maps: list[Tensor], scores: Tensor, images: Tensor) -> np.ndarray:
+def _shaped(maps: list[Tensor], scores: Tensor, cells: tuple[Cells, Cells], size: tuple[int, int]) -> np.ndarray:
     """M small maps `(N, h, w)` to maps of the scores' shape; NaN where there is no character."""
-    size = tuple(images.shape[-2:])
-    large = np.stack([_enlarge(m, images) for m in maps], 1) if maps else np.zeros((len(images), 0, *size), np.float32)
-    large = large.reshape(*scores.shape, *size)
+    shape = (*scores.shape, *size)
+    large = np.stack([_enlarge(m, cells, size) for m in maps], 1) if maps else np.zeros(shape, np.float32)
+    large = large.reshape(shape)
     large[torch.isnan(scores).cpu().numpy()] = np.nan
     return large

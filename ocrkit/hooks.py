@@ -80,6 +80,24 @@ class Hook:
             self.output = self.output.detach()
 
 
+def kept(hook: Hook, name: str) -> Tensor:
+    """What the hook of a layer holds; raises a ValueError where the forward pass left the layer out."""
+    if hook.output is None:
+        raise ValueError(f"layer {name!r} took no part in the forward pass")
+    return hook.output
+
+
+def places_of(values: Tensor, module: nn.Module, name: str, n: int) -> Tensor:
+    """What a layer gave as `(N, C, H, W)`; a vector a time step `(T, N, D)` becomes `(N, D, 1, T)`."""
+    if values.ndim == 3 and getattr(module, "batch_first", False):
+        values = values.transpose(0, 1)
+    if values.ndim == 3 and values.shape[1] == n:
+        values = values.permute(1, 2, 0)[:, :, None]
+    if values.ndim != 4:
+        raise ValueError(f"layer {name!r} gives {tuple(values.shape)}, which has no places; choose a convolution")
+    return values
+
+
 class Hooks:
     """A `Hook` a layer: `with Hooks(model, "features.2", model.lstm) as hooks: ...`, then `hooks["lstm"].output`.
 

@@ -152,23 +152,20 @@ def step_mask(steps: Tensor, total: int) -> Tensor:
 _SHOWN = (nn.Conv2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.LSTM, nn.Linear)
 
 
-def _trace(model: CRNN, layer: str | None = None) -> list[tuple[str, nn.Module, tuple, tuple]]:
-    """(name, module, input shape, output shape) of each layer with weights or a window, and `layer`, in order of use.
-
-    A container comes after its parts.
-    """
+def _trace(model: CRNN) -> list[tuple[str, nn.Module, tuple]]:
+    """(name, module, output shape) of each layer with weights or a window, in order of use."""
     steps, handles, device = [], [], next(model.parameters()).device
 
     def note(name):
         def hook(module, inputs, output):
             output = output[0] if isinstance(output, tuple) else output
-            steps.append((name, module, tuple(inputs[0].shape), tuple(output.shape)))
+            steps.append((name, module, tuple(output.shape)))
 
         return hook
 
     try:
         for name, module in model.named_modules():
-            if isinstance(module, _SHOWN) or name == layer:
+            if isinstance(module, _SHOWN):
                 handles.append(module.register_forward_hook(note(name)))
         with observed(model), torch.no_grad():
             model(torch.zeros(1, model.in_channels, *model.image_size, device=device))
@@ -185,51 +182,8 @@ def summary(model: CRNN) -> pd.DataFrame:
     """
     rows = [
         (name, type(module).__name__, " x ".join(map(str, out)), sum(p.numel() for p in module.parameters()))
-        for name, module, _, out in _trace(model)
+        for name, module, out in _trace(model)
     ]
     total = sum(p.numel() for p in model.parameters())
     rows.append(("total", "", "", total))
     return pd.DataFrame(rows, columns=["layer", "kind", "output", "parameters"])
-
-
-def receptive_field(model: CRNN, layer: str | None = None, axis: str = "columns") -> pd.DataFrame:
-    """Which pixel columns of the input each time step can see through the convolutions.
-
-    Args:
-        layer: dotted name; the places of its output are meant instead of the time steps.
-        axis: `"columns"` or `"rows"` of the image.
-
-    Returns a row a time step: `step`, `start` and `end` (pixel columns, end excluded, cut to the
-    image), `center`. The LSTM after it mixes all steps; this is where a step looks first.
-    Found by pushing intervals of columns through each window: output i of a layer with kernel k,
-    stride s and padding p covers inputs `i*s - p .. i*s - p + k - 1`. Taught in notebooks 03 and 06.
-
-    Raises:
-        ValueError: the model has no such layer, or there is no such axis.
-    """
-    if axis not in ("columns", "rows"):
-        raise ValueError(f'axis={axis!r}: it must be "columns" or "rows"')
-    k = -1 if axis == "columns" else -2
-    steps = _trace(model, layer)
-    names = [name for name, *_ in steps]
-    if layer is not None and layer not in names:
-        raise ValueError(f"the model has no layer {layer!r} that a forward pass uses; see summary(model)")
-    size = model.image_size[k]
-    start, end = list(range(size)), list(range(1, size + 1))
-    for name, module, shape_in, shape_out in steps[: names.index(layer) + 1 if layer else None]:
-        if "shortcut" in name or isinstance(module, (nn.LSTM, nn.Linear)) or not isinstance(module, _SHOWN):
-            continue
-        n_in, n_out = shape_in[k], shape_out[k]
-        if isinstance(module, nn.AdaptiveAvgPool2d):
-            windows = [(i * n_in // n_out, -(-(i + 1) * n_in // n_out) - 1) for i in range(n_out)]
-        else:
-            kernel, stride, padding = (_side(v, k) for v in (module.kernel_size, module.stride, module.padding))
-            windows = [(i * stride - padding, i * stride - padding + kernel - 1) for i in range(n_out)]
-        start = [start[max(first, 0)] for first, _ in windows]
-        end = [end[min(last, n_in - 1)] for _, last in windows]
-    table = pd.DataFrame({"step": range(len(start)), "start": start, "end": end})
-    return table.assign(center=(table.start + table.end) / 2)
-
-
-def _side(value: int | tuple, k: int) -> int:
-    return value if isinstance(value, int) else value[k]

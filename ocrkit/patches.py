@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ocrkit.explain import kept, places_of, prepare
-from ocrkit.hooks import Hook, find_layer, observed
-from ocrkit.models import receptive_field
+from ocrkit.explain import prepare
+from ocrkit.hooks import Hook, find_layer, kept, observed, places_of
+from ocrkit.receptive_fields import ReceptiveFields
 
 
 class Patch(NamedTuple):
@@ -26,7 +26,6 @@ def top_patches(model: nn.Module, layer: str, images: Tensor, channel: int, n: i
     """The image patches that a channel of a layer responds to most, one an image, cut by the receptive field.
 
     Args:
-        model: with `features` in a row, and `image_size` and `in_channels`, as a `CRNN`.
         images: `(N, C, H, W)` uint8.
 
     Raises:
@@ -35,20 +34,22 @@ def top_patches(model: nn.Module, layer: str, images: Tensor, channel: int, n: i
     Source: Zeiler and Fergus (2014), https://arxiv.org/abs/1311.2901. Taught in notebook 06.
     """
     name, module = find_layer(model, layer)
-    fields = [receptive_field(model, name, axis) for axis in ("columns", "rows")]
     best = []
     with observed(model), torch.no_grad(), Hook(module) as hook:
         for part in images.split(128):
-            model(prepare(model, part))
+            part = prepare(model, part)
+            with ReceptiveFields(part) as fields:
+                model(part)
             features = places_of(kept(hook, name), module, name, len(part))
             if not 0 <= channel < features.shape[1]:
                 raise ValueError(f"layer {name!r} has channels 0..{features.shape[1] - 1}, and no channel {channel}")
+            rows, columns = fields.of(hook.output, features.shape[-2:])
             best.append(torch.stack(features[:, channel].flatten(1).max(1), 1).cpu())
     responses, places = torch.cat([pair[:, 0] for pair in best]), torch.cat([pair[:, 1] for pair in best]).long()
     patches = []
     for row in responses.argsort(descending=True, stable=True)[:n].tolist():
         y, x = divmod(places[row].item(), features.shape[-1])
-        (left, right), (top, bottom) = (fields[k].loc[i, ["start", "end"]].astype(int) for k, i in ((0, x), (1, y)))
+        top, bottom, left, right = (int(v) for v in (rows.start[y], rows.end[y], columns.start[x], columns.end[x]))
         pixels = images[row, :, top:bottom, left:right].permute(1, 2, 0).cpu().numpy()
         pixels = np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
         patches.append(Patch(row, responses[row].item(), (left, top, right, bottom), pixels))

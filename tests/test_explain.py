@@ -11,7 +11,7 @@ import ocrkit as ok
 from ocrkit import explain
 from ocrkit.ctc import Alignment
 from ocrkit.images import ImageError
-from ocrkit.models import receptive_field
+from ocrkit.receptive_fields import receptive_field
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from ocrkit.backbones import SharedDropout
-from ocrkit.models import CRNN, receptive_field, summary
+from ocrkit.models import CRNN, summary
+from ocrkit.receptive_fields import receptive_field
 
 
 @pytest.mark.parametrize(
