@@ -211,7 +211,7 @@ def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.
     """
     rows = list(results.head(n).itertuples())
     labels = [[label] if (label := known_label(row)) else [] for row in rows]
-    texts = [label + [row.prediction] * hasattr(row, "prediction") for label, row in zip(labels, rows)]
+    texts = [label + ([row.prediction] if hasattr(row, "prediction") else []) for label, row in zip(labels, rows)]
     families, missing = find_fonts("".join(sum(texts, [])), font)
     if missing:
         print(
