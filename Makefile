@@ -23,15 +23,15 @@ search: $(VENV)/ready
 
 # Runs every notebook with the laptop settings and keeps the outputs.
 notebooks: $(VENV)/ready
-	$(BIN)/python -m tests.notebooks
+	$(BIN)/python -m tools.notebooks
 
 # Writes "open in Colab / Kaggle" into the first cell of every notebook, with the address in pyproject.toml.
 badges: $(VENV)/ready
-	$(BIN)/python -m tests.badges
+	$(BIN)/python -m tools.badges
 
 # The oldest and the newest packages that pyproject.toml allows, each in an environment of its own. Takes minutes.
 versions:
-	PYTHON=$(PYTHON) tests/versions.sh
+	PYTHON=$(PYTHON) tools/versions.sh
 
 # The course as a book, from the notebooks as they are; nothing is run. Sphinx stops at the first warning.
 site: $(VENV)/ready
@@ -44,11 +44,11 @@ site: $(VENV)/ready
 # them, what needs none.
 bench: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
-	$(BIN)/python -m tests.benchmarks $(PLATES) $(if $(NAMES),--names $(NAMES))
+	$(BIN)/python -m tools.benchmarks $(PLATES) $(if $(NAMES),--names $(NAMES))
 
 # Needs fonts, from Debian and npm; the command names those that are missing, and data/README.md has the list.
 sample: $(VENV)/ready
-	$(BIN)/python -m ocrkit.synth
+	$(BIN)/python -m tools.atlases
 
 # PLATES is a folder of labeled plate images; without it the model is trained on rendered plates alone.
 models: $(VENV)/ready

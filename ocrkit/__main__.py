@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ocrkit import decoders, platforms
+from ocrkit.data import platforms
+from ocrkit.tasks.options import add_arguments, from_arguments
 
 if TYPE_CHECKING:
-    from ocrkit.documents import LetterReader
-    from ocrkit.field_detector import FieldDetector
+    from ocrkit.tasks.letters.detector import FieldDetector
+    from ocrkit.tasks.letters.reader import LetterReader
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -76,13 +77,13 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--split", help="only this split: train, valid or test (default: all images)")
     evaluate.add_argument("--json", action="store_true", help="print one JSON object")
     evaluate.add_argument("--out", type=Path, help="write the results table to this CSV file")
-    decoders.add_arguments(evaluate)
+    add_arguments(evaluate)
 
     read = verb("read", read_images, "read images")
     read.add_argument("model", metavar="MODEL", help="a model folder, or a shipped name such as plates")
     read.add_argument("images", nargs="+", metavar="IMAGE")
     read.add_argument("--json", action="store_true", help="print one JSON object an image, as for letters always")
-    decoders.add_arguments(read)
+    add_arguments(read)
     return parser
 
 
@@ -90,10 +91,10 @@ def doctor(options: argparse.Namespace) -> int:
     """Print a line a check: [OK], [FAIL] (the course does not work) or [NOTE] (an extra that is not there)."""
     from importlib import metadata
 
-    from ocrkit import sources
-    from ocrkit.glyph_classifier import load_model
-    from ocrkit.model_files import MODELS
-    from ocrkit.recognizer import pick_device
+    from ocrkit.data import sources
+    from ocrkit.reader.device import pick_device
+    from ocrkit.reader.model_files import MODELS
+    from ocrkit.tasks.load import load_model
 
     failed = 0
 
@@ -127,14 +128,14 @@ def doctor(options: argparse.Namespace) -> int:
 
 def lint_samples(options: argparse.Namespace) -> int:
     """Print what is wrong; exit status 1 where something is an error."""
-    from ocrkit.linting import lint
-    from ocrkit.samples import load_samples
-    from ocrkit.text import Tokenizer
+    from ocrkit.data.lint import lint
+    from ocrkit.data.samples import load_samples
+    from ocrkit.text.tokenizer import Tokenizer
 
     tokenizer = Tokenizer.from_name(options.alphabet) if options.alphabet else None
     time_steps = None
     if options.model:
-        from ocrkit.recognizer import Recognizer
+        from ocrkit.reader.recognizer import Recognizer
 
         recognizer = Recognizer.load(options.model)
         tokenizer, time_steps = tokenizer or recognizer.tokenizer, recognizer.model.time_steps
@@ -146,9 +147,9 @@ def lint_samples(options: argparse.Namespace) -> int:
 
 def train_recipe(options: argparse.Namespace) -> int:
     """Train and say where the model lies; one of several processes where `torchrun` or Accelerate started them."""
-    from ocrkit.distributed import World
-    from ocrkit.recipes import find_recipe
-    from ocrkit.runs import run_recipe
+    from ocrkit.tasks.run import run_recipe
+    from ocrkit.training.processes import World
+    from ocrkit.training.recipe import find_recipe
 
     changes = {}
     for change in options.changes:
@@ -171,15 +172,16 @@ def evaluate_model(options: argparse.Namespace) -> int:
 
     A model of glyphs has no CER. What reads whole pages is measured by `evaluate_pages`.
     """
-    from ocrkit.class_scores import score_classes
-    from ocrkit.documents import LetterReader
-    from ocrkit.field_detector import FieldDetector
-    from ocrkit.glyph_classifier import GlyphClassifier, load_model
-    from ocrkit.metrics import score
-    from ocrkit.samples import load_samples
+    from ocrkit.data.samples import load_samples
+    from ocrkit.errors.classes import score_classes
+    from ocrkit.errors.metrics import score
+    from ocrkit.tasks.glyphs.classifier import GlyphClassifier
+    from ocrkit.tasks.letters.detector import FieldDetector
+    from ocrkit.tasks.letters.reader import LetterReader
+    from ocrkit.tasks.load import load_model
 
     recognizer = load_model(options.model)
-    decoder = decoders.from_arguments(options, recognizer)
+    decoder = from_arguments(options, recognizer)
     if isinstance(recognizer, (FieldDetector, LetterReader)):
         return evaluate_pages(recognizer, options)
     read = recognizer.read if decoder is None else partial(recognizer.read, decoder=decoder)
@@ -236,9 +238,9 @@ def _print_table(table: pd.DataFrame, speed: str, set_aside: int) -> None:
 
 def evaluate_pages(model: FieldDetector | LetterReader, options: argparse.Namespace) -> int:
     """Print, for each kind of field, how many are found and, by a model that reads, how many are read exactly."""
-    from ocrkit.coco import load_pages
-    from ocrkit.documents import LetterReader
-    from ocrkit.field_scores import evaluate_fields, score_letters
+    from ocrkit.data.layouts.pages import load_pages
+    from ocrkit.tasks.letters.reader import LetterReader
+    from ocrkit.tasks.letters.scores import evaluate_fields, score_letters
 
     pages = load_pages(options.samples, options.split)
     reads = isinstance(model, LetterReader)
@@ -291,12 +293,12 @@ def read_images(options: argparse.Namespace) -> int:
 
     With another decoder than the greedy one: log_prob, runner-up and margin too.
     """
-    from ocrkit.documents import LetterReader
-    from ocrkit.field_detector import FieldDetector
-    from ocrkit.glyph_classifier import load_model
+    from ocrkit.tasks.letters.detector import FieldDetector
+    from ocrkit.tasks.letters.reader import LetterReader
+    from ocrkit.tasks.load import load_model
 
     model = load_model(options.model)
-    decoder = decoders.from_arguments(options, model)
+    decoder = from_arguments(options, model)
     if isinstance(model, LetterReader):
         return read_pages(model, options)
     if isinstance(model, FieldDetector):

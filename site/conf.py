@@ -66,7 +66,7 @@ def fill_in(app: Sphinx, name: str, source: list[str]) -> None:
             text = re.sub(r"\[!\[(Open in \w+)\]\(.*?\)\]", r"[\1]", "".join(cell["source"]))
             cell["source"] = text.replace(") [Open in Kaggle]", ") · [Open in Kaggle]")
         source[0] = json.dumps(notebook)
-    elif name.startswith("data/benchmarks/") and not source[0].startswith("# "):
+    elif name.startswith("data/records/") and not source[0].startswith("# "):
         source[0] = f"# Figures: {Path(name).name}\n\n{source[0]}"
 
 

@@ -1,1 +1,1 @@
-"""Programs for those who change the course; a learner needs none of them."""
+"""Programs around the course: benchmarks, atlases, and what refreshes notebooks, badges and samples."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ocrkit.text import ALPHABETS
+from ocrkit.text.alphabets import ALPHABETS
 
 CELL = (90, 45)  # height and width of a character in mm, and in pixels of the atlas
 FILE = Path(__file__).with_name("plates_atlas.png")

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ocrkit.synth.bulk import draw_many
 from ocrkit.synth.lines import random_face, render_line
-from ocrkit.text import ALPHABETS
+from ocrkit.text.alphabets import ALPHABETS
 
 SIZE = (64, 64)  # height and width in pixels of a picture by default
 

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ocrkit.synth.atlas import open_font, save_sheet
-from ocrkit.text import ALPHABETS
+from ocrkit.text.alphabets import ALPHABETS
 
 CELL = 40  # pixels of a cell, which holds one character
 EM = 37  # pixels of a font's em in it

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ocrkit.reading_order import MIRRORED, visual_order
 from ocrkit.synth.atlas import open_font, save_sheet
 from ocrkit.synth.faces import Face
 from ocrkit.synth.persian_faces import (
@@ -28,7 +27,8 @@ from ocrkit.synth.persian_faces import (
     font_folder,
     open_face,
 )
-from ocrkit.text import quote
+from ocrkit.text.reading_order import MIRRORED, visual_order
+from ocrkit.text.strings import quote
 
 FILE = Path(__file__).with_name("joined_atlas.png")
 ARABIC_DIGITS = "٠١٢٣٤٥٦٧٨٩"

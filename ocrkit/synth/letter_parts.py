@@ -12,7 +12,15 @@ from ocrkit.synth.degrade import BICUBIC
 from ocrkit.synth.joined import joined_ink
 from ocrkit.synth.letter_layouts import Print
 from ocrkit.synth.letter_sheet import HIGH, WIDE, Sheet
-from ocrkit.synth.letter_text import persian, phrases, pick, random_date, random_number, random_paragraphs, random_phone
+from ocrkit.synth.letter_text import (
+    persian,
+    phrases,
+    pick,
+    random_date,
+    random_number,
+    random_paragraphs,
+    random_phone,
+)
 
 
 def draw_head(

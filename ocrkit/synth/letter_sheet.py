@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ocrkit.coco import PageField
+from ocrkit.data.layouts.pages import PageField
 from ocrkit.synth.joined import joined_ink
 from ocrkit.synth.persian_faces import ALEF, BASELINE, HEIGHT
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ocrkit.coco import FIELDS, PageField
+from ocrkit.data.layouts.pages import FIELDS, PageField
 from ocrkit.synth.bulk import draw_many
 from ocrkit.synth.joined import joined_faces
 from ocrkit.synth.letter_layouts import LETTER_LAYOUTS, Layout, Print, chosen_fields, draw_block, draw_title

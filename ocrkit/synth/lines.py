@@ -20,7 +20,8 @@ from ocrkit.synth.bulk import draw_many
 from ocrkit.synth.degrade import BICUBIC, BILINEAR
 from ocrkit.synth.degrade import degrade as spoil
 from ocrkit.synth.faces import CELL, load_faces
-from ocrkit.text import LOOK_ALIKES, UNLIKE, normalize, quote
+from ocrkit.text.alphabets import LOOK_ALIKES, UNLIKE
+from ocrkit.text.strings import normalize, quote
 
 SIZE = (32, 160)  # height and width in pixels of a line by default
 #: Of `degrade.DEGRADATIONS`, what happens on the road only, or wipes thin strokes off white paper.

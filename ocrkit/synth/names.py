@@ -17,11 +17,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from ocrkit.layout_names import NO_TEXT
+from ocrkit.data.layouts.names import NO_TEXT
 from ocrkit.synth.bulk import draw_many
 from ocrkit.synth.forms import Form, random_form, stamp
 from ocrkit.synth.writing import Writer, draw_letter, random_writer, write
-from ocrkit.text import ALPHABETS, quote
+from ocrkit.text.alphabets import ALPHABETS
+from ocrkit.text.strings import quote
 
 LIST = Path(__file__).with_name("names_list.txt")
 _SCALE = 4  # pixels of the drawing to one of the crop

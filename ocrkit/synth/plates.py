@@ -19,7 +19,8 @@ from ocrkit.synth.atlas import load_atlas
 from ocrkit.synth.bulk import draw_many
 from ocrkit.synth.degrade import DEGRADATIONS, photograph
 from ocrkit.synth.degrade import degrade as spoil
-from ocrkit.text import DIGITS, PLATE_LETTERS, PROVINCES, normalize, plate_kind, quote
+from ocrkit.text.alphabets import DIGITS, PLATE_LETTERS, PROVINCES, plate_kind
+from ocrkit.text.strings import normalize, quote
 
 RGB = tuple[int, int, int]
 
@@ -31,7 +32,7 @@ class PlateColor:
     ground: RGB
     ink: RGB
     share: float
-    kinds: tuple[str, ...]  # keys of ocrkit.text.PLATE_PATTERNS
+    kinds: tuple[str, ...]  # keys of ocrkit.text.alphabets.PLATE_PATTERNS
     marks: str = ""  # last characters that a "marked" plate of this color may have
     red: str = ""  # characters painted red
 
@@ -93,7 +94,7 @@ def random_plate_text(
 
     Args:
         color: a key of `PLATE_COLORS`; by default drawn by its `share`.
-        province: one of `ocrkit.text.PROVINCES`; by default drawn.
+        province: one of `ocrkit.text.alphabets.PROVINCES`; by default drawn.
 
     Raises:
         ValueError: `color` is not known.
@@ -259,7 +260,7 @@ def _check(text: str, color: str) -> None:
         wanted = " or ".join(paint.kinds) + (f" with {'/'.join(paint.marks)}" if paint.marks else "")
         raise ValueError(
             f"label {text!r} does not fit a {color} plate, which carries a text of the kind {wanted} "
-            f"(ocrkit.text.PLATE_PATTERNS); this one is {kind or 'of no known kind'}"
+            f"(ocrkit.text.alphabets.PLATE_PATTERNS); this one is {kind or 'of no known kind'}"
         )
 
 

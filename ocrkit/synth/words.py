@@ -15,14 +15,14 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ocrkit.images import resize
+from ocrkit.data.images import resize
 from ocrkit.synth.bulk import draw_many
 from ocrkit.synth.degrade import BICUBIC
 from ocrkit.synth.glyphs import reweigh, scan
 from ocrkit.synth.joined import joined_faces, joined_ink
 from ocrkit.synth.letter_text import persian, pick, random_date, random_number
 from ocrkit.synth.persian_faces import ALEF, BASELINE, HEIGHT, SPLITS
-from ocrkit.text import PERSIAN_LETTERS
+from ocrkit.text.alphabets import PERSIAN_LETTERS
 
 LIST = Path(__file__).with_name("persian_words.txt")
 SIZE = (32, 160)  # height and width in pixels of a picture by default

@@ -6,10 +6,10 @@ import shutil
 import pandas as pd
 import pytest
 
-from ocrkit.error_page import report
-from ocrkit.marks import apply_changes
-from ocrkit.recognizer import Recognizer
-from ocrkit.samples import load_samples
+from ocrkit.data.samples import load_samples
+from ocrkit.errors.browser.marks import apply_changes
+from ocrkit.errors.report import report
+from ocrkit.reader.recognizer import Recognizer
 from tests.browser import lab
 
 pytestmark = pytest.mark.skipif(bool(lab.missing()), reason=lab.missing() or "all is there")

@@ -1,0 +1,166 @@
+"""What a decoder chose and what nearly won: the one shape that beam, lexicon and pattern decoding return.
+
+Each of them finds candidates in its own way. How the best one is taken, how sure it is, and where its characters stand
+is the same for all. Taught in notebook 11.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import ctc_loss
+
+from ocrkit.ctc.alignment import forced_alignment
+from ocrkit.ctc.greedy import Span
+from ocrkit.ctc.lattice import BLANK
+from ocrkit.text.tokenizer import Tokenizer
+
+#: Texts, log P(text | image) of each, and the scores (higher is better) by which the best one is taken; perhaps also
+#: the log of the sum of exp(score) over all candidates there are, where these are only the best of them.
+Candidates = tuple[list[str], np.ndarray, np.ndarray] | tuple[list[str], np.ndarray, np.ndarray, float]
+
+
+class Choice(NamedTuple):
+    """What was read in one image, and what nearly was; the first three fields are those of a `Reading`.
+
+    `confidence` is the winner's share (0..1) among all candidates, `log_prob` its log P(text | image); `runner_up` the
+    second best text (None where there is none) and `margin` by how much its score is lower, in nats (inf where there
+    is none).
+    """
+
+    text: str
+    confidence: float
+    spans: list[Span]
+    log_prob: float
+    runner_up: str | None
+    margin: float
+
+
+def checked_log_probs(logits: Tensor, tokenizer: Tokenizer) -> Tensor:
+    """`(..., K)` logits or log probabilities to natural-log probabilities in float64 on the CPU.
+
+    Raises:
+        ValueError: K differs from the tokenizer's classes, or a number is NaN.
+    """
+    if logits.shape[-1] != tokenizer.num_classes:
+        raise ValueError(
+            f"the logits have {logits.shape[-1]} classes and the tokenizer {tokenizer.num_classes}: "
+            "they do not belong together; take the tokenizer of the recognizer that made the logits"
+        )
+    # log_softmax leaves log probabilities as they are.
+    lp = logits.detach().cpu().double().log_softmax(-1)
+    if lp.isnan().any():
+        raise ValueError("the logits have NaN: the model has diverged, or its input was not finite")
+    return lp
+
+
+def checked_steps(steps: Sequence[int] | None, logits: Tensor) -> list[int]:
+    """How many steps of each image of `(T, N, K)` logits count, T by default.
+
+    Raises:
+        ValueError: they are not N numbers from 1 to T.
+    """
+    total, n, _ = logits.shape
+    steps = [total] * n if steps is None else [int(s) for s in steps]
+    if len(steps) != n:
+        raise ValueError(f"{len(steps)} steps for {n} images: give one an image")
+    if wrong := [s for s in steps if not 1 <= s <= total]:
+        raise ValueError(f"steps has {wrong[0]}, and an image has between 1 and {total} time steps")
+    return steps
+
+
+@torch.no_grad()
+def choose(
+    logits: Tensor,
+    tokenizer: Tokenizer,
+    steps: Sequence[int] | None,
+    widths: Sequence[float] | None,
+    find: Callable[[Tensor], Candidates],
+) -> list[Choice]:
+    """The best of the candidates that `find` has for each image.
+
+    Args:
+        logits: `(T, N, K)` logits or log probabilities.
+        steps: N, how many time steps of each image count, where images of different widths are padded to T.
+        widths: N, how many pixels wide the counted steps are together; the spans are given in them. `steps` (or T)
+            where it is left out.
+        find: `(steps, K)` log probabilities of one image to its `Candidates`.
+
+    Returns:
+        N `Choice`s. Where there is no candidate that can be: an empty text, confidence 0, log_prob -inf, margin 0.
+
+    Raises:
+        ValueError: `steps` or `widths` has not N entries or a wrong one, K differs from the tokenizer's classes, or a
+            number is NaN.
+    """
+    lp = checked_log_probs(logits, tokenizer)
+    n = lp.shape[1]
+    given = [n if sizes is None else len(sizes) for sizes in (steps, steps if widths is None else widths)]
+    if given != [n, n]:
+        raise ValueError(f"{given[0]} steps and {given[1]} widths for {n} images: give one an image")
+    steps = checked_steps(steps, lp)
+    widths = steps if widths is None else list(widths)
+    choices = [_best(*find(lp[:s, i])) for i, s in enumerate(steps)]
+    found = [i for i, choice in enumerate(choices) if choice.log_prob > -math.inf]
+    # All winners are aligned at once; the steps that do not count are certainly blank.
+    padded = lp[:, found]
+    for column, i in enumerate(found):
+        padded[steps[i] :, column] = -math.inf
+        padded[steps[i] :, column, BLANK] = 0.0
+    codes = [tokenizer.encode(choices[i].text) for i in found]
+    for i, text, alignment in zip(found, codes, forced_alignment(padded, codes)):
+        pixels, characters = widths[i] / steps[i], list(zip(text, alignment.frames))
+        tops = [float(lp[start:end, i, code].max().exp()) for code, (start, end) in characters]
+        spans = [
+            Span(tokenizer.decode([code]), start * pixels, end * pixels, top)
+            for (code, (start, end)), top in zip(characters, tops)
+        ]
+        choices[i] = choices[i]._replace(spans=spans)
+    return choices
+
+
+def _best(texts: list[str], log_probs: np.ndarray, scores: np.ndarray, total: float | None = None) -> Choice:
+    best = int(scores.argmax()) if len(scores) else None
+    if best is None or scores[best] == -math.inf:
+        return Choice("", 0.0, [], -math.inf, None, 0.0)
+    margins = scores[best] - scores
+    margins[best] = math.inf
+    second = int(margins.argmin())
+    margin = float(margins[second])
+    runner_up = texts[second] if margin < math.inf else None
+    share = 1 / (1 + float(np.exp(-margins).sum())) if total is None else min(1.0, math.exp(scores[best] - total))
+    return Choice(texts[best], share, [], float(log_probs[best]), runner_up, margin)
+
+
+def rescored(image: Tensor, tokenizer: Tokenizer, spelled: Iterable[tuple[int, ...]]) -> Candidates:
+    """Texts in class numbers, as a beam search finds them, to candidates scored by their exact log P(text | image).
+
+    A text has one spelling in class numbers, that of `tokenizer.encode`; another one of it (out of NFC, for instance)
+    is no candidate.
+
+    Args:
+        image: `(T, K)` log probabilities of one image.
+    """
+    found = {tokenizer.decode(codes): codes for codes in spelled}
+    found = {text: codes for text, codes in found.items() if tuple(tokenizer.encode(text)) == codes}
+    log_probs = exact_log_probs(image, list(found.values()))
+    return list(found), log_probs, log_probs
+
+
+def exact_log_probs(image: Tensor, texts: Sequence[Sequence[int]]) -> np.ndarray:
+    """`(T, K)` log probabilities and M texts in class numbers to `(M,)` log P, by the forward algorithm in torch."""
+    if not texts:
+        return np.empty(0)
+    return -ctc_losses(image[:, None].expand(-1, len(texts), -1), texts, [len(image)] * len(texts)).numpy()
+
+
+def ctc_losses(log_probs: Tensor, codes: Sequence[Sequence[int]], steps: Sequence[int]) -> Tensor:
+    """`(T, N, K)` log probabilities, and N labels in class numbers and steps that count, to `(N,)` CTC losses."""
+    targets = torch.tensor([c for label in codes for c in label], dtype=torch.long)
+    sizes = torch.tensor(steps), torch.tensor([len(label) for label in codes])
+    return ctc_loss(log_probs, targets, *sizes, reduction="none")

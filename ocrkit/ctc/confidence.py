@@ -1,0 +1,104 @@
+"""How sure a reading is: three numbers for the text that greedy decoding reads.
+
+`weakest` asks for its least sure character, `path` for the whole best path, `margin` for the text that nearly won.
+What the model itself takes for the chance of the text is its `probability`. How far each is from the share of readings
+that are right, `ocrkit.errors.calibration` measures.
+
+Taught in notebook 11.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ocrkit.ctc.beam import beam_search
+from ocrkit.ctc.candidates import checked_log_probs, checked_steps, exact_log_probs
+from ocrkit.ctc.greedy import greedy_decode
+from ocrkit.text.tokenizer import Tokenizer
+from ocrkit.text.tokenizer import ctc_collapse as collapse
+
+#: Less than e^-690 is no float64 any more, and of a very sure model all runners-up are.
+_LEAST = -690.0
+
+
+def confidences(
+    logits: Tensor,
+    tokenizer: Tokenizer,
+    steps: Sequence[int] | None = None,
+    temperature: float = 1.0,
+    width: int = 25,
+) -> pd.DataFrame:
+    """Rate the greedy reading of each image in three ways.
+
+    Args:
+        logits: `(T, N, K)` logits or log probabilities.
+        tokenizer: with K classes.
+        steps: N, how many time steps of each image count, where images of different widths are padded to T.
+        temperature: the logits are divided by it first (`calibration.fit_temperature` finds one). It changes how sure
+            a reading is, never which text greedy decoding reads.
+        width: of the beam that looks for the runner-up.
+
+    Returns:
+        N rows with the columns
+
+        * `text`: the greedy reading, and `runner_up`: the most probable other text ("" where there is none);
+        * `weakest` (0..1): the confidence of `greedy_decode`, that of the least sure character;
+        * `path` (0..1): the probability of the best path, the product over all steps that count; `log_path`, its
+          natural log, and `path_per_character`, the geometric mean: `path ** (1 / characters)`;
+        * `probability` (0..1): P(text), summed over all its paths, and `log_prob`, its natural log;
+        * `margin`: by how much log P(runner_up) is lower, inf where there is none, and below 0 where the runner-up is
+          the better text, which greedy decoding missed; `share` (0..1): P(text) / (P(text) + P(runner_up)).
+
+        P is exact (CTC forward, float64) for both texts; the runner-up is the best of those in the beam.
+
+    Raises:
+        ValueError: K differs from the tokenizer's classes, a number is NaN, `steps` does not fit the logits,
+            `temperature` is not above 0, or `width` is below 2.
+
+    Taught in notebook 11.
+    """
+    if width < 2:
+        raise ValueError(f"width={width}: a runner-up needs a beam of 2 or more")
+    lp = tempered(logits, tokenizer, temperature)
+    rows = []
+    for i, s in enumerate(checked_steps(steps, lp)):
+        image = lp[:s, i]
+        reading = greedy_decode(image[:, None], tokenizer)[0]
+        best, path = image.max(-1)
+        log_path = best.sum().item()
+        codes = tuple(c for c in collapse(path.tolist()) if c >= Tokenizer.SPECIAL)
+        found = beam_search(image.clamp_min(_LEAST), width, cut=0.0)
+        texts = [codes, *(other for other, _ in found if other != codes)]
+        log_prob, *others = exact_log_probs(image, texts).tolist()
+        second = max(others, default=-math.inf)
+        rows.append({
+            "text": reading.text,
+            "runner_up": tokenizer.decode(texts[1 + others.index(second)]) if second > -math.inf else "",
+            "weakest": reading.confidence,
+            "path": math.exp(log_path),
+            "log_path": log_path,
+            "path_per_character": math.exp(log_path / max(len(codes), 1)),
+            "probability": math.exp(log_prob),
+            "log_prob": log_prob,
+            "margin": log_prob - second if second > -math.inf else math.inf,
+        })  # fmt: skip
+    names = ["text", "runner_up", "weakest", "path", "log_path", "path_per_character"]
+    names += ["probability", "log_prob", "margin"]
+    table = pd.DataFrame(rows, columns=names)
+    return table.assign(share=torch.tensor(table["margin"].tolist(), dtype=torch.float64).sigmoid().numpy())
+
+
+def tempered(logits: Tensor, tokenizer: Tokenizer, temperature: float) -> Tensor:
+    """`(..., K)` logits to the log probabilities, float64 on the CPU, that they give after division by `temperature`.
+
+    Raises:
+        ValueError: `temperature` is not above 0; or as `candidates.checked_log_probs`.
+    """
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"temperature={temperature}: it must be more than 0; 1 changes nothing")
+    return checked_log_probs(logits.detach().cpu().double() / temperature, tokenizer)

@@ -1,0 +1,289 @@
+"""Reading what must have a form, such as a number plate: a search that grows only what the form allows.
+
+A network reads each character for itself, so it may put a letter where only a digit can stand. Here the question is:
+which of all texts of that form does the image show? Taught in notebook 11.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+from ocrkit.ctc.candidates import Choice, choose, rescored
+from ocrkit.ctc.lattice import BLANK
+from ocrkit.text.alphabets import PLATE_SLOTS
+from ocrkit.text.tokenizer import Tokenizer
+
+
+class Pattern:
+    """The texts of one form: one place after the other, each with the characters that may stand there.
+
+    `Pattern(["AB", "12", "12"], shortest=2)` allows A1, B2 and A12 among others. `p | q` allows what p or q allows,
+    and `text in p` tells whether the whole text is allowed. Places run from left to right, as the text stands on paper
+    (`Tokenizer.on_paper`).
+
+    Args:
+        slots: for each place the characters that may stand there.
+        shortest: how many places a text fills at least; those after it may stay empty from the end on. All by default.
+
+    Attributes:
+        forms: a pair (slots, shortest) for each alternative.
+
+    Raises:
+        TypeError: `slots` is one string.
+        ValueError: there is no slot, one is empty, or `shortest` is not in 1..number of slots.
+
+    Taught in notebook 11.
+    """
+
+    def __init__(self, slots: Sequence[str], shortest: int | None = None):
+        if isinstance(slots, str):
+            raise TypeError(f"slots is one string, {slots!r}: give a list, for each place the characters of it")
+        shortest = len(slots) if shortest is None else shortest
+        if not slots or not all(slots):
+            raise ValueError(f"slots={list(slots)!r}: each place needs at least one character, and there must be one")
+        if not 1 <= shortest <= len(slots):
+            raise ValueError(f"shortest={shortest}: a text fills between 1 and {len(slots)} of these places")
+        self.forms = [(tuple(slots), shortest)]
+
+    def __or__(self, other: Pattern) -> Pattern:
+        either = Pattern.__new__(Pattern)
+        either.forms = self.forms + other.forms
+        return either
+
+    def __contains__(self, text: str) -> bool:
+        return any(
+            shortest <= len(text) <= len(slots) and all(c in slot for c, slot in zip(text, slots))
+            for slots, shortest in self.forms
+        )
+
+    @classmethod
+    def named(cls, name: str) -> Pattern:
+        """The pattern of that name; `"plates"` allows what `alphabets.PLATE_PATTERNS` does."""
+        if name not in PATTERNS:
+            raise ValueError(f"no pattern is named {name!r}; there are: {', '.join(PATTERNS)}")
+        return PATTERNS[name]
+
+    @property
+    def characters(self) -> set[str]:
+        """All characters that may stand somewhere."""
+        return {c for slots, _ in self.forms for slot in slots for c in slot}
+
+    def codes(self, tokenizer: Tokenizer) -> list[tuple[list[list[int]], int]]:
+        """`forms` in class numbers, as far as the alphabet has the characters.
+
+        Raises:
+            ValueError: no text of the pattern can be written in the alphabet.
+        """
+        forms = []
+        for slots, shortest in self.forms:
+            places = [[tokenizer.encode(c)[0] for c in slot if not tokenizer.missing(c)] for slot in slots]
+            places = places[: next((i for i, place in enumerate(places) if not place), len(places))]
+            if len(places) >= shortest:
+                forms.append((places, shortest))
+        if not forms:
+            raise ValueError(
+                f"no text of the pattern can be written with the alphabet {tokenizer.alphabet!r}: "
+                "each way to write one has a place of which the alphabet lacks all characters"
+            )
+        return forms
+
+    def __repr__(self) -> str:
+        return " | ".join(f"Pattern({list(slots)!r}, shortest={shortest})" for slots, shortest in self.forms)
+
+
+def _plates() -> Pattern:
+    first, *others = [Pattern(slots) for ways in PLATE_SLOTS.values() for slots in ways]
+    for other in others:
+        first = first | other
+    return first
+
+
+#: Name -> pattern.
+PATTERNS = {"plates": _plates()}
+
+
+def pattern_of(tokenizer: Tokenizer) -> str | None:
+    """The name of the pattern that fits the alphabet, which has no other characters, or None."""
+    for name, pattern in PATTERNS.items():
+        if pattern.characters >= set(tokenizer.alphabet):
+            try:
+                pattern.codes(tokenizer)
+            except ValueError:  # digits alone make no plate
+                continue
+            return name
+    return None
+
+
+def pattern_decode(
+    logits: Tensor,
+    pattern: Pattern | str,
+    tokenizer: Tokenizer,
+    steps: Sequence[int] | None = None,
+    widths: Sequence[float] | None = None,
+    width: int = 25,
+) -> list[Choice]:
+    """The most probable text that the pattern allows, by prefix search decoding.
+
+    For each beginning it is known how probable all allowed texts that begin so are together (`_Ends`). The most
+    probable beginning is gone on with, a character at a time, until whole texts are more probable than all beginnings
+    that are left: no text under those can be better than all of them together. So the winner and the runner-up are
+    exact, unless more than `width` beginnings of one length would have to be gone on with, as on an image that shows
+    nothing; of these the most probable are taken. An allowed text is found wherever one fits into the steps.
+
+    Args:
+        logits: `(T, N, K)` logits or log probabilities.
+        pattern: a `Pattern` or the name of one.
+        steps, widths: as in `lexicon_decode`.
+        width: how many beginnings of one length are gone on with at the most.
+
+    Returns:
+        N `Choice`s; their confidence is the winner's share among all allowed texts. Where no allowed text fits in the
+        steps: an empty text, confidence 0, and log_prob -inf.
+
+    Raises:
+        ValueError: no text of the pattern can be written in the alphabet, there is no such pattern, `steps` or
+            `widths` has not N entries or a wrong one, `width` is below 1, K differs from the tokenizer's classes, or a
+            number is NaN.
+
+    Source: prefix search decoding, Graves et al. (2006), section 3.2. Taught in notebook 11.
+    """
+    if width < 1:
+        raise ValueError(f"width={width}: go on with at least one beginning of each length")
+    pattern = Pattern.named(pattern) if isinstance(pattern, str) else pattern
+    road = _Road(pattern.codes(tokenizer), tokenizer.num_classes)
+
+    def find(image: Tensor):
+        codes, total = _best_two(road, image.numpy(), width)
+        return *rescored(image, tokenizer, codes), total
+
+    return choose(logits, tokenizer, steps, widths, find)
+
+
+class _Road:
+    """The allowed texts as a graph: a node for each set of forms that a beginning of some length still fits.
+
+    Args:
+        forms: as `Pattern.codes` gives them.
+        classes: K.
+
+    Attributes:
+        to: `(nodes, K)` the node to which a class leads; the last one is where no allowed text comes from.
+        ends: `(nodes,)` whether an allowed text may end there.
+    """
+
+    def __init__(self, forms: list[tuple[list[list[int]], int]], classes: int):
+        start = (0, tuple(range(len(forms))))
+        numbers, waiting, edges = {start: 0}, [start], []
+        while waiting:
+            place, fitting = node = waiting.pop()
+            longer = [i for i in fitting if place < len(forms[i][0])]
+            for c in {c for i in longer for c in forms[i][0][place]}:
+                after = place + 1, tuple(i for i in longer if c in forms[i][0][place])
+                if after not in numbers:
+                    numbers[after] = len(numbers)
+                    waiting.append(after)
+                edges.append((numbers[node], c, numbers[after]))
+        nowhere = len(numbers)
+        self.to = np.full((nowhere + 1, classes), nowhere)
+        for node, c, after in edges:
+            self.to[node, c] = after
+        self.ends = np.zeros(nowhere + 1, dtype=bool)
+        for (place, fitting), number in numbers.items():
+            self.ends[number] = any(place >= forms[i][1] for i in fitting)
+
+
+def _ends(road: _Road, log_probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How probable all ways to an allowed end are together, after each step: the backward algorithm on the road.
+
+    Returns:
+        log P of the steps that are left, `(T + 1, nodes)` for paths that stand at a blank, and `(T + 1, nodes, K)` for
+        those that stand at the letter by which the node was entered.
+    """
+    steps, classes = log_probs.shape
+    nodes, every = np.arange(len(road.ends)), np.arange(classes)
+    blank = np.empty((steps + 1, len(nodes)))
+    letter = np.empty((steps + 1, len(nodes), classes))
+    blank[-1] = np.where(road.ends, 0.0, -np.inf)
+    letter[-1] = blank[-1][:, None]
+    for t in reversed(range(steps)):
+        row, wait = log_probs[t], log_probs[t, BLANK] + blank[t + 1]
+        onward = row + letter[t + 1, road.to, every]
+        # From a letter to the same letter there is no way but over a blank. So all moves but that one are added up:
+        # taken from the sum where it is not the largest, which costs no digits, and added up without it where it is.
+        most = onward.argmax(1)
+        largest = onward[nodes, most][:, None]
+        shares = np.exp(onward - np.where(largest > -np.inf, largest, 0.0))
+        rest = shares.copy()
+        rest[nodes, most] = 0.0
+        rest = rest.sum(1)
+        others = (rest + 1.0)[:, None] - shares
+        others[nodes, most] = rest
+        blank[t] = np.logaddexp(wait, np.log1p(rest) + largest[:, 0])
+        stay = np.logaddexp(wait[:, None], row + letter[t + 1])
+        letter[t] = np.logaddexp(stay, np.log(others) + largest)
+    return blank, letter
+
+
+def _best_two(road: _Road, log_probs: np.ndarray, width: int) -> tuple[list[tuple[int, ...]], float]:
+    """The two most probable allowed texts in class numbers, best first, and log P of all allowed texts together.
+
+    Args:
+        log_probs: `(T, K)` of one image.
+        width: as in `pattern_decode`.
+    """
+    with np.errstate(divide="ignore"):  # the logarithm of no way at all
+        at_blank, at_letter = _ends(road, log_probs)
+        blanks = np.concatenate([[0.0], log_probs[:, BLANK].cumsum()])
+        total = float(at_blank[0, 0])
+        # The best first: minus log P, class numbers, and what is needed to go on; nothing for a whole text.
+        waiting = [(-total, (), 0, (blanks, np.full_like(blanks, -np.inf)))] if total > -np.inf else []
+        found, taken = [], Counter()
+        while waiting and len(found) < 2:
+            _, text, node, paths = heapq.heappop(waiting)
+            if paths is None:
+                found.append(text)
+                continue
+            if taken[len(text)] == width:
+                continue
+            taken[len(text)] += 1
+            in_blank, in_letter = paths if not text else _grown(log_probs, text, *paths)
+            either = np.logaddexp(in_blank, in_letter)
+            if road.ends[node] and either[-1] > -np.inf:
+                heapq.heappush(waiting, (-float(either[-1]), text, node, None))
+            (letters,) = np.nonzero(road.to[node] < len(road.ends) - 1)
+            after = road.to[node, letters]
+            # All ways on: the next letter begins at some step, and from there any way to an allowed end.
+            enter = np.where(letters == text[-1], in_blank[:-1, None], either[:-1, None]) if text else either[:-1, None]
+            ways = enter + log_probs[:, letters] + at_letter[1:, after, letters]
+            for c, to, log_p in zip(letters.tolist(), after.tolist(), np.logaddexp.reduce(ways, 0).tolist()):
+                if log_p > -np.inf:
+                    heapq.heappush(waiting, (-log_p, (*text, c), to, (in_blank, in_letter)))
+    return found, total
+
+
+def _grown(
+    log_probs: np.ndarray, text: tuple[int, ...], in_blank: np.ndarray, in_letter: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """log P, `(T + 1,)` each, of the paths that write `text` in the first t steps: those that end in blank, and those
+    that end in its last letter.
+
+    Args:
+        in_blank, in_letter: the same of `text` without its last letter.
+    """
+    before = in_blank if text[-2:-1] == text[-1:] else np.logaddexp(in_blank, in_letter)
+    blank, letter, rows = [-math.inf], [-math.inf], log_probs[:, [BLANK, text[-1]]].tolist()
+    for (of_blank, of_letter), enter in zip(rows, before.tolist()):
+        blank.append(of_blank + _log_add(blank[-1], letter[-1]))
+        letter.append(of_letter + _log_add(letter[-1], enter))
+    return np.array(blank), np.array(letter)
+
+
+def _log_add(a: float, b: float) -> float:
+    low, high = (a, b) if a < b else (b, a)
+    return high + math.log1p(math.exp(low - high)) if low > -math.inf else high

@@ -1,0 +1,1 @@
+"""data: from disk to batches. Samples tables, layouts, sources, lint, images, augmentation, stores."""

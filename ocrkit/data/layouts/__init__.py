@@ -1,0 +1,1 @@
+"""layouts: the ways in which data sets lie on disk."""

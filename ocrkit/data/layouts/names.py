@@ -1,0 +1,114 @@
+"""The layout of handwritten names: CSV files with FILENAME,IDENTITY, and the images in folders beside them.
+
+So the set "Handwriting Recognition" comes from Kaggle (https://www.kaggle.com/datasets/landlord/handwriting-recognition):
+`written_name_train_v2.csv` with `train_v2/train/TRAIN_00001.jpg`, and the same for validation and test.
+
+Taught in notebook 01.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from ocrkit.data.layouts.listing import (
+    SPLIT_NAMES,
+    csv_problem,
+    csv_rows,
+    is_csv,
+    is_image,
+    list_files,
+    read_lists,
+    split_of_path,
+    start_of,
+)
+from ocrkit.text.strings import names_text
+
+NAME_COLUMNS = ("FILENAME", "IDENTITY")
+#: Labels that are no text -> what they say. All other words are names: NA, NULL and NONE too.
+NO_TEXT = {
+    "": "the label is empty",
+    "EMPTY": "the label says EMPTY: nothing is written",
+    "UNREADABLE": "the label says UNREADABLE",
+}
+ABSENT = "no image of this name in the folders beside the CSV"
+
+
+def has_names(folder: Path, files: list[str]) -> bool:
+    """Some CSV file has the columns `FILENAME` and `IDENTITY`."""
+    return any(not csv_problem(folder / f, NAME_COLUMNS) for f in files if is_csv(f))
+
+
+def read_names(folder: Path, files: list[str]) -> Iterator[dict]:
+    """All CSV files of a folder, as `read_name_list` reads one. Images that no row names are reported too."""
+    places = _by_name(files)
+    return read_lists(folder, files, NAME_COLUMNS, lambda path: _rows(path, folder, places))
+
+
+def read_name_list(path: Path) -> Iterator[dict]:
+    """Rows of one CSV file of names; each image is looked for by its name in all folders beside the file.
+
+    The text is the label as `names_text` writes it, and `label_raw` the label as it stands wherever the two
+    differ. Small letters or accents in the image are no fault of the label: the set leaves them out. A row has a
+    `problem` and the text `""` where the label is one of `NO_TEXT`, the image is not there, or the values do not
+    fit the columns. Every value stays the string that it is.
+
+    The split is that of the file's name (`written_name_validation_v2.csv`), else of the image's folder, else `""`.
+    Of two images with one name, the row's is the one whose folder has the file's split or word (`dev` in
+    `written_name_dev.csv`); an image in the folder of another split is never taken.
+
+    Raises:
+        ValueError: the file is empty, not UTF-8, not a table, or has no `FILENAME` and `IDENTITY`.
+    """
+    yield from _rows(path, path.parent, _by_name(list_files(path.parent)))
+
+
+def _by_name(files: list[str]) -> dict[str, list[str]]:
+    """File name -> the images called so, with their folders."""
+    places = defaultdict(list)
+    for file in filter(is_image, files):
+        places[file.rpartition("/")[2]].append(file)
+    return places
+
+
+def _rows(path: Path, folder: Path, places: dict[str, list[str]]) -> Iterator[dict]:
+    word, start = _word(path.stem), start_of(folder)
+    for row, problem in csv_rows(path, NAME_COLUMNS):
+        name, label = row.pop("FILENAME").replace("\\", "/"), row.pop("IDENTITY")
+        file = _find(name, word, places)
+        split = word if word in SPLIT_NAMES.values() else split_of_path(folder.name, file)
+        text = names_text(label)
+        problem = problem or ("" if file else ABSENT) or NO_TEXT.get(text)
+        row.update(image=start + file if file else path.parent / name, text="" if problem else text, split=split)
+        if problem:
+            row["problem"] = problem
+        if row["text"] != label:
+            row["label_raw"] = label
+        yield row
+
+
+def _find(name: str, word: str, places: dict[str, list[str]]) -> str:
+    """The image that a row of the CSV file of this word means, or `""`."""
+    best, best_rank = "", 0
+    for file in places.get(name.rpartition("/")[2], ()):
+        rank = _rank(file.rpartition("/")[0], word) if f"/{file}".endswith(f"/{name}") else 0
+        if rank > best_rank:
+            best, best_rank = file, rank
+    return best
+
+
+@lru_cache(maxsize=1024)
+def _rank(folder: str, word: str) -> int:
+    """How well a folder of images fits the CSV file of this word: 2 the same word, 1 no split, 0 another split."""
+    words = [_word(part) for part in PurePosixPath(folder).parts]
+    splits = SPLIT_NAMES.values()
+    return 2 if word in words else 0 if word in splits and set(words) & set(splits) else 1
+
+
+def _word(name: str) -> str:
+    """`train_v2` -> `train`, `written_name_validation_v2` -> `valid`, `written_name_dev` -> `dev`."""
+    core = re.sub(r"^written_name_|_v\d+$", "", name.lower())
+    return SPLIT_NAMES.get(core, core)

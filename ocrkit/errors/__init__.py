@@ -1,0 +1,1 @@
+"""errors: from results to numbers and pictures. Metrics, confusions, calibration, gallery, report, clinic."""

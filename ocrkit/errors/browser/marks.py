@@ -1,0 +1,301 @@
+"""Marks: what a person says about single images, kept in a file, and the corrected table that follows from them.
+
+Taught in notebook 05.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections import defaultdict
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+
+from ocrkit.data.files import atomic, write_json
+from ocrkit.data.layouts.listing import SPLIT_NAMES
+from ocrkit.data.layouts.plates import plate_columns
+from ocrkit.text.edits import operations
+from ocrkit.text.strings import normalize
+
+#: What can be said about an image. `fine`: label and image are right, the reading is wrong. `wrong label`: it has
+#: a new label. `unreadable`: nobody can read the image. `exclude`: it does not belong here for another reason.
+MARKS = ("fine", "wrong label", "unreadable", "exclude")
+_FORMAT = "ocrkit marks 1"
+
+
+class Identity(NamedTuple):
+    """What tells a row from all others: file (or `row INDEX` for an image in memory), label, crop as JSON or ""."""
+
+    image: str
+    text: str
+    crop: str
+
+
+class Mark(NamedTuple):
+    """One of `MARKS`, and the new label where it is `wrong label`."""
+
+    mark: str
+    new_text: str = ""
+
+
+class Rows:
+    """Finds rows of a table with `image` and `text` by their identity; a row is meant by its position, from 0.
+
+    Raises:
+        ValueError: images are in memory and the index has a value twice, so rows cannot be told apart.
+    """
+
+    def __init__(self, table: pd.DataFrame):
+        images = table["image"].tolist()
+        self.names = [
+            os.fspath(image) if isinstance(image, (str, os.PathLike)) else f"row {index}"
+            for index, image in zip(table.index.tolist(), images)
+        ]
+        self.texts = table["text"].tolist()
+        self.in_memory = next((image for image in images if isinstance(image, np.ndarray)), None)
+        if self.in_memory is not None and not table.index.is_unique:
+            raise ValueError(
+                "the images are in memory and the index of the table has a value twice, so a mark could not say "
+                "which row it means; use table.reset_index(drop=True)"
+            )
+        self._crops = [table[c].tolist() for c in ("corners", "box") if c in table]
+
+    def identity(self, position: int) -> Identity:
+        """The identity of one row."""
+        # As for reading: a row without corners may have a box.
+        crop = next((c[position] for c in self._crops if np.ndim(c[position])), None)
+        crop = "" if crop is None else json.dumps(np.asarray(crop, dtype=float).round(2).tolist())
+        return Identity(self.names[position], self.texts[position], crop)
+
+    def find(self, image: str, text: str, crop: str | None = None) -> list[int]:
+        """Positions of the rows with this identity, most often one; with `crop=None` the crop does not matter."""
+        rows = [p for p in self._by_name.get(image, []) if self.texts[p] == text]
+        return rows if crop is None else [p for p in rows if self.identity(p).crop == crop]
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[int]]:
+        found = defaultdict(list)
+        for position, name in enumerate(self.names):
+            found[name].append(position)
+        return dict(found)
+
+    def default_path(self) -> Path:
+        """`runs/marks/SET.json` in the working folder, where SET is the folder that holds all images."""
+        if self.in_memory is not None:
+            return Path("runs", "marks", f"in-memory-{crc32(self.in_memory.tobytes()):08x}.json")
+        if not self.names:
+            return Path("runs", "marks", "empty.json")
+        # The first and the last path in order share what all of them share.
+        ends = min(self.names), max(self.names)
+        folder = Path(os.path.commonpath([os.path.dirname(os.path.abspath(end)) for end in ends]))
+        while folder.name in SPLIT_NAMES:
+            folder = folder.parent
+        return Path("runs", "marks", f"{folder.name or 'images'}.json")
+
+
+class Marks:
+    """The marks of the rows of a table. Each change is written to a JSON file at once, whole or not at all.
+
+    Marks of images that the table does not hold stay in the file, so one file serves a set and its parts; and two
+    notebooks may write to it in turn.
+
+    Args:
+        rows: the rows that can be marked.
+        path: the file; `None` keeps the marks in memory alone.
+
+    Raises:
+        ValueError: the file is damaged or no marks file; it is left as it is.
+
+    Taught in notebook 05.
+    """
+
+    def __init__(self, rows: Rows, path: str | os.PathLike | None):
+        self.rows = rows
+        self.path = None if path is None else Path(path).absolute()
+        #: int8, one a row: 0 for no mark, else 1 + its place in `MARKS`.
+        self.codes = np.zeros(len(rows.names), dtype=np.int8)
+        self._own: dict[Identity, Mark] = {}
+        self._changed: dict[Identity, None] = {}
+        self._history: list[tuple[Identity, Mark | None]] = []
+        stored = self._read()
+        for identity, mark in stored.items():
+            if positions := rows.find(*identity):
+                self._own[identity] = mark
+                self.codes[positions] = 1 + MARKS.index(mark.mark)
+        #: What the last action did, for people.
+        self.message = ""
+        if stored:
+            self.message = f"{len(self._own):,} mark{'s' * (len(self._own) != 1)} found in {self.path}"
+            if foreign := len(stored) - len(self._own):
+                self.message += f"; {foreign} more are of images that are not in this table, and stay in the file"
+
+    def get(self, position: int) -> Mark | None:
+        """The mark of a row."""
+        return self._own.get(self.rows.identity(position)) if self.codes[position] else None
+
+    def set(self, position: int, mark: Mark | None) -> None:
+        """Mark a row, or with `None` take its mark away, and save."""
+        identity = self.rows.identity(position)
+        self._history.append((identity, self._own.get(identity)))
+        self.message = f"{os.path.basename(identity.image)}: {mark.mark if mark else 'no mark'}"
+        self._put(identity, mark)
+
+    def undo(self) -> int | None:
+        """Take back the last change that was made since the start, and return its row; `None` where there is none."""
+        if not self._history:
+            self.message = "there is nothing to undo"
+            return None
+        identity, before = self._history.pop()
+        self.message = f"{os.path.basename(identity.image)}: {before.mark if before else 'no mark'} again"
+        self._put(identity, before)
+        return self.rows.find(*identity)[0]
+
+    def table(self) -> pd.DataFrame:
+        """A row a mark, oldest first: `image, text, crop, mark, new_text`."""
+        rows = [(*identity, *mark) for identity, mark in self._own.items()]
+        return pd.DataFrame(rows, columns=["image", "text", "crop", "mark", "new_text"], dtype=object)
+
+    def _put(self, identity: Identity, mark: Mark | None) -> None:
+        self._own.pop(identity, None)
+        if mark:
+            self._own[identity] = mark
+        self.codes[self.rows.find(*identity)] = 1 + MARKS.index(mark.mark) if mark else 0
+        self._changed[identity] = None
+        if self.path is None:
+            return
+        try:
+            # Read again: another notebook may have written since, and its marks must not be lost.
+            stored = self._read()
+            for changed in self._changed:
+                if changed in self._own:
+                    stored[changed] = self._own[changed]
+                else:
+                    stored.pop(changed, None)
+            write_json(
+                self.path, {"format": _FORMAT, "marks": [{**i._asdict(), **m._asdict()} for i, m in stored.items()]}
+            )
+        except (OSError, ValueError) as error:
+            self.message += f"; it could not be saved ({error}) and lives in memory alone: export the marks"
+
+    def _read(self) -> dict[Identity, Mark]:
+        if self.path is None or not self.path.exists():
+            return {}
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+            if content["format"] != _FORMAT:
+                raise ValueError(f"its format is {content['format']!r}, not {_FORMAT!r}")
+            stored = {}
+            for entry in content["marks"]:
+                if entry["mark"] not in MARKS:
+                    raise ValueError(f"{entry['mark']!r} is no mark")
+                stored[Identity(entry["image"], entry["text"], entry["crop"])] = Mark(entry["mark"], entry["new_text"])
+            return stored
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{self.path} is damaged or no marks file ({error}); move it away, or pass marks='another.json'"
+            ) from error
+
+
+def write_changes(changes: pd.DataFrame, path: str | os.PathLike) -> Path:
+    """Write a table of changes as CSV, whole or not at all, so that `apply_changes` finds every text as it was."""
+    path = Path(path)
+    with atomic(path) as temporary:
+        changes.to_csv(temporary, index=False, quoting=1, encoding="utf-8")  # 1: quotes around every field
+    return path
+
+
+def apply_changes(samples: pd.DataFrame, changes: pd.DataFrame | str | os.PathLike) -> pd.DataFrame:
+    """Return a corrected copy of a samples table; no file and no image is touched.
+
+    An image that is `fine` stays as it is, one with a `wrong label` gets its new label in `text`, one that is
+    `unreadable` or to `exclude` is left out. A row keeps its split. Columns that follow from the label (`province`,
+    `length` and `kind` of plates; `distance` and `operations` of a results table) follow the new one.
+
+    Args:
+        samples: N rows with `image` and `text`; any other columns.
+        changes: what `ErrorBrowser.changes()` returns, or the CSV file that `ErrorBrowser.export` wrote: the columns
+            `image`, `text` (the label when it was marked), `mark` (one of `MARKS`), `new_text`, and `crop`, without
+            which the crop does not matter.
+
+    Returns:
+        At most N rows, same order and index. `attrs["changes"]` is a dict: `relabeled` (how many), `dropped` (images
+        that were left out), and `unknown` (marked images that the table does not have with that label). A warning
+        tells of unknown ones.
+
+    Raises:
+        ValueError: a column is missing, a mark is none of `MARKS`, a new label is missing, or an image has two
+            different marks; the message names the row.
+
+    Taught in notebook 05.
+    """
+    if not isinstance(changes, pd.DataFrame):
+        changes = pd.read_csv(changes, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    for name, table, columns in (
+        ("samples table", samples, ("image", "text")),
+        ("table of changes", changes, ("image", "text", "mark", "new_text")),
+    ):
+        if missing := [c for c in columns if c not in table]:
+            have = ", ".join(map(str, table.columns))
+            raise ValueError(f"the {name} has no column {' and no column '.join(map(repr, missing))}; it has: {have}")
+    rows, marked, unknown = Rows(samples), {}, []
+    for number, change in enumerate(changes.itertuples(), start=1):
+        mark = _checked(change, f"row {number} of the changes, {change.image}")
+        positions = rows.find(change.image, change.text, getattr(change, "crop", None))
+        unknown += [] if positions else [change.image]
+        for position in positions:
+            if marked.setdefault(position, mark) != mark:
+                raise ValueError(
+                    f"row {number} of the changes, {change.image}: it is marked {mark.mark!r} {mark.new_text!r} here "
+                    f"and {marked[position].mark!r} {marked[position].new_text!r} above; keep one of them"
+                )
+
+    relabeled = {p: mark.new_text for p, mark in marked.items() if mark.mark == "wrong label"}
+    dropped = sorted(p for p, mark in marked.items() if mark.mark in ("unreadable", "exclude"))
+    result = _relabel(samples, relabeled)
+    result = result[~np.isin(np.arange(len(result)), dropped)]
+    result.attrs["changes"] = {
+        "relabeled": len(relabeled),
+        "dropped": [rows.names[p] for p in dropped],
+        "unknown": unknown,
+    }
+    if unknown:
+        warnings.warn(
+            f"{len(unknown)} of {len(changes)} marked images are not in the table with the label they had, such as "
+            f'{unknown[0]}; .attrs["changes"]["unknown"] lists them',
+            stacklevel=2,
+        )
+    return result
+
+
+def _checked(change, where: str) -> Mark:
+    if change.mark not in MARKS:
+        raise ValueError(f"{where}: {change.mark!r} is no mark; there are: {', '.join(MARKS)}")
+    if change.mark != "wrong label":
+        return Mark(change.mark)
+    if not isinstance(change.new_text, str) or not change.new_text:
+        raise ValueError(f"{where}: the mark 'wrong label' needs the right label in 'new_text'")
+    return Mark(change.mark, normalize(change.new_text))
+
+
+def _relabel(samples: pd.DataFrame, labels: dict[int, str]) -> pd.DataFrame:
+    """A copy of `samples` with new labels by position, and with what follows from a label."""
+    new = {"text": samples["text"].tolist()}
+    derived = [c for c in ("province", "length", "kind", "distance", "operations") if c in samples]
+    is_plates = {"province", "length", "kind"} <= set(derived)
+    new.update({column: samples[column].tolist() for column in derived})
+    for position, text in labels.items():
+        facts = {"text": text, **(plate_columns(text) if is_plates else {})}
+        if "prediction" in samples:
+            edits = operations(text, normalize(samples["prediction"].iloc[position]))
+            facts.update(operations=edits, distance=len(edits))
+        for column in new.keys() & facts.keys():
+            new[column][position] = facts[column]
+    # A categorical column would turn a value that is new to it into NaN.
+    types = {c: object if isinstance(samples[c].dtype, pd.CategoricalDtype) else samples[c].dtype for c in new}
+    return samples.assign(**{c: pd.Series(values, samples.index, types[c]) for c, values in new.items()})

@@ -1,0 +1,64 @@
+"""Scores of a classifier: a label is right or wrong as a whole, and each class counts by itself.
+
+The table is that of `GlyphClassifier.read`, or any with `text` and `prediction`. Confusions of classes are those of
+`ocrkit.errors` with `unit="text"`. Taught in notebook 09.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ocrkit.errors.intervals import wilson_interval
+from ocrkit.errors.metrics import paired_texts
+
+
+def score_classes(results: pd.DataFrame) -> pd.DataFrame:
+    """Score a results table of class names.
+
+    Returns:
+        A row a metric, with the columns of `metrics.score`: `metric, value, low, high, n, unit`. `accuracy` is the
+        share of images that are right, with Wilson's interval. `class_accuracy` is the mean of the accuracies of the
+        classes, so that a rare class counts as much as a frequent one; it has no interval.
+
+    Raises:
+        ValueError: a column is missing, or the table has no rows.
+        TypeError: a text or prediction is not text; the message names the row.
+
+    Taught in notebook 09.
+    """
+    classes = by_class(results)
+    seen = classes[classes["n"] > 0]
+    n, right = int(seen["n"].sum()), int(seen["right"].sum())
+    rows = [
+        ("accuracy", right / n, *wilson_interval(right, n), n, "images"),
+        ("class_accuracy", seen["accuracy"].mean(), float("nan"), float("nan"), len(seen), "classes"),
+    ]
+    return pd.DataFrame(rows, columns=["metric", "value", "low", "high", "n", "unit"])
+
+
+def by_class(results: pd.DataFrame) -> pd.DataFrame:
+    """Score each class, the worst first.
+
+    Returns:
+        A row a class of the labels or the predictions: `text` (its name), `n` (images), `right`, `accuracy`, `low`,
+        `high` (95%, Wilson), `predicted` (how often it was read) and `precision` (how often rightly so). Where there is
+        nothing to divide by, a share is NaN.
+
+    Raises as `score_classes` does. Taught in notebook 09.
+    """
+    if missing := [c for c in ("text", "prediction") if c not in results]:
+        raise ValueError(
+            f"the results table has no column {' and no column '.join(map(repr, missing))}; "
+            f"it has: {', '.join(map(str, results.columns))}"
+        )
+    texts, predictions = map(pd.Series, paired_texts(results["text"], results["prediction"]))
+    n, predicted = texts.value_counts(), predictions.value_counts()
+    right = texts[texts == predictions].value_counts()
+    rows = []
+    for name in sorted({*n.index, *predicted.index} - {""}):
+        count, hits, times = (int(counts.get(name, 0)) for counts in (n, right, predicted))
+        low, high = wilson_interval(hits, count)
+        accuracy, precision = (hits / total if total else float("nan") for total in (count, times))
+        rows.append((name, count, hits, accuracy, low, high, times, precision))
+    table = pd.DataFrame(rows, columns=["text", "n", "right", "accuracy", "low", "high", "predicted", "precision"])
+    return table.sort_values("accuracy", kind="stable", ignore_index=True)

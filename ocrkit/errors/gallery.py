@@ -1,0 +1,292 @@
+"""Galleries: images with their texts as HTML, which any browser shows with Chinese and Persian characters in place.
+
+Every text is escaped and isolated (`<bdi dir="auto">`), so a label is never run as HTML and a right-to-left one does
+not turn its neighbors around. `figure` is the twin for print. Taught in notebooks 01 and 05.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from html import escape
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+from matplotlib import font_manager
+from matplotlib.figure import Figure
+from matplotlib.ft2font import FT2Font
+from PIL import Image, ImageDraw
+
+from ocrkit.data.images import ImageError, read_sample, resize
+from ocrkit.errors.diffs import DIFF_STYLE, diff_html
+from ocrkit.errors.plots import Picture
+from ocrkit.text.alphabets import PROVINCE_NAMES
+from ocrkit.text.edits import edit_distance
+from ocrkit.text.strings import normalize, quote
+
+#: Goes once on every page that shows cards. The colors are see-through: they work on light and dark grounds.
+STYLE = f"""{DIFF_STYLE}<style>
+.ok-grid{{display:flex;flex-wrap:wrap;gap:12px;font:14px sans-serif;align-items:flex-start}}
+.ok-card{{border:1px solid rgba(128,128,128,.4);border-left:4px solid #009e73;border-radius:4px;padding:6px}}
+.ok-card.ok-wrong{{border-left-color:#d55e00}}
+.ok-card.ok-open{{border-left-color:rgba(128,128,128,.4)}}
+.ok-card small{{opacity:.75}}
+.ok-card img{{margin-bottom:4px}}
+</style>"""
+
+
+class Gallery:
+    """A piece of HTML that a notebook shows by itself; `str(gallery)` is the HTML."""
+
+    def __init__(self, html: str):
+        self.html = html
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:
+        return "a Gallery, which a notebook shows as HTML"  # no address: outputs stay the same from run to run
+
+    def __str__(self) -> str:
+        return self.html
+
+
+def mimebundle(text: str, html: str, widget: Callable[[], object]) -> dict:
+    """What a notebook may choose from: widgets, HTML where they cannot be shown, and text.
+
+    Args:
+        widget: makes the widget; an ImportError says that ipywidgets are missing.
+    """
+    bundle = {"text/plain": text, "text/html": html}
+    try:
+        return {**widget()._repr_mimebundle_(), **bundle}
+    except ImportError:
+        return bundle
+
+
+def image_tag(image: np.ndarray, height: int = 48) -> str:
+    """A uint8 image `(H, W, 3)` or `(H, W)` as an HTML tag that holds its own pixels, `height` high on screen."""
+    buffer = BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=85, optimize=True)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img style="height:{height}px;display:block;max-width:none" alt="" src="data:image/jpeg;base64,{data}">'
+
+
+def grid(images: Iterable[np.ndarray], captions: Sequence[str], height: int = 48) -> Gallery:
+    """Images with a caption below each, as many in a row as there is room for; a caption is text, never HTML."""
+    return _page(f"<div>{image_tag(image, height)}{_text(caption)}</div>" for image, caption in zip(images, captions))
+
+
+def show(table: pd.DataFrame, n: int = 30, height: int = 48) -> Gallery:
+    """The first `n` rows of a samples or results table.
+
+    Below each image stands its label; where the table has predictions, a wrong one stands below it in red with its
+    confidence. Without a label nothing is wrong: the prediction stands there alone, and not in red. An image that
+    cannot be read is shown by its reason.
+    """
+    boxes = []
+    for row in table.head(n).itertuples():
+        label, read = known_label(row), getattr(row, "prediction", None)
+        caption = _text(label)
+        if isinstance(read, str) and not is_right(label, read):
+            color = ' style="color:#c00"' * bool(label)
+            sure = f" ({row.confidence:.2f})" if hasattr(row, "confidence") else ""
+            caption += f" <span{color}>read {_text(read, '(nothing)')}{sure}</span>"
+        boxes.append(f"<div>{picture_html(row, height)}<div>{caption}</div></div>")
+    return _page(boxes)
+
+
+def known_label(row) -> str:
+    """The label of a row of a table, or "" where it has none: no column `text`, an empty text, or a missing value."""
+    label = getattr(row, "text", "")
+    return label if isinstance(label, str) else ""
+
+
+def is_right(label: str, prediction: str) -> bool:
+    """Whether a reading is that of its label, in NFC; "" is no label, so nothing is known to be right."""
+    return bool(label) and normalize(label) == normalize(prediction)
+
+
+def cards(results: pd.DataFrame, n: int = 30, height: int = 48, spans: bool = False) -> Gallery:
+    """The first `n` rows of a results table as cards: image, label, prediction, aligned diff, CER and confidence.
+
+    `spans=True` draws on the image which columns each character was read from. Taught in notebook 05.
+    """
+    return _page((card_html(row, height, spans) for row in results.head(n).itertuples()), STYLE)
+
+
+def worst(results: pd.DataFrame, n: int = 30, height: int = 48, spans: bool = False) -> Gallery:
+    """The `n` readings with the highest CER as cards, worst first; of equal ones the more confident first.
+
+    Rows without a label are left out.
+
+    Source: the gallery of 30 with which the VGG plate system looked at its errors. Taught in notebook 05.
+    """
+    labels = ((known_label(row), row.prediction) for row in results.itertuples())
+    rates = pd.Series([_cer(label, read) if label else 0.0 for label, read in labels], dtype=float)
+    order = pd.DataFrame({"cer": rates, "confidence": results["confidence"].to_numpy()})
+    order = order[order["cer"] > 0].sort_values(["cer", "confidence"], ascending=False, kind="stable").index
+    return cards(results.iloc[order], n, height, spans)
+
+
+def card_html(row, height: int = 48, spans: bool = False) -> str:
+    """One row of a results table as a card, for a page that holds `STYLE`.
+
+    It shows picture, label, prediction, the diff where both differ, CER and confidence; what the row lacks is left
+    out. Its edge is red where the reading is wrong, green where it is right, gray where nothing can be compared.
+    `row` comes from `itertuples` or `iterrows`. Taught in notebook 05.
+    """
+    label, read = known_label(row), getattr(row, "prediction", None)
+    parts = [picture_html(row, height, spans)]
+    notes = []
+    if hasattr(row, "text"):
+        parts.append(f"<div><small>label</small> {_text(label, '(none)')}</div>")
+    if isinstance(read, str):
+        parts.append(f"<div><small>read</small> {_text(read, '(nothing)')}</div>")
+    judged = bool(label) and isinstance(read, str)
+    wrong = judged and not is_right(label, read)
+    if wrong:
+        parts.append(diff_html(label, read))
+        notes.append(f"CER {_cer(label, read):.2f}")
+    if hasattr(row, "confidence"):
+        notes.append(f"confidence {row.confidence:.2f}")
+    parts.append(f"<small>{', '.join(notes)}</small>")
+    image = getattr(row, "image", None)
+    name = escape(os.path.basename(image)) if isinstance(image, (str, os.PathLike)) else ""
+    look = " ok-wrong" if wrong else "" if judged else " ok-open"
+    return f'<div class="ok-card{look}" title="{name}">{"".join(parts)}</div>'
+
+
+def picture_html(row, height: int = 48, spans: bool = False) -> str:
+    """The image of one row as an `<img>` tag, or the reason why it cannot be read.
+
+    `spans=True` draws a box around the columns of each character of `row.spans`: blue and orange in turn, red where
+    the confidence is below 0.5. Taught in notebook 05.
+    """
+    if not isinstance(getattr(row, "image", None), (str, os.PathLike, np.ndarray)):
+        return "<i>this row has no image</i>"
+    try:
+        image = read_sample(row)
+    except ImageError as error:
+        return f"<i>{escape(error.reason)}</i>"
+    return image_tag(draw_spans(image, row.spans, 2 * height) if spans and hasattr(row, "spans") else image, height)
+
+
+def draw_spans(image: np.ndarray, spans: Sequence, height: int = 96) -> np.ndarray:
+    """Draw a box for each `Span`, over the image scaled to `height`; both uint8 `(H, W, 3)` or `(H, W)`.
+
+    Spans count in pixels of the image as it was given.
+    """
+    scale = height / image.shape[0]
+    picture = Image.fromarray(resize(image, (height, max(1, round(image.shape[1] * scale))))).convert("RGB")
+    pen = ImageDraw.Draw(picture)
+    for k, span in enumerate(spans):
+        color = "#ff2020" if span.confidence < 0.5 else ("#00c8ff", "#ffb000")[k % 2]
+        left, right = round(span.start * scale), max(round(span.start * scale), round(span.end * scale) - 1)
+        pen.rectangle((left, 1, right, height - 2), outline=color, width=max(1, height // 40))
+    return np.asarray(picture)
+
+
+def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.PathLike | None = None) -> Figure:
+    """The first `n` rows as a matplotlib figure, for print: image, label, prediction and confidence.
+
+    A wrong reading is red. A row without a label has only its prediction, in black.
+
+    matplotlib's own font has no Chinese characters, so fonts of this machine that have them are looked for. Where
+    there is none, the province is written in English, any other such character by its number, and a line says what
+    to do. Before version 3.11, matplotlib neither joins nor turns around Persian; use `cards` there.
+
+    Args:
+        columns: images in a row.
+        font: a font file (.ttf, .otf, .ttc) to use instead.
+
+    Raises:
+        FileNotFoundError: there is no such font file.
+
+    Taught in notebook 05.
+    """
+    rows = list(results.head(n).itertuples())
+    labels = [[label] if (label := known_label(row)) else [] for row in rows]
+    texts = [label + ([row.prediction] if hasattr(row, "prediction") else []) for label, row in zip(labels, rows)]
+    families, missing = find_fonts("".join(sum(texts, [])), font)
+    if missing:
+        print(
+            f"figure: no font here has {quote(missing)}. Install one (Debian, Ubuntu, Colab: apt-get install "
+            "fonts-noto-cjk, and restart), or pass font='a font file', or use gallery.cards, which needs none."
+        )
+    lines = -(-max(len(rows), 1) // columns)
+    drawing = Picture(figsize=(2.6 * columns, 1.3 * lines), layout="constrained")
+    for axes in drawing.subplots(lines, columns, squeeze=False).flat:
+        axes.set_axis_off()
+        if not rows:
+            continue
+        row, shown = rows.pop(0), texts.pop(0)
+        shown_as = ["".join(in_words(c) if c in missing else c for c in t) or "(nothing)" for t in shown]
+        if any(unicodedata.bidirectional(c) in ("R", "AL") for t in shown for c in t):
+            shown_as = [f"\u200e{t}\u200e" for t in shown_as]  # left-to-right marks keep the order of the parts
+        title = " / ".join(shown_as)
+        title += f"  {row.confidence:.2f}" if hasattr(row, "confidence") else ""
+        # $ would start a formula.
+        color = "#c00000" if len(shown) == 2 and not is_right(*shown) else "black"
+        axes.set_title(title.replace("$", r"\$"), fontsize=9, fontfamily=families, color=color)
+        try:
+            axes.imshow(read_sample(row), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        except ImageError as error:
+            axes.text(0.5, 0.5, error.reason, ha="center", va="center", wrap=True, fontsize=8)
+    return drawing
+
+
+def find_fonts(text: str, font: str | os.PathLike | None = None) -> tuple[list[str], list[str]]:
+    """Families in which matplotlib can write `text`, best first, and the characters that none of them has.
+
+    Raises:
+        FileNotFoundError: there is no such font file.
+    """
+    families, missing = ["DejaVu Sans"], {c for c in text if c.isprintable() and not c.isspace()}
+    if font is not None:
+        if not os.path.isfile(font):
+            raise FileNotFoundError(f"there is no font file {os.fspath(font)!r}")
+        font_manager.fontManager.addfont(font)
+        families.insert(0, font_manager.FontProperties(fname=font).get_name())
+    files = [(name, font_manager.findfont(name)) for name in families]
+    # Upright and regular ones first: the first that helps is taken. Last Resort has a box for everything.
+    real = [f for f in font_manager.fontManager.ttflist if not f.name.startswith("Last Resort")]
+    others = sorted(real, key=lambda f: (f.style != "normal", abs(int(f.weight) - 400)))
+    for name, file in [*files, *((f.name, f.fname) for f in others)]:
+        if missing and (found := missing & _characters(file)):
+            families += [name] * (name not in families)
+            missing -= found
+    return families, sorted(missing)
+
+
+@cache
+def _characters(file: str) -> frozenset[str]:
+    try:
+        return frozenset(map(chr, FT2Font(file).get_charmap()))
+    except (RuntimeError, OSError):  # a font that FreeType cannot open has nothing to offer
+        return frozenset()
+
+
+def in_words(character: str) -> str:
+    """A character that a font lacks: its province in English, or its number."""
+    return f"[{PROVINCE_NAMES.get(character, f'U+{ord(character):04X}')}]"
+
+
+def _cer(reference: str, prediction: str) -> float:
+    reference, prediction = normalize(reference), normalize(prediction)
+    if reference == prediction:  # most are: 100,000 rows in a moment
+        return 0.0
+    return edit_distance(reference, prediction) / max(len(reference), 1)
+
+
+def _text(text: str, empty: str = "") -> str:
+    return f'<bdi dir="auto">{escape(text)}</bdi>' if text else f"<i>{empty}</i>" * bool(empty)
+
+
+def _page(boxes: Iterable[str], style: str = "") -> Gallery:
+    layout = "display:flex;flex-wrap:wrap;gap:12px;font:14px sans-serif"
+    return Gallery(f'{style}<div class="ok-grid" style="{layout}">{"".join(boxes) or "<i>(no images)</i>"}</div>')

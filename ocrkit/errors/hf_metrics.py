@@ -1,0 +1,67 @@
+"""The two main metrics as Hugging Face `evaluate` modules, for people whose tools speak that.
+
+`CharacterErrorRate` counts with jiwer, so it also checks `ocrkit.errors.metrics.cer` from outside. Both work
+without a network, on their own or together:
+
+    evaluate.combine([CharacterErrorRate(), ExactMatch()]).compute(predictions=..., references=...)
+
+`evaluate.load` takes the path of this file and gives its first metric, `CharacterErrorRate`.
+
+Taught in notebook 04.
+"""
+
+from __future__ import annotations
+
+try:
+    import datasets
+    import evaluate
+    import jiwer
+except ModuleNotFoundError as error:
+    problem = "these metrics need the packages evaluate and jiwer: pip install evaluate jiwer"
+    raise ModuleNotFoundError(problem, name=error.name) from error
+
+from ocrkit.errors.metrics import paired_texts
+
+# jiwer strips white space from both ends unless it is told to split into characters only.
+_CHARACTERS = jiwer.ReduceToListOfListOfChars()
+_INPUTS = """
+Args:
+    predictions: N texts, the readings.
+    references: N texts, the labels. Both are compared in NFC.
+"""
+
+
+def _info(description: str, citation: str = "") -> evaluate.MetricInfo:
+    text = datasets.Value("string")
+    return evaluate.MetricInfo(
+        description=description,
+        citation=citation,
+        inputs_description=_INPUTS,
+        features=datasets.Features({"predictions": text, "references": text}),
+    )
+
+
+class CharacterErrorRate(evaluate.Metric):
+    """`compute` returns `{"cer": ...}`: the sum of edits over the sum of reference lengths."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _info(
+            "Character error rate, micro average: sum of edits / sum of reference lengths.",
+            "Levenshtein, Binary codes capable of correcting deletions, insertions, and reversals, 1966",
+        )
+
+    def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float]:
+        references, predictions = paired_texts(references, predictions)
+        return {"cer": float(jiwer.cer(references, predictions, _CHARACTERS, _CHARACTERS))}
+
+
+class ExactMatch(evaluate.Metric):
+    """`compute` returns `{"exact_match": ...}`: the fraction of texts that are right as a whole."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _info("Fraction of the texts that are predicted without any error.")
+
+    def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float]:
+        references, predictions = paired_texts(references, predictions)
+        right = sum(p == r for p, r in zip(predictions, references, strict=True))
+        return {"exact_match": right / len(references)}

@@ -1,0 +1,105 @@
+"""Suspects: readings and labels that deserve a second look, and slices in which errors gather.
+
+Taught in notebook 05.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from ocrkit.errors.confusions import _need, in_words
+from ocrkit.errors.metrics import score_by
+from ocrkit.reader.recognizer import Recognizer
+from ocrkit.text.strings import normalize
+
+
+def label_losses(recognizer: Recognizer, samples: pd.DataFrame, batch_size: int = 64) -> pd.Series:
+    """Compute the loss of each label: how little the model believes that this text stands in this image.
+
+    Args:
+        recognizer: a `Recognizer`, whose loss is CTC, or a `GlyphClassifier`, whose is cross-entropy.
+        samples: a samples or results table with `image` and `text`.
+
+    Returns:
+        N losses in nats (minus the log probability of the label), with the index of `samples`. It is inf where
+        the model cannot write the label (a character outside its alphabet, too few time steps, or no class of it),
+        and NaN where the image cannot be read.
+
+    Taught in notebook 05.
+    """
+    _need(samples, "image", "text")
+    losses = np.full(len(samples), np.nan)
+    numbered = samples.assign(_row=np.arange(len(samples)))
+    for start in range(0, len(samples), 1024):  # bounds the memory of images and logits
+        packed = recognizer.pack(numbered.iloc[start : start + 1024])
+        losses[packed.samples["_row"].to_numpy()] = recognizer.label_losses(packed, batch_size)
+    return pd.Series(losses, index=samples.index, name="loss")
+
+
+def top_losses(results: pd.DataFrame, k: int = 30, largest: bool = True) -> pd.DataFrame:
+    """Return the `k` rows with the largest (or smallest) `loss`, a column that `label_losses` makes.
+
+    Raises:
+        ValueError: the table has no column `loss`.
+
+    Taught in notebook 05.
+    """
+    _need(results, "loss")
+    return results.dropna(subset="loss").sort_values("loss", ascending=not largest, kind="stable").head(k)
+
+
+def confidently_wrong(results: pd.DataFrame, k: int = 30) -> pd.DataFrame:
+    """Return the `k` wrong readings of which the model was most sure. Taught in notebook 05."""
+    _need(results, "text", "prediction", "confidence")
+    wrong = results["text"].map(normalize) != results["prediction"].map(normalize)
+    return results[wrong].sort_values("confidence", ascending=False, kind="stable").head(k)
+
+
+def likely_mislabelled(results: pd.DataFrame, k: int = 50) -> pd.DataFrame:
+    """Return the `k` rows whose label is most likely wrong, with their `suspicion`, highest first.
+
+    Only readings that disagree with their label are suspects. Suspicion is loss x confidence: a high loss says
+    that the model does not believe the label, a high confidence that it believes in another text. So a dark picture
+    of which it believes nothing ranks low.
+
+    Raises:
+        ValueError: a column is missing; `label_losses` makes the column `loss`.
+
+    Taught in notebook 05.
+    """
+    _need(results, "loss")
+    wrong = confidently_wrong(results, len(results)).dropna(subset="loss")
+    suspicion = wrong["loss"] * wrong["confidence"].clip(lower=1e-12)  # an infinite loss stays infinite
+    return wrong.assign(suspicion=suspicion).sort_values("suspicion", ascending=False, kind="stable").head(k)
+
+
+def slices(results: pd.DataFrame, by: str | Sequence[str], bins: int = 4) -> pd.DataFrame:
+    """Score the results in slices; numbers with more than `bins` values are cut into `bins` parts of about one size.
+
+    Args:
+        by: a column or several, for instance those of `image_facts`.
+
+    Returns:
+        A row a slice: `by` (the column), `slice` (its value or range), then as `ocrkit.errors.metrics.score_by`: `n`
+        images, accuracy and CER with their 95% intervals. Numbers go upward, other values by n. A range begins just
+        above its first number and holds its last.
+
+    Raises:
+        ValueError: a column is missing or the table is empty.
+
+    Taught in notebook 05.
+    """
+    names = [by] if isinstance(by, str) else list(by)
+    _need(results, "text", "prediction", *names)
+    tables = []
+    for name in names:
+        words, order = in_words(results[name], bins, bins)
+        table = score_by(results.assign(slice=words.fillna("(missing)")), "slice")
+        if order:
+            table = table.iloc[table["slice"].map([*order, "(missing)"].index).argsort()]
+        tables.append(table.assign(by=name))
+    table = pd.concat(tables, ignore_index=True)
+    return table[["by", *table.columns.drop("by")]]

@@ -1,0 +1,1 @@
+"""maps: why it read that. Class activation maps, targets, patches, checks, the explorer."""

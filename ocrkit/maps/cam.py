@@ -1,0 +1,293 @@
+"""Heat maps: which pixels speak for a class, or for one character of a text.
+
+A map is a float array of the image's size: what a layer gives at few places is enlarged, with each place at the center
+of its receptive field (`reader.receptive_fields`). What is explained is a target (`targets`): scores `(N,)`, or
+`(N, M)` for M characters an image, and the maps have the shape of the scores with `(H, W)` behind. Every function
+leaves the model as it was (`hooks.observed`). Pictures of the maps are in `pictures`, what they are worth
+is in `checks`. Taught in notebook 06.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ocrkit.data.images import read_sample
+from ocrkit.data.sizes import fit_size
+from ocrkit.maps.targets import Target, class_target, text_target
+from ocrkit.reader.device import normalize_images
+from ocrkit.reader.hooks import Hook, find_layer, kept, observed, places_of
+from ocrkit.reader.receptive_fields import Cells, ReceptiveFields
+from ocrkit.reader.recognizer import Recognizer
+from ocrkit.text.reading_order import visual_order
+from ocrkit.text.strings import normalize
+
+# --- maps ---
+
+
+def activation_map(model: nn.Module, images: Tensor, layer: str | nn.Module) -> np.ndarray:
+    """The mean over the channels of what a layer gives: where it responds at all, `(N, H, W)`. It has no target.
+
+    Args:
+        images: `(N, C, H, W)`, uint8 (then scaled as a `Recognizer` does) or floats as the model takes them.
+        layer: dotted name or module. It gives `(N, C', H', W')`, or, as an LSTM, a vector a time step.
+
+    Raises:
+        ValueError: there is no such layer, or what it gives has no places.
+    """
+    name, module = find_layer(model, layer)
+    images = prepare(model, images)
+    with observed(model), torch.no_grad(), Hook(module) as hook, ReceptiveFields(images) as fields:
+        model(images)
+        features = kept(hook, name)
+        shown = places_of(features, module, name, len(images))
+        cells = fields.of(features, shown.shape[-2:])
+    return _enlarge(shown.mean(1), cells, fields.size)
+
+
+def grad_cam(model: nn.Module, images: Tensor, layer: str | nn.Module, target: Target | int) -> np.ndarray:
+    """Grad-CAM: the channels of a layer, each weighted by its mean gradient; what is negative counts as 0.
+
+    Args:
+        images, layer: as for `activation_map`.
+        target: what to explain; a number is a class. One forward pass, one backward pass a character.
+
+    Returns:
+        Maps `(N, H, W)` or `(N, M, H, W)`, as the scores of the target.
+
+    Raises:
+        ValueError: as `activation_map`, or the score does not depend on the layer.
+
+    Source: Selvaraju et al. (2017), https://arxiv.org/abs/1610.02391. Taught in notebook 06.
+    """
+    return _cam(model, images, layer, target, lambda features, gradients: gradients.mean((2, 3), keepdim=True))
+
+
+def grad_cam_plus_plus(model: nn.Module, images: Tensor, layer: str | nn.Module, target: Target | int) -> np.ndarray:
+    """Grad-CAM++: as `grad_cam`, with weights that do not fade where a channel responds in several places.
+
+    A place with gradient g counts relu(g) / (2 + g * sum of the channel); the formula is made for layers after a
+    ReLU, so a channel with a negative sum counts as one with 0.
+
+    Source: Chattopadhay et al. (2018), https://arxiv.org/abs/1710.11063, equation 19 divided by g squared.
+    Taught in notebook 06.
+    """
+
+    def weights(features: Tensor, gradients: Tensor) -> Tensor:
+        gradients = gradients.relu()
+        return (gradients / (2 + gradients * features.sum((2, 3), keepdim=True).relu())).sum((2, 3), keepdim=True)
+
+    return _cam(model, images, layer, target, weights)
+
+
+def hires_cam(model: nn.Module, images: Tensor, layer: str | nn.Module, target: Target | int) -> np.ndarray:
+    """HiResCAM: as `grad_cam`, but each place of a channel is weighted by its own gradient, not by the mean.
+
+    For one class in a photo the mean does little harm. For one character among seven it does: a channel that helps to
+    read this one here also responds to the others, and Grad-CAM then marks them all.
+
+    Source: Draelos and Carin (2020), https://arxiv.org/abs/2011.08891. Taught in notebook 06.
+    """
+    return _cam(model, images, layer, target, lambda features, gradients: gradients)
+
+
+def _cam(model, images, layer, target, weights: Callable[[Tensor, Tensor], Tensor]) -> np.ndarray:
+    name, module = find_layer(model, layer)
+    images, target = prepare(model, images), _as_target(target)
+    with observed(model), Hook(module) as hook:
+        # A model with frozen weights has gradients too, if they are asked for by the image.
+        images = images.clone().requires_grad_()
+        with ReceptiveFields(images) as fields:
+            output = model(images)
+        scores = target(output, torch.arange(len(images)))
+        features, columns, maps = kept(hook, name), scores.reshape(len(images), -1), []
+        shown = places_of(features, module, name, len(images))
+        cells = fields.of(features, shown.shape[-2:])
+        for m in range(columns.shape[1]):
+            (gradient,) = torch.autograd.grad(columns[:, m].sum(), features, retain_graph=True, allow_unused=True)
+            if gradient is None:
+                raise ValueError(f"the score does not depend on layer {name!r}; choose one that leads to the output")
+            weight = weights(shown, places_of(gradient, module, name, len(images)))
+            maps.append((weight * shown).sum(1).relu().detach())
+    return _shaped(maps, scores.detach(), cells, fields.size)
+
+
+@torch.no_grad()
+def occlusion_map(
+    model: nn.Module,
+    images: Tensor,
+    target: Target | int,
+    box: tuple[int, int] = (8, 8),
+    stride: tuple[int, int] = (4, 4),
+    fill: float = 0.0,
+    batch_size: int = 128,
+) -> np.ndarray:
+    """How far the score falls when a box covers a pixel: the mean over all boxes that cover it; below 0 it rises.
+
+    It needs no gradients and no layer, and many forward passes. Maps as of `grad_cam`.
+
+    Args:
+        box, stride: (height, width) in pixels of the box, and of its steps.
+        fill: the value of covered pixels, as the model takes them; 0 is mid-gray for a `Recognizer`.
+
+    Source: Zeiler and Fergus (2014), https://arxiv.org/abs/1311.2901. Taught in notebook 06.
+    """
+    images, target = prepare(model, images), _as_target(target)
+    n, _, height, width = images.shape
+    box = min(box[0], height), min(box[1], width)
+    tops, lefts = (
+        sorted({*range(0, size - side + 1, step), size - side})
+        for size, side, step in zip((height, width), box, stride)
+    )
+    covers = torch.zeros(len(tops) * len(lefts), 1, height, width, dtype=torch.bool, device=images.device)
+    for k, (top, left) in enumerate((top, left) for top in tops for left in lefts):
+        covers[k, :, top : top + box[0], left : left + box[1]] = True
+    with observed(model), torch.no_grad():
+        whole = target(model(images), torch.arange(n))
+        drops = []
+        for i in range(n):
+            scores = [
+                target(model(torch.where(part, fill, images[i])), torch.full((len(part),), i))
+                for part in covers.split(batch_size)
+            ]
+            drops.append(whole[i] - torch.cat(scores))
+    drops = torch.stack(drops, 1).reshape(len(covers), -1)  # (P, N * M)
+    seen = covers[:, 0].flatten(1).to(drops.dtype)
+    maps = (drops.T @ seen) / seen.sum(0)
+    return maps.reshape(*whole.shape, height, width).cpu().numpy()
+
+
+#: Name -> function of (model, images, layer, target), for `character_maps` and `ocrkit.maps.checks`.
+METHODS: dict[str, Callable] = {
+    "hires_cam": hires_cam,
+    "grad_cam": grad_cam,
+    "grad_cam_plus_plus": grad_cam_plus_plus,
+    "occlusion": lambda model, images, layer, target: occlusion_map(model, images, target),
+    "activation": lambda model, images, layer, target: activation_map(model, images, layer),
+}
+
+
+def method_named(name: str) -> Callable:
+    """The function of `METHODS`; raises a ValueError that names them where there is none."""
+    if name not in METHODS:
+        raise ValueError(f"no method is named {name!r}; there are: {', '.join(METHODS)}")
+    return METHODS[name]
+
+
+# --- one image, character by character ---
+
+
+@dataclass(frozen=True)
+class CharacterMaps:
+    """The maps of one image: `maps[k]` `(H, W)`, as large as the image of the model, says what speaks for `text[k]`.
+
+    `image` is the uint8 image as it was given; `frames` are the time steps of each character, out of `steps`.
+    `order` has the places of the characters in `text` as they stand from left to right.
+    """
+
+    image: np.ndarray
+    text: str
+    frames: list[tuple[int, int]]
+    steps: int
+    maps: np.ndarray
+    method: str
+    layer: str
+    order: list[int]
+
+
+def feature_layers(model: nn.Module) -> list[str]:
+    """Names of the layers in `model.features` whose maps can be shown: each ReLU, the first layer first."""
+    return [name for name, m in model.named_modules() if isinstance(m, (nn.ReLU, nn.LeakyReLU)) and "features" in name]
+
+
+def character_maps(
+    recognizer: Recognizer,
+    image,
+    method: str = "hires_cam",
+    layer: str | None = None,
+    text: str | None = None,
+    scale: str = "log_prob",
+) -> CharacterMaps:
+    """A map for each character that is read in one image.
+
+    Args:
+        image: a row of a samples table, a path, or a uint8 array `(H, W, 3)` or `(H, W)`.
+        method: a key of `METHODS`.
+        layer: dotted name; by default the last of `feature_layers`.
+        text: explain this text instead of the one that is read, for instance the label.
+        scale: as for `class_target`.
+
+    Raises:
+        ImageError: the image cannot be read.
+        ValueError: no such method or layer, or the text cannot be written by the recognizer.
+
+    Taught in notebook 06.
+    """
+    pixels, tensor = read_one(recognizer, image)
+    target, (alignment,) = text_target(recognizer, tensor, None if text is None else [text], scale)
+    layer = layer or feature_layers(recognizer.model)[-1]
+    maps = method_named(method)(recognizer.model, tensor, layer, target)
+    tokenizer, height_width = recognizer.tokenizer, maps.shape[-2:]
+    if method == "activation":  # one map for all characters
+        maps = np.broadcast_to(maps[:, None], (1, len(alignment.frames), *height_width))
+    if text is None or tokenizer.unknown == "drop":
+        text = tokenizer.decode(alignment.path, collapse=True)
+    text, steps = normalize(text), len(alignment.path)
+    order = [k for k, _ in visual_order(text)] if tokenizer.order == "visual" else list(range(len(text)))
+    places = np.argsort(order).tolist()  # of each character of the text, counted from the left
+    frames = [alignment.frames[place] for place in places]
+    return CharacterMaps(pixels, text, frames, steps, maps[0][places], method, layer, order)
+
+
+def read_one(recognizer: Recognizer, image) -> tuple[np.ndarray, Tensor]:
+    """One image (as for `character_maps`) to show, and as the recognizer sees it: `(1, C, H, W)` uint8.
+
+    An image that is squeezed is shown as it is; one that is padded with its padding, so that columns are time steps.
+    """
+    row = SimpleNamespace(image=image) if isinstance(image, (str, os.PathLike, np.ndarray)) else image
+    pixels = read_sample(row, recognizer.mode)
+    small, _ = fit_size(pixels, recognizer.image_size, recognizer.resize)
+    pixels = small if recognizer.resize == "pad" else pixels
+    return pixels, torch.from_numpy(np.ascontiguousarray(small.reshape(*small.shape[:2], -1).transpose(2, 0, 1)))[None]
+
+
+# --- shared parts ---
+
+
+def prepare(model: nn.Module, images: Tensor) -> Tensor:
+    """Images as the model takes them, where it is: uint8 is scaled as a `Recognizer` does, floats stay."""
+    images = images.detach().to(next(model.parameters()).device)
+    return images if images.is_floating_point() else normalize_images(images)
+
+
+def _as_target(target: Target | int) -> Target:
+    return target if callable(target) else class_target(target)
+
+
+def _enlarge(maps: Tensor, cells: tuple[Cells, Cells], size: tuple[int, int]) -> np.ndarray:
+    """Small maps `(N, h, w)` to `(N, H, W)`: each place stands at its center, and between centers it is linear."""
+    rows, columns = (_between(c.center, n).to(maps.device) for c, n in zip(cells, size))
+    return (rows @ (maps.float() @ columns.T)).cpu().numpy()
+
+
+def _between(centers: np.ndarray, size: int) -> Tensor:
+    """`(size, n)`: how much of each of n places a pixel has; beyond the outer centers, all of the outer place."""
+    places, which = np.unique(centers, return_inverse=True)  # places with one center share it
+    shares = np.eye(len(places))[:, which] / np.bincount(which)[:, None]
+    near = np.stack([np.interp(np.arange(size) + 0.5, places, one) for one in np.eye(len(places))], 1)
+    return torch.from_numpy(near @ shares).float()
+
+
+def _shaped(maps: list[Tensor], scores: Tensor, cells: tuple[Cells, Cells], size: tuple[int, int]) -> np.ndarray:
+    """M small maps `(N, h, w)` to maps of the scores' shape; NaN where there is no character."""
+    shape = (*scores.shape, *size)
+    large = np.stack([_enlarge(m, cells, size) for m in maps], 1) if maps else np.zeros(shape, np.float32)
+    large = large.reshape(shape)
+    large[torch.isnan(scores).cpu().numpy()] = np.nan
+    return large

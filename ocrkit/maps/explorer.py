@@ -1,0 +1,175 @@
+"""`MapExplorer`: choose image, layer, method and character, and see the heat map. Taught in notebook 06."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from html import escape
+
+import pandas as pd
+
+from ocrkit.errors.gallery import Gallery, mimebundle
+from ocrkit.maps.cam import METHODS, CharacterMaps, character_maps, feature_layers
+from ocrkit.maps.pictures import maps_html
+from ocrkit.reader.recognizer import Recognizer
+from ocrkit.text.edits import operations
+from ocrkit.text.strings import normalize
+
+ALL = "all"
+
+
+class MapExplorer:
+    """Heat maps of a table of images in a notebook; the last expression of a cell shows it.
+
+    `choose` does what the four fields do, so everything works without widgets. Where ipywidgets are missing or the
+    page cannot show them (GitHub, a PDF), the maps that are chosen stand there as HTML.
+
+    Args:
+        recognizer: what reads the images.
+        samples: a samples or results table with at least one row.
+
+    Raises:
+        ValueError: the table has no rows or no column `image`.
+
+    Taught in notebook 06.
+    """
+
+    def __init__(self, recognizer: Recognizer, samples: pd.DataFrame):
+        if "image" not in samples or not len(samples):
+            raise ValueError("the explorer needs a samples table with a column 'image' and at least one row")
+        self.recognizer, self.samples = recognizer, samples
+        self.layers = [*feature_layers(recognizer.model), "lstm"]
+        self.image, self.layer, self.method, self.character = 0, self.layers[-2], next(iter(METHODS)), ALL
+        self._made: dict[tuple, CharacterMaps | str] = {}
+
+    def choose(
+        self,
+        image: int | None = None,
+        layer: str | None = None,
+        method: str | None = None,
+        character: int | str | None = None,
+    ) -> MapExplorer:
+        """Set what is shown: the row from 0, a name of `layers`, a key of `METHODS`, the place in the text or "all".
+
+        Raises:
+            ValueError: there is no such choice; nothing is changed.
+        """
+        image = self.image if image is None else image
+        choices = [
+            ("image", image, range(len(self.samples))),
+            ("layer", layer or self.layer, self.layers),
+            ("method", method or self.method, list(METHODS)),
+        ]
+        for name, value, allowed in choices:
+            if value not in allowed:
+                raise ValueError(f"there is no {name} {value!r}; choose one of: {', '.join(map(str, allowed))}")
+        # Another image has another text, so all its characters are shown.
+        kept = self.character if image == self.image else ALL
+        before = self.image, self.layer, self.method
+        self.image, self.layer, self.method = (value for _, value, _ in choices)
+        character = kept if character is None else character
+        if character != ALL and character not in range(len(self.text)):
+            self.image, self.layer, self.method = before
+            raise ValueError(f"there is no character {character!r}; choose 0..{len(self.text) - 1}, or {ALL!r}")
+        self.character = character
+        return self
+
+    @property
+    def maps(self) -> CharacterMaps | str:
+        """The maps of the chosen image, layer and method, made once; or why there are none."""
+        key = self.image, self.layer, self.method
+        if key not in self._made:
+            row = next(self.samples.iloc[[self.image]].itertuples())
+            try:
+                self._made[key] = character_maps(self.recognizer, row, self.method, self.layer)
+            except ValueError as error:  # an image that cannot be read is one of the things to see
+                self._made[key] = str(error)
+        return self._made[key]
+
+    @property
+    def text(self) -> str:
+        """What is read in the chosen image."""
+        return "" if isinstance(self.maps, str) else self.maps.text
+
+    def html(self) -> str:
+        """What is chosen, as HTML that needs no widgets."""
+        if isinstance(self.maps, str):
+            return f"<i>{escape(self.maps)}</i>"
+        one = self.character != ALL
+        pictures = maps_html(self.maps, [self.character] if one else None, 144 if one else 72)
+        note = f"read {self.text or '(nothing)'} · {self.method} of {self.layer}"
+        return f'<p style="font:14px sans-serif"><bdi>{escape(note)}</bdi></p>{pictures}'
+
+    @cached_property
+    def view(self):
+        """The widgets, one `VBox`; raises ImportError where ipywidgets are missing."""
+        import ipywidgets as w
+
+        labels = self.samples["text"] if "text" in self.samples else [""] * len(self.samples)
+        fields = {
+            "image": w.Dropdown(options=[(f"{i}: {text}", i) for i, text in enumerate(labels)], value=self.image),
+            "layer": w.Dropdown(options=self.layers, value=self.layer),
+            "method": w.Dropdown(options=list(METHODS), value=self.method),
+            "character": w.Dropdown(options=self._characters(), value=self.character),
+        }
+        picture = w.HTML(self.html())
+
+        def choose(change) -> None:
+            if change["owner"].busy:
+                return
+            self.choose(**{change["owner"].description: change["new"]})
+            own = fields["character"]
+            if change["owner"] is not own:  # another reading has other characters
+                own.busy = True
+                own.options, own.value = self._characters(), self.character
+                own.busy = False
+            picture.value = self.html()
+
+        for name, field in fields.items():
+            field.description, field.busy = name, False
+            field.style.description_width, field.layout.width = "initial", "auto"
+            field.observe(choose, "value")
+        row = w.Layout(flex_flow="row wrap", grid_gap="8px")
+        return w.VBox([w.HBox(list(fields.values()), layout=row), picture])
+
+    def _characters(self) -> list[tuple[str, int | str]]:
+        return [("(all)", ALL), *((f"{k + 1}: {c}", k) for k, c in enumerate(self.text))]
+
+    def _repr_mimebundle_(self, **kwargs) -> dict:
+        return mimebundle(repr(self), self.html(), lambda: self.view)
+
+    def __repr__(self) -> str:
+        return f"MapExplorer(image {self.image} of {len(self.samples)}, {self.method} of {self.layer})"
+
+
+def map_button(recognizer: Recognizer, method: str = "hires_cam", layer: str | None = None) -> Callable:
+    """A function of a row that shows the map of its first wrong character: `ErrorBrowser(buttons={"map": ...})`.
+
+    Where a character was read wrong or too much, it is that of the reading; where one is missing, that of the label,
+    at the frames where the label would have to stand. A right reading shows all characters.
+
+    Taught in notebook 06.
+    """
+
+    def show(row: pd.Series) -> Gallery:
+        label, read = normalize(row["text"]), normalize(row["prediction"])
+        error = next(iter(operations(label, read)), None)
+        missing = error is not None and error.kind == "delete"
+        text, place = (label, error.ref_index) if missing else (read, error.pred_index if error else None)
+        note = {
+            None: "read right: each character",
+            "substitute": "{0} was read as {1}: what speaks for {1}",
+            "insert": "{1} is not in the label: what speaks for it",
+            "delete": "{0} was not read: what would speak for it, where it would have to stand",
+        }[error and error.kind]
+        if error:
+            note = note.format(error.reference, error.prediction)
+        try:
+            found = character_maps(recognizer, row, method, layer, text)
+        except ValueError as problem:  # an unreadable image, or a label outside the alphabet
+            return Gallery(f"<i>{escape(str(problem))}</i>")
+        one = place is not None and found.text == text  # a tokenizer may drop characters
+        pictures = maps_html(found, [place] if one else None, 144 if one else 72)
+        return Gallery(f'<p style="font:14px sans-serif"><bdi>{escape(note)}</bdi></p>{pictures}')
+
+    return show

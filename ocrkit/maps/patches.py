@@ -1,0 +1,56 @@
+"""Patches: the pieces of images that a channel of a layer responds to most. Taught in notebook 06."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ocrkit.maps.cam import prepare
+from ocrkit.reader.hooks import Hook, find_layer, kept, observed, places_of
+from ocrkit.reader.receptive_fields import ReceptiveFields
+
+
+class Patch(NamedTuple):
+    """A piece of image `row`: its uint8 `pixels`, its `box` (left, top, right, bottom), and the channel's response."""
+
+    row: int
+    response: float
+    box: tuple[int, int, int, int]
+    pixels: np.ndarray
+
+
+def top_patches(model: nn.Module, layer: str, images: Tensor, channel: int, n: int = 9) -> list[Patch]:
+    """The image patches that a channel of a layer responds to most, one an image, cut by the receptive field.
+
+    Args:
+        images: `(N, C, H, W)` uint8.
+
+    Raises:
+        ValueError: no such layer or channel.
+
+    Source: Zeiler and Fergus (2014), https://arxiv.org/abs/1311.2901. Taught in notebook 06.
+    """
+    name, module = find_layer(model, layer)
+    best = []
+    with observed(model), torch.no_grad(), Hook(module) as hook:
+        for part in images.split(128):
+            part = prepare(model, part)
+            with ReceptiveFields(part) as fields:
+                model(part)
+            features = places_of(kept(hook, name), module, name, len(part))
+            if not 0 <= channel < features.shape[1]:
+                raise ValueError(f"layer {name!r} has channels 0..{features.shape[1] - 1}, and no channel {channel}")
+            rows, columns = fields.of(hook.output, features.shape[-2:])
+            best.append(torch.stack(features[:, channel].flatten(1).max(1), 1).cpu())
+    responses, places = torch.cat([pair[:, 0] for pair in best]), torch.cat([pair[:, 1] for pair in best]).long()
+    patches = []
+    for row in responses.argsort(descending=True, stable=True)[:n].tolist():
+        y, x = divmod(places[row].item(), features.shape[-1])
+        top, bottom, left, right = (int(v) for v in (rows.start[y], rows.end[y], columns.start[x], columns.end[x]))
+        pixels = images[row, :, top:bottom, left:right].permute(1, 2, 0).cpu().numpy()
+        pixels = np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        patches.append(Patch(row, responses[row].item(), (left, top, right, bottom), pixels))
+    return patches

@@ -1,0 +1,173 @@
+"""Pictures of heat maps and of CTC: what is drawn over the image, and what stands below it.
+
+Functions that end in `_figure` and `ctc_frames` return a matplotlib figure, where a character without a glyph is
+written in words; `maps_html` needs no fonts. Taught in notebook 06.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from ocrkit.ctc.alignment import forced_alignment
+from ocrkit.ctc.greedy import greedy_decode
+from ocrkit.ctc.lattice import BLANK
+from ocrkit.data.images import resize
+from ocrkit.errors.diffs import visible
+from ocrkit.errors.gallery import Gallery, find_fonts, image_tag, in_words
+from ocrkit.errors.plots import Picture
+from ocrkit.maps.cam import CharacterMaps, read_one
+from ocrkit.maps.patches import Patch
+from ocrkit.reader.recognizer import Recognizer
+from ocrkit.text.strings import normalize
+from ocrkit.text.tokenizer import Tokenizer
+
+_MARK = "#d55e00"
+
+
+def overlay(image: np.ndarray, heat: np.ndarray, alpha: float = 0.6) -> np.ndarray:
+    """A map laid over its image in the colors of magma: black is its lowest value, light yellow its highest.
+
+    Args:
+        image: uint8 `(H, W, 3)` or `(H, W)`.
+        heat: `(h, w)` of any size; what is below 0, so speaks against the target, counts as 0.
+        alpha: how much the map covers the image, 0..1.
+
+    Returns:
+        uint8 `(H, W, 3)`.
+    """
+    heat = np.clip(np.nan_to_num(heat), 0, None).astype(np.float64)
+    heat = heat - heat.min()
+    small = np.uint8(np.round(255 * heat / max(heat.max(), 1e-30)))
+    colors = 255 * colormaps["magma"](resize(small, image.shape[:2]))[..., :3]
+    image = image[..., None] if image.ndim == 2 else image
+    return np.uint8(np.round((1 - alpha) * image + alpha * colors))
+
+
+def maps_figure(found: CharacterMaps, columns: int = 4) -> Figure:
+    """A row of overlays, one a character, after the image itself; below each the text, its character in orange."""
+    pictures = [found.image, *(overlay(found.image, heat) for heat in found.maps)]
+    columns = min(columns, len(pictures))
+    lines = -(-len(pictures) // columns)
+    ratio = found.image.shape[0] / found.image.shape[1]
+    drawing = Picture(figsize=(2.6 * columns, (2.6 * ratio + 0.35) * lines), layout="constrained")
+    for axes in drawing.subplots(lines, columns, squeeze=False).flat[len(pictures) :]:
+        axes.set_axis_off()
+    for k, (axes, picture) in enumerate(zip(drawing.axes, pictures)):
+        height, width = picture.shape[:2]
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=255, aspect="auto", extent=(0, width, height, 0))
+        _strip(axes, found, width, k - 1)
+    return drawing
+
+
+def ctc_frames(recognizer: Recognizer, image, text: str | None = None, others: int = 2) -> Figure:
+    """Where did it read that? The image, and below it the probability of each class at each time step.
+
+    A row a character of the text, in reading order, so a right reading goes down like a staircase; the frames that
+    belong to it are boxed. Below stand the strongest `others` that were not chosen, and the blank.
+
+    Args:
+        image: as for `ocrkit.maps.cam.character_maps`.
+        text: align this text instead of the one that is read, for instance the label.
+
+    Raises as `character_maps` does. Taught in notebook 06.
+    """
+    pixels, tensor = read_one(recognizer, image)
+    tokenizer, log_probs = recognizer.tokenizer, recognizer.logits(tensor).log_softmax(-1)
+    reading = greedy_decode(log_probs, tokenizer)[0]
+    text = reading.text if text is None else normalize(text)
+    codes = tokenizer.encode(text)
+    frames = forced_alignment(log_probs, [codes])[0].frames
+    probs = log_probs[:, 0].exp()  # (T, K)
+    strongest = probs.amax(0).argsort(descending=True).tolist()
+    rest = [c for c in strongest if c >= Tokenizer.SPECIAL and c not in codes][:others]
+    rows = [*codes, *rest, BLANK]
+    names = _names([tokenizer.decode([c]) or "blank" for c in rows])
+
+    drawing = Picture(figsize=(7, 1.5 + 0.24 * len(rows)), layout="constrained")
+    top, below = drawing.subplots(2, 1, sharex=True, height_ratios=(1.3, 0.24 * len(rows)))
+    steps = len(probs)
+    top.imshow(pixels, cmap="gray", vmin=0, vmax=255, aspect="auto", extent=(0, steps, 1, 0))
+    top.set_yticks([])
+    top.tick_params(bottom=False)
+    title = f"read: {''.join(_names(reading.text)) or '(nothing)'}, confidence {reading.confidence:.2f}"
+    top.set_title(title, fontsize=10, fontfamily=_families(reading.text))
+    picture = below.imshow(
+        probs[:, rows].T.numpy(), cmap="magma", vmin=0, vmax=1, aspect="auto", extent=(0, steps, len(rows), 0)
+    )
+    below.set_yticks(np.arange(len(rows)) + 0.5, names, fontsize=9, fontfamily=_families(text))
+    below.set(xlabel="time step")
+    below.axhline(len(codes), color="white", linewidth=0.8)
+    for k, (start, end) in enumerate(frames):
+        below.add_patch(
+            Rectangle((start, k), end - start, 1, fill=False, edgecolor="#00c8ff", linewidth=1.5, clip_on=False)
+        )
+        top.axvspan(start, end, color="#00c8ff", alpha=0.25, linewidth=0)
+    drawing.colorbar(picture, ax=[top, below], label="probability", fraction=0.03)
+    return drawing
+
+
+def patches_figure(patches: Sequence[Sequence[Patch]], names: Iterable[str] = ()) -> Figure:
+    """A row of patches a channel (each as `ocrkit.maps.patches.top_patches` gives them), with its name before it."""
+    columns, names = max(map(len, patches), default=1), list(names) or [""] * len(patches)
+    drawing = Picture(figsize=(0.8 * columns + 0.8, 0.8 * max(len(patches), 1)), layout="constrained")
+    for line, found, name in zip(drawing.subplots(max(len(patches), 1), columns, squeeze=False), patches, names):
+        for axes, patch in zip(line, [*found, *[None] * columns]):
+            axes.set(xticks=[], yticks=[])
+            axes.set_frame_on(False)
+            if patch is not None:
+                axes.imshow(patch.pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        line[0].set_ylabel(name.replace("$", r"\$"), rotation=0, ha="right", va="center", fontsize=9)
+    return drawing
+
+
+def maps_html(found: CharacterMaps, characters: Iterable[int] | None = None, height: int = 72) -> Gallery:
+    """Overlays as HTML, below each the text with its character marked; every text is escaped.
+
+    Args:
+        characters: which, by their place in the text; all by default.
+        height: of the image on screen, in pixels.
+    """
+    chosen = range(len(found.text)) if characters is None else characters
+    width = round(height * found.image.shape[1] / found.image.shape[0])
+    boxes = [
+        f'<div style="width:{width}px">{image_tag(overlay(found.image, found.maps[k]), height)}'
+        f"{_strip_html(found, k)}</div>"
+        for k in chosen
+    ]
+    style = "display:flex;flex-wrap:wrap;gap:16px;font:14px sans-serif"
+    return Gallery(f'<div style="{style}">{"".join(boxes) or "<i>(no characters)</i>"}</div>')
+
+
+def _strip_html(found: CharacterMaps, chosen: int) -> str:
+    cells = []
+    for k in found.order:
+        look = f"color:{_MARK};font-weight:700" if k == chosen else "opacity:.6"
+        cells.append(f'<bdi style="flex:1;text-align:center;{look}">{escape(visible(found.text[k]))}</bdi>')
+    return f'<div style="display:flex">{"".join(cells)}</div>'
+
+
+def _strip(axes, found: CharacterMaps, width: float, chosen: int) -> None:
+    """Write the text below an image, evenly spread: where CTC writes a character is often not where it stands."""
+    axes.set_yticks([])
+    text = "".join(found.text[k] for k in found.order)
+    axes.set_xticks((np.arange(len(text)) + 0.5) * width / max(len(text), 1), _names(text), fontfamily=_families(text))
+    axes.tick_params(length=0, pad=2)
+    for k, label in zip(found.order, axes.get_xticklabels()):
+        label.set(color=_MARK if k == chosen else "0.5", fontweight="bold" if k == chosen else "normal")
+        label.set_fontsize(9 if len(label.get_text()) < 3 else 6)
+
+
+def _names(characters: Sequence[str]) -> list[str]:
+    """What matplotlib can write: a character that no font here has is written in words."""
+    missing = find_fonts("".join(characters))[1]
+    return [in_words(c) if c in missing else visible(c).replace("$", r"\$") for c in characters]
+
+
+def _families(text: str) -> list[str]:
+    return find_fonts(text)[0]

@@ -1,0 +1,86 @@
+"""Rendered images kept on disk, made anew when the code that draws them has changed.
+
+Taught in notebook 03.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from ocrkit.data.packed import Packed, pack
+from ocrkit.data.store import CHUNK, _open_or_make, digest
+from ocrkit.synth import (
+    plates,
+    render_characters,
+    render_dates,
+    render_glyphs,
+    render_lines,
+    render_names,
+    render_plates,
+    render_words,
+)
+from ocrkit.text.words import read_counts
+
+#: What can be rendered -> how: a function of n, seed, size, workers and the number of the first image.
+RENDERERS = {
+    "plates": render_plates,
+    "look-alikes": render_lines,
+    "names": render_names,
+    "chinese-glyphs": render_characters,
+    "persian-glyphs": partial(render_glyphs, classes="thesis"),
+    "persian-letters": partial(render_glyphs, classes="persian-letters"),
+    "persian-words": render_words,
+    "persian-dates": render_dates,
+}
+#: Persian glyphs -> height and width of their pictures, before they are resized.
+GLYPHS = {"persian-glyphs": (50, 90), "persian-letters": (128, 128)}
+#: Those that have fonts of their own for validation and for test.
+SPLIT_FONTS = (*GLYPHS, "persian-words", "persian-dates")
+
+
+def rendered_store(
+    n: int,
+    seed: int,
+    folder: str | Path,
+    size: tuple[int, int] = (32, 128),
+    mode: str = "RGB",
+    renderer: str = "plates",
+    resize: str = "squeeze",
+    words: str | Path = "",
+    split: str = "train",
+) -> Packed:
+    """`n` freshly rendered images kept in `folder`, made anew only when a number or the code has changed.
+
+    Args:
+        renderer: a key of `RENDERERS`.
+        resize: with `"pad"`, they are rendered in sizes of their own.
+        words: for names, a file of names and counts, see `words.read_counts`.
+        split: the fonts that draw; those of "valid" exist for Persian only.
+    """
+    code = renderer_code("*.*")
+    choice = {"names": read_counts(words)} if words else {}
+    if split != "train":
+        choice["split"] = split
+    source = digest("rendered", renderer, n, seed, size, mode, resize, choice, code)
+
+    def chunks():
+        for first in range(0, n, CHUNK):
+            count = min(CHUNK, n - first)
+            own = GLYPHS.get(renderer, None if resize == "pad" else size)
+            images, table = RENDERERS[renderer](count, seed, own, os.cpu_count() or 1, first, **choice)
+            names = [f"rendered {seed}/{first + i}" for i in range(count)]
+            packed = pack(table.assign(image=pd.Series(list(images), dtype=object)), size, mode, resize)
+            packed.samples = packed.samples.assign(image=names)
+            yield packed
+
+    return _open_or_make(Path(folder), source, n, size, mode, chunks())
+
+
+def renderer_code(pattern: str) -> list[str]:
+    """A checksum of each file of `ocrkit.synth` that fits `pattern`: what is rendered hangs on them."""
+    return [hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(Path(plates.__file__).parent.glob(pattern))]

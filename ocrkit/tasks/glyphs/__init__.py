@@ -1,0 +1,1 @@
+"""glyphs: single characters, or small words that count as one."""

@@ -1,0 +1,251 @@
+"""Training of a `GlyphClassifier` by transfer learning, as fastai does it: one-cycle, and a learning rate a group.
+
+`loop.fit` is made around CTC: time steps, decoding, a tokenizer in its checkpoints. A classifier has none of these,
+so it has a loop of its own, shorter and read as easily. Taught in notebook 09.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import OneCycleLR
+
+from ocrkit.data.augmentation import augment, augmentation
+from ocrkit.data.batches import shuffled_batches
+from ocrkit.data.packed import Mixed, Packed
+from ocrkit.reader.device import normalize_images
+from ocrkit.reader.model_files import copied_weights
+from ocrkit.tasks.glyphs.classifier import GlyphClassifier
+from ocrkit.training.rates import progress, sweep_rates
+from ocrkit.training.step import autocast_dtype, keep_memory
+
+#: A learning rate for all groups; `slice(low, high)` from the body's first to the head; or `slice(high)`.
+Rates = float | slice
+
+
+def group_rates(learning_rate: Rates, groups: int = 3) -> list[float]:
+    """The learning rate of each group of `GlyphNet.groups`, as fastai reads a slice.
+
+    A number counts for all. `slice(1e-5, 1e-3)` goes in equal ratios from the first group to the last: 1e-5, 1e-4,
+    1e-3. `slice(1e-3)` gives the head 1e-3 and all before it a tenth. Taught in notebook 09.
+
+    Raises:
+        ValueError: a rate is not above 0.
+    """
+    if isinstance(learning_rate, slice):
+        low, high = learning_rate.start, learning_rate.stop
+        if not high or (low is not None and not low > 0):
+            raise ValueError(f"learning_rate={learning_rate}: both ends must be above 0, as in slice(1e-5, 1e-3)")
+        rates = [high / 10] * (groups - 1) + [high] if low is None else np.geomspace(low, high, groups).tolist()
+    else:
+        rates = [learning_rate] * groups
+    if not min(rates) > 0:
+        raise ValueError(f"learning_rate={learning_rate}: it must be above 0, for instance 1e-3")
+    return rates
+
+
+class GlyphStepper:
+    """One training step: augmentation, loss, optimizer and precision; shared by `fit_glyphs` and `lr_find_glyphs`.
+
+    Call it with uint8 images `(N, C, H, W)` and codes `(N,)`; it returns the loss. Parts of the model that are frozen
+    stay as they are: a body without any parameter to learn also keeps the statistics of its batch norms.
+    """
+
+    def __init__(
+        self,
+        classifier: GlyphClassifier,
+        learning_rate: Rates,
+        augment: str = "glyphs",
+        weight_decay: float = 0.01,
+        label_smoothing: float = 0.0,
+        amp: str = "auto",
+    ):
+        self.model, self.device, self.label_smoothing = classifier.model, classifier.device, label_smoothing
+        pairs = zip(self.model.groups(), group_rates(learning_rate))
+        groups = [{"params": [p for p in group if p.requires_grad], "lr": rate} for group, rate in pairs]
+        self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=weight_decay)
+        self.augmentation = augmentation(augment)
+        self.dtype = autocast_dtype(self.device, amp)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+        self.frozen = not any(p.requires_grad for p in self.model.features.parameters())
+
+    def __call__(self, images: Tensor, codes: Tensor) -> Tensor:
+        self.model.train()
+        if self.frozen:
+            self.model.features.eval()
+        images = augment(images.to(self.device, non_blocking=True), self.augmentation)
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+            logits = self.model(normalize_images(images))
+        loss = cross_entropy(logits.float(), codes.to(self.device), label_smoothing=self.label_smoothing)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return loss.detach()
+
+
+def fit_glyphs(
+    classifier: GlyphClassifier,
+    train: Packed | Mixed,
+    valid: Packed,
+    epochs: int = 4,
+    learning_rate: Rates = 1e-3,
+    batch_size: int = 64,
+    augment: str = "glyphs",
+    weight_decay: float = 0.01,
+    label_smoothing: float = 0.0,
+    amp: str = "auto",
+    seed: int = 0,
+    on_epoch: Callable[[pd.DataFrame], None] | None = None,
+) -> pd.DataFrame:
+    """Train with cross-entropy and one-cycle, and leave the weights of the best epoch in `classifier`.
+
+    The best epoch is the one with the highest validation accuracy; among equal ones the last. For transfer learning
+    call it twice: after `classifier.freeze()` at one rate, then after `classifier.unfreeze()` with a slice. For
+    progressive resizing change `classifier.image_size`, pack again, and call it again.
+
+    Args:
+        train, valid: made by `classifier.pack`.
+        learning_rate: the highest of the cycle; a number or a slice, see `group_rates`.
+        augment: a name of `augmentation.augmentation`.
+        label_smoothing: the share of each label that is spread over all classes.
+        amp: as in a `Recipe`.
+        on_epoch: called with the history after each epoch, for instance `plots.LivePlot()`.
+
+    Returns:
+        The history, a row an epoch: `epoch` (from 1), `train_loss`, `valid_loss` (without smoothing), `valid_accuracy`,
+        `learning_rate` (of the head, at the end), `seconds`, `images_per_second` (training only). Its
+        `attrs["set_aside"]` has the samples that could not be used, with the reason.
+
+    Raises:
+        ValueError: no usable sample is left, a setting cannot work, or the images are not of `classifier.image_size`.
+        FloatingPointError: the loss is no number any more.
+
+    Ctrl-C ends the training early and keeps the best weights so far. Taught in notebook 09.
+    """
+    if epochs < 1 or batch_size < 2:
+        raise ValueError(f"epochs={epochs}, batch_size={batch_size}: at least 1 and 2 (batch norm needs two images)")
+    train, lost = known_only(train, classifier)
+    valid, lost_valid = known_only(valid, classifier)
+    lost = pd.concat([lost, lost_valid])
+    if len(lost):
+        reasons = "; ".join(f"{n} x {reason}" for reason, n in lost["reason"].value_counts().head(3).items())
+        print(f"{len(lost)} samples are set aside ({reasons})")
+    if len(train) < 2 or not len(valid):
+        raise ValueError(f"{len(train)} usable training and {len(valid)} validation samples: there must be 2 and 1")
+    keep_memory()
+    stepper = GlyphStepper(classifier, learning_rate, augment, weight_decay, label_smoothing, amp)
+    per_epoch = sum(1 for _ in _orders(len(train), batch_size, seed, 0))
+    rates = [group["lr"] for group in stepper.optimizer.param_groups]
+    schedule = OneCycleLR(stepper.optimizer, rates, total_steps=max(epochs * per_epoch, 2), pct_start=0.25)
+    rows, best = [], {}
+    try:
+        for epoch in range(epochs):
+            torch.manual_seed(seed * 100_003 + epoch)
+            started, losses, seen = time.perf_counter(), [], 0
+            for order in progress([*_orders(len(train), batch_size, seed, epoch)], f"epoch {epoch + 1}/{epochs}"):
+                images, texts = train.__getitems__(order)
+                losses.append(stepper(images, classifier.codes(texts)) * len(texts))
+                seen += len(texts)
+                schedule.step()
+            loss, seconds = torch.stack(losses).sum().item() / seen, time.perf_counter() - started
+            if not math.isfinite(loss):
+                raise FloatingPointError(
+                    f"the training loss became {loss} in epoch {epoch + 1}: lower learning_rate (now {learning_rate})"
+                )
+            rows.append({
+                "epoch": epoch + 1,
+                "train_loss": loss,
+                **_validate(classifier, valid),
+                "learning_rate": stepper.optimizer.param_groups[-1]["lr"],
+                "seconds": seconds,
+                "images_per_second": seen / seconds,
+            })  # fmt: skip
+            if rows[-1]["valid_accuracy"] == max(row["valid_accuracy"] for row in rows):
+                best = copied_weights(classifier.model)
+            if on_epoch:
+                on_epoch(pd.DataFrame(rows))
+    except KeyboardInterrupt:
+        kept = "the weights of the best epoch are kept" if best else "no epoch was finished"
+        print(f"stopped by hand in epoch {len(rows) + 1}; {kept}")
+    finally:
+        if best:
+            classifier.model.load_state_dict(best)
+        classifier.model.eval()
+    history = pd.DataFrame(rows)
+    history.attrs["set_aside"] = lost.to_dict("records")
+    return history
+
+
+def lr_find_glyphs(
+    classifier: GlyphClassifier,
+    train: Packed | Mixed,
+    batch_size: int = 64,
+    augment: str = "glyphs",
+    lowest: float = 1e-7,
+    highest: float = 1.0,
+    steps: int = 60,
+    seed: int = 0,
+    amp: str = "auto",
+) -> pd.DataFrame:
+    """Raise the learning rate of all that is not frozen from step to step and note the loss; the weights are put back.
+
+    Returns what `loop.lr_find` returns, for `plots.plot_lr_find`. Taught in notebook 09.
+    """
+    train, _ = known_only(train, classifier)
+    if len(train) < 2:
+        raise ValueError(f"{len(train)} usable training samples: at least 2 are needed")
+    torch.manual_seed(seed)
+    stepper = GlyphStepper(classifier, 1e-3, augment, amp=amp)
+    orders = (order for epoch in count() for order in _orders(len(train), batch_size, seed, epoch))
+
+    def step() -> Tensor:
+        images, texts = train.__getitems__(next(orders))
+        return stepper(images, classifier.codes(texts))
+
+    return sweep_rates(classifier.model, stepper.optimizer, step, (lowest, highest), steps, 1e-3)
+
+
+def known_only(packed: Packed | Mixed, classifier: GlyphClassifier) -> tuple[Packed | Mixed, pd.DataFrame]:
+    """Part the samples whose label is a class of the classifier from the rest, which get a column `reason`.
+
+    Raises:
+        ValueError: the images are not of the size that the classifier reads.
+    """
+    if isinstance(packed, Mixed):
+        parts, lost = zip(*(known_only(part, classifier) for part in packed.parts))
+        return Mixed(parts, packed.repeats), pd.concat(lost)
+    wanted, size = classifier.image_size, tuple(packed.images.shape[-2:])
+    if size != wanted:
+        raise ValueError(
+            f"the images are {size[0]} x {size[1]} and the classifier reads {wanted[0]} x {wanted[1]}: "
+            f"set classifier.image_size = {size}, or pack them again with classifier.pack"
+        )
+    known = (classifier.codes(packed.texts) >= 0).tolist()
+    if all(known):
+        return packed, packed.rejected
+    lost = packed.samples[[not k for k in known]]
+    reasons = [f"{text!r} is no class of the model" if text else "the label is empty" for text in lost["text"]]
+    return packed.keep(known), pd.concat([packed.rejected, lost.assign(reason=reasons)])
+
+
+def _orders(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[list[int]]:
+    """The indices of each batch of an epoch; a last batch of one image is left out: batch norm cannot use it."""
+    return (batch for batch in shuffled_batches(n, batch_size, seed, epoch) if len(batch) > 1)
+
+
+def _validate(classifier: GlyphClassifier, valid: Packed) -> dict[str, float]:
+    codes = classifier.codes(valid.texts)
+    logits = classifier.logits(valid.images)
+    return {
+        "valid_loss": cross_entropy(logits, codes).item(),
+        "valid_accuracy": (logits.argmax(1) == codes).float().mean().item(),
+    }

@@ -1,0 +1,1 @@
+"""letters: the fields of a scanned Persian letter, found and read."""

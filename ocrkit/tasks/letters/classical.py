@@ -1,0 +1,123 @@
+"""`ClassicalReader`: the fields of letters, and their dates, by profiles and templates alone.
+
+What it cannot do shows what the networks of `documents` bring. Taught in notebook 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ocrkit.data.images import ImageError, read_sample
+from ocrkit.data.layouts.pages import FIELDS, Box
+from ocrkit.tasks.letters.date_match import read_date
+from ocrkit.tasks.letters.dates import ORDERS, parse_jalali
+from ocrkit.tasks.letters.detector import pages_table
+from ocrkit.tasks.letters.projection import INK, ink_of, skew, straighten, without_rules
+from ocrkit.tasks.letters.reader import COLUMNS, DATE
+from ocrkit.tasks.letters.templates import Label, find_labels, same_line, value_below, value_beside
+
+_UPPER = 0.5  # share of a page that is searched for labels, from its top
+_SURE = 0.7  # score of a label that ends the value of another
+_NEAR = 0.12  # how much less than the best of its kind a label may score and still be the one, if it is higher up
+_READABLE = 0.64  # confidence from which ink is a date
+
+
+class ClassicalReader:
+    """Reads dates and finds the other fields of letters without anything trained.
+
+    Args:
+        date_order: what `parse_jalali` is told about the order of year, month and day.
+
+    Raises:
+        ValueError: there is no such order.
+
+    Taught in notebook 10.
+    """
+
+    def __init__(self, date_order: str = "auto"):
+        if date_order not in ORDERS:
+            raise ValueError(f"date_order={date_order!r}: it must be one of {', '.join(ORDERS)}")
+        self.date_order = date_order
+
+    def read(self, pages: pd.DataFrame | str | Path | np.ndarray | Sequence) -> pd.DataFrame:
+        """Find the fields of letters and read their dates.
+
+        Args:
+            pages: as in `FieldDetector.detect`.
+
+        Returns:
+            The table of `LetterReader.read`: a row a page and kind. `text` is `""` but for dates, `score` tells how
+            much the label is like its template.
+
+        Raises:
+            TypeError: `pages` is none of these.
+        """
+        rows = []
+        for page in pages_table(pages).itertuples():
+            about = {"page": page.Index, "image": page.image}
+            try:
+                found, error = self._read_page(read_sample(page, "L")), ""
+            except ImageError as reason:
+                found, error = {}, reason.reason
+            for kind in FIELDS:
+                row = {"text": "", "confidence": 0.0, "box": None, "score": 0.0, "iso": "", "problem": ""}
+                row["problem"] = "" if error else f"no {kind} found"
+                rows.append(about | {"kind": kind} | row | found.get(kind, {}) | {"error": error})
+        return pd.DataFrame(rows, columns=COLUMNS)
+
+    def _read_page(self, gray: np.ndarray) -> dict[str, dict]:
+        """What was found, by its kind: the values of its row."""
+        ink = ink_of(gray)
+        ink, shifts = straighten(ink, skew(ink > INK))
+        mask = without_rules(ink > INK)
+        ink = np.where(mask | (ink <= INK), ink, 0)
+        labels = find_labels(ink[: max(1, round(_UPPER * len(ink)))])
+        found, below = {}, None
+        # The first that reads as a date: dates in the text stand lower down.
+        for label in sorted((one for one in labels if one.kind == DATE), key=lambda one: one.base):
+            boxes = value_beside(ink, mask, label, _sure(labels)), value_below(mask, label)
+            ways = [(*read_date((ink * mask)[b[1] : b[3], b[0] : b[2]])[::-1], b, b is boxes[1]) for b in boxes if b]
+            confidence, text, box, under = max(ways, key=lambda way: way[0], default=(0.0, "", None, False))
+            if confidence >= _READABLE:
+                below = label if under else None
+                found[DATE] = {"text": text, "confidence": confidence, "box": _back(box, shifts, gray.shape[0]),
+                               "score": label.score} | self._day(text)  # fmt: skip
+                break
+        for kind in set(FIELDS) - {DATE}:
+            some = [label for label in labels if label.kind == kind]
+            best = max((label.score for label in some), default=0)
+            label = min((one for one in some if one.score >= best - _NEAR), key=lambda one: one.base, default=None)
+            if label is None:
+                continue
+            stacked = below is not None and same_line(label, below)
+            box = value_below(mask, label) if stacked else value_beside(ink, mask, label, _sure(labels))
+            if box:
+                found[kind] = {"box": _back(box, shifts, gray.shape[0]), "score": label.score,
+                               "problem": "only dates are read"}  # fmt: skip
+        return found
+
+    def _day(self, text: str) -> dict[str, str]:
+        try:
+            return {"iso": parse_jalali(text, self.date_order).iso, "problem": ""}
+        except ValueError as error:
+            return {"iso": "", "problem": str(error)}
+
+
+def _sure(labels: list[Label]) -> list[Label]:
+    """The first good label of each kind on the page, which ends the value of another on its line."""
+    first: dict[str, Label] = {}
+    for label in sorted(labels, key=lambda one: one.base):
+        if label.score >= _SURE:
+            first.setdefault(label.kind, label)
+    return [*first.values()]
+
+
+def _back(box: Box, shifts: np.ndarray, height: int) -> Box:
+    """A box of the straightened page on the page as it was."""
+    x0, y0, x1, y1 = box
+    moved = int(np.median(shifts[x0:x1]))
+    return float(x0), float(max(0, y0 + moved)), float(x1), float(min(y1 + moved, height))

@@ -1,0 +1,283 @@
+"""`FieldDetector`: a network that finds boxes, the kinds of fields it knows, and the size of its pages.
+
+It is to whole pages what `Recognizer` is to lines; what it finds is cut out and read by `documents`. Taught in
+notebook 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from ocrkit.data.images import ImageError, read_sample, resize
+from ocrkit.data.layouts.pages import FIELDS, Box
+from ocrkit.data.sizes import CONTRAST
+from ocrkit.reader.device import normalize_images, pick_device
+from ocrkit.reader.hooks import evaluating
+from ocrkit.reader.model_files import check_weights, fingerprint, read_model, write_model
+from ocrkit.tasks.letters.scores import overlap
+
+#: Two boxes of different kinds that overlap by more than this are one and the same value on the page.
+SAME = 0.5
+
+
+class PackedPages(NamedTuple):
+    """Pages of one size in memory: `images` (N, 1, H, W) uint8, N `boxes` (B, 4) float32 and N `labels` (B,) from 1."""
+
+    images: Tensor
+    boxes: list[Tensor]
+    labels: list[Tensor]
+
+
+class Found(NamedTuple):
+    """One field that was found: its kind, its box (x0, y0, x1, y1) in pixels, and a score, 0..1."""
+
+    kind: str
+    box: Box
+    score: float
+
+
+class SeenPage(NamedTuple):
+    """A page that was looked at: its index, its image as it was given, its pixels (H, W) uint8, and its fields.
+
+    Where the image could not be read, `error` says why, else it is `""`.
+    """
+
+    index: object
+    image: str | np.ndarray
+    gray: np.ndarray | None
+    found: list[Found]
+    error: str
+
+
+class FieldDetector:
+    """Finds the fields on a page.
+
+    Args:
+        model: what `detector_models.build_detector` gives.
+        kinds: K names of fields, in the order of the model's classes from 1 on.
+        image_size: (height, width) in pixels to which pages are brought, in proportion.
+        device: where to compute; the fastest one that is here by default.
+
+    Raises:
+        ValueError: a kind is there twice.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        kinds: Sequence[str] = FIELDS,
+        image_size: tuple[int, int] = (704, 512),
+        device: str | torch.device | None = None,
+    ):
+        self.kinds, self.image_size = tuple(kinds), tuple(map(int, image_size))
+        if len(set(self.kinds)) != len(self.kinds):
+            raise ValueError(f"a kind of field is there twice: {', '.join(self.kinds)}")
+        self.device = torch.device(device) if device else pick_device()
+        self.model = model.to(self.device, memory_format=torch.channels_last)
+
+    @classmethod
+    def create(
+        cls,
+        architecture: str = "faster-rcnn",
+        kinds: Sequence[str] = FIELDS,
+        image_size: tuple[int, int] = (704, 512),
+        weights: str | None = None,
+        seed: int = 0,
+        device: str | torch.device | None = None,
+    ) -> FieldDetector:
+        """Make an untrained detector; the same seed gives the same weights. Settings as in `build_detector`."""
+        from ocrkit.tasks.letters.detector_models import build_detector
+
+        torch.manual_seed(seed)
+        return cls(build_detector(architecture, len(kinds), image_size, weights).eval(), kinds, image_size, device)
+
+    def pack(self, pages: pd.DataFrame) -> PackedPages:
+        """Bring a pages table to `image_size`, for training; `image` may hold arrays (H, W) instead of paths.
+
+        Raises:
+            ImageError: an image cannot be read.
+            ValueError: an image has another size than the table says, or a field is of no kind of the detector.
+        """
+        images, boxes, labels = [], [], []
+        for row in pages.itertuples():
+            page = read_sample(row, "L")
+            size = getattr(row, "height", page.shape[0]), getattr(row, "width", page.shape[1])
+            if page.shape != size:
+                raise ValueError(
+                    f"the image of row {row.Index} has {page.shape[1]} x {page.shape[0]} pixels, and its boxes are "
+                    f"for {size[1]} x {size[0]}: scale the boxes, or take the image that they were made for"
+                )
+            if strange := [field.kind for field in row.fields if field.kind not in self.kinds]:
+                raise ValueError(f"row {row.Index} has a field {strange[0]!r}; the detector has {self.kinds}")
+            image, scale = fit_page(page, self.image_size)
+            images.append(torch.from_numpy(image)[None])
+            boxes.append(torch.tensor([f.box for f in row.fields], dtype=torch.float32).reshape(-1, 4) * scale)
+            labels.append(torch.tensor([self.kinds.index(f.kind) + 1 for f in row.fields], dtype=torch.long))
+        return PackedPages(torch.stack(images), boxes, labels)
+
+    @torch.inference_mode()
+    def find(
+        self, images: Tensor, min_score: float = 0.3, best_only: bool = True, batch_size: int = 8
+    ) -> list[list[Found]]:
+        """`(N, 1, H, W)` uint8 pages of `image_size` to N lists of `Found`, the highest score first.
+
+        With `best_only` a page has each kind once at most, and no two kinds at one place.
+        """
+        lists = []
+        with evaluating(self.model):
+            for part in images.split(batch_size):
+                for result in self.model(normalize_images(part.to(self.device))):
+                    values = (result[name].cpu().tolist() for name in ("labels", "boxes", "scores"))
+                    found = [Found(self.kinds[k - 1], tuple(b), s) for k, b, s in zip(*values) if s >= min_score]
+                    found.sort(key=lambda f: -f.score)
+                    lists.append(_best(found) if best_only else found)
+        return lists
+
+    def detect(
+        self,
+        pages: pd.DataFrame | str | Path | np.ndarray | Sequence,
+        min_score: float = 0.3,
+        best_only: bool = True,
+        batch_size: int = 8,
+    ) -> pd.DataFrame:
+        """Find the fields of pages of any size, gray or in color.
+
+        Args:
+            pages: a table with a column `image`, one image or a list of them; an image is a path or a uint8 array
+                `(H, W)` or `(H, W, 3)`.
+            min_score: what is less certain is left out.
+            best_only: at most one field a kind and page, the most certain one, and no two at one place.
+
+        Returns:
+            A row a field that was found, page after page: `page` (the index of its row in `pages`, or its place in
+            the list), `image`, `kind`, `box` ((x0, y0, x1, y1) in pixels of the page as it was) and `score` (0..1).
+            `attrs["set_aside"]` is a dict of page -> why its image could not be read.
+
+        Raises:
+            TypeError: `pages` is none of these.
+        """
+        rows, problems = [], {}
+        for page in self.go_through(pages, min_score, best_only, batch_size):
+            rows += [(page.index, page.image, *one) for one in page.found]
+            if page.error:
+                problems[page.index] = page.error
+        result = pd.DataFrame(rows, columns=["page", "image", "kind", "box", "score"])
+        result.attrs["set_aside"] = problems
+        return result
+
+    def go_through(
+        self,
+        pages: pd.DataFrame | str | Path | np.ndarray | Sequence,
+        min_score: float = 0.3,
+        best_only: bool = True,
+        batch_size: int = 8,
+    ) -> Iterator[SeenPage]:
+        """One page after the other, with its pixels and what was found; arguments and errors as in `detect`."""
+        table = pages_table(pages)
+        for start in range(0, len(table), batch_size):
+            some = [_look(row) for row in table.iloc[start : start + batch_size].itertuples()]
+            # On a page without any contrast there is nothing to find, whatever a network makes of it.
+            printed = [page for page in some if not page.error and np.ptp(page.gray) >= CONTRAST]
+            if printed:
+                fitted, scales = zip(*(fit_page(page.gray, self.image_size) for page in printed))
+                images = torch.from_numpy(np.stack(fitted))[:, None]
+                for page, scale, found in zip(printed, scales, self.find(images, min_score, best_only)):
+                    page.found[:] = [f._replace(box=_unscaled(f.box, scale, page.gray)) for f in found]
+            yield from some
+
+    def save(self, folder: str | Path, half: bool = False) -> Path:
+        """Write `model.safetensors` and `config.json` into `folder`; `half=True` stores 16-bit floats."""
+        config = {
+            "architecture": self.model.architecture,
+            "image_size": list(self.image_size),
+            "kinds": list(self.kinds),
+        }
+        return write_model(folder, "FieldDetector", config, self.model, {"kinds": _fingerprint(self.kinds)}, half)
+
+    @classmethod
+    def load(cls, where: str | Path, device: str | torch.device | None = None) -> FieldDetector:
+        """Load what `save` wrote, from a folder or by the name of a shipped model.
+
+        Raises:
+            FileNotFoundError: there is no such folder and no such shipped model, or a file is missing.
+            ValueError: a file is damaged, or config and weights do not belong together.
+        """
+        from ocrkit.tasks.letters.detector_models import build_detector
+
+        folder, config, metadata, weights = read_model(where, "FieldDetector", ("architecture", "image_size", "kinds"))
+        if metadata.get("kinds") != _fingerprint(config["kinds"]):
+            raise ValueError(
+                f"{folder}: config.json and model.safetensors have different kinds of fields, so they would be mixed "
+                "up; take both files from one training run"
+            )
+        model = build_detector(config["architecture"], len(config["kinds"]), tuple(config["image_size"]))
+        about = f"{model.architecture}, {len(config['kinds'])} kinds"
+        check_weights(model, weights, folder / "model.safetensors", about)
+        model.load_state_dict(weights)
+        return cls(model.eval(), config["kinds"], config["image_size"], device)
+
+    def __repr__(self) -> str:
+        height, width = self.image_size
+        parameters = sum(p.numel() for p in self.model.parameters())
+        return (
+            f"FieldDetector({self.model.architecture}, {parameters / 1e6:.1f}M parameters, "
+            f"{height} x {width}, {', '.join(self.kinds)}, {self.device})"
+        )
+
+
+def fit_page(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, float]:
+    """Bring a gray page (H, W) to `size` = (height, width), in proportion, at the top left; also the scale.
+
+    What is left free has the gray of the paper, which is the median.
+    """
+    scale = min(size[0] / image.shape[0], size[1] / image.shape[1])
+    height, width = (max(1, round(scale * side)) for side in image.shape)
+    canvas = np.full(size, np.median(image), np.uint8)
+    canvas[:height, :width] = image if image.shape == (height, width) else resize(image, (height, width))
+    return canvas, scale
+
+
+def pages_table(pages: pd.DataFrame | str | Path | np.ndarray | Sequence) -> pd.DataFrame:
+    """Pages in any form that `detect` takes as a table with a column `image`; raises TypeError for anything else."""
+    if isinstance(pages, pd.DataFrame):
+        if "image" not in pages:
+            raise TypeError(f"the table has no column 'image'; it has: {', '.join(map(str, pages.columns))}")
+        return pages
+    if isinstance(pages, (str, Path, np.ndarray)):
+        pages = [pages]
+    if not isinstance(pages, Sequence) or not all(isinstance(p, (str, Path, np.ndarray)) for p in pages):
+        raise TypeError(f"pages are a table with a column 'image', paths or uint8 arrays, not {type(pages).__name__}")
+    return pd.DataFrame({"image": pd.Series([p if isinstance(p, np.ndarray) else str(p) for p in pages], dtype=object)})
+
+
+def _look(row) -> SeenPage:
+    try:
+        return SeenPage(row.Index, row.image, read_sample(row, "L"), [], "")
+    except ImageError as error:
+        return SeenPage(row.Index, row.image, None, [], error.reason)
+
+
+def _best(found: list[Found]) -> list[Found]:
+    """The first of each kind, without those at the place of a better one."""
+    kept: list[Found] = []
+    for one in found:
+        if all(one.kind != other.kind and overlap(one.box, other.box) <= SAME for other in kept):
+            kept.append(one)
+    return kept
+
+
+def _unscaled(box: Box, scale: float, image: np.ndarray) -> Box:
+    right, bottom = image.shape[1], image.shape[0]
+    x0, y0, x1, y1 = (value / scale for value in box)
+    return min(x0, right), min(y0, bottom), min(x1, right), min(y1, bottom)
+
+
+def _fingerprint(kinds: Sequence[str]) -> str:
+    return fingerprint("\n".join(kinds))

@@ -1,0 +1,286 @@
+"""Training of a `FieldDetector`: pages moved and scaled with their boxes, one-cycle, the best epoch kept.
+
+Taught in notebook 10.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import affine_grid, grid_sample
+
+from ocrkit.data.batches import shuffled_batches
+from ocrkit.reader.device import normalize_images
+from ocrkit.reader.model_files import copied_weights
+from ocrkit.tasks.letters.detector import FieldDetector, PackedPages
+from ocrkit.tasks.letters.scores import overlap
+from ocrkit.training.rates import progress
+from ocrkit.training.step import autocast_dtype, keep_memory
+
+#: A box that the edge of the page cuts to less than this share of its area is no field any more.
+VISIBLE = 0.6
+WARM_UP = 0.25
+CLIP_NORM = 5.0
+
+
+def fit_detector(
+    detector: FieldDetector,
+    train: PackedPages,
+    valid: PackedPages,
+    epochs: int = 10,
+    learning_rate: float = 2e-3,
+    batch_size: int = 8,
+    seed: int = 0,
+    amp: str = "auto",
+    weight_decay: float = 0.01,
+    augment: bool = True,
+    window: int | None = None,
+    max_seconds: float | None = None,
+    on_epoch: Callable[[pd.DataFrame], None] | None = None,
+) -> pd.DataFrame:
+    """Train with AdamW and one-cycle, and leave the weights of the best epoch in `detector`.
+
+    The best epoch finds the largest share of the validation fields, as a mean over the kinds, with a box that overlaps
+    the right one by 0.5 (IoU); among equal ones, the one with the closest boxes.
+
+    Args:
+        train, valid: made by `detector.pack`, or a tuple like it: images (N, 1, H, W) uint8, N boxes (B, 4), N labels
+            (B,) from 1.
+        learning_rate: the highest of the cycle.
+        amp: as in a `Recipe`; losses are computed in float32 always.
+        augment: change the pages, see `augment_pages`.
+        window: learn from pieces of the pages, so many pixels high, which takes less time; see `cut_windows`. The
+            detector looks at whole pages all the same, as nothing in it depends on their size.
+        max_seconds: stop after so many seconds; the learning rate falls in time, as if the epochs had been fewer. How
+            far such a training comes depends on the machine.
+        on_epoch: called with the history after each epoch.
+
+    Returns:
+        The history, a row an epoch: `epoch` (from 1), `train_loss`, `valid_recall`, `valid_iou` (mean overlap, 0 for a
+        field that was not found), `learning_rate` (at the end), `seconds`, `images_per_second` (training only).
+
+    Raises:
+        ValueError: the pages do not fit the detector, or a setting cannot work.
+        FloatingPointError: the loss is no number any more.
+
+    Ctrl-C ends the training early and keeps the best weights so far. Taught in notebook 10.
+    """
+    train, valid = PackedPages(*train), PackedPages(*valid)
+    for name, pages in (("train", train), ("valid", valid)):
+        _check(name, pages, detector)
+    if window is not None and (window % 32 or not 64 <= window <= detector.image_size[0]):
+        raise ValueError(f"window={window}: it must be a multiple of 32, from 64 to {detector.image_size[0]}")
+    if epochs < 1 or batch_size < 1 or not learning_rate > 0:
+        given = f"epochs={epochs}, batch_size={batch_size}, learning_rate={learning_rate}"
+        raise ValueError(f"{given}: all must be above 0")
+    keep_memory()
+    stepper = DetectorStepper(detector, weight_decay, amp, augment, window)
+    total = epochs * -(-len(train.images) // batch_size)
+    rows, best, began, steps = [], {}, time.perf_counter(), 0
+
+    def done() -> float:
+        """How much of the training is over, 0..1: by steps or by time, whichever is further."""
+        spent = (time.perf_counter() - began) / max_seconds if max_seconds else 0.0
+        return min(max(steps / total, spent), 1.0)
+
+    try:
+        while done() < 1:
+            torch.manual_seed(seed * 100_003 + len(rows))
+            started, losses, seen = time.perf_counter(), [], 0
+            orders = [*shuffled_batches(len(train.images), batch_size, seed, len(rows))]
+            for order in progress(orders, f"epoch {len(rows) + 1}/{epochs}"):
+                rate = learning_rate * one_cycle(done())
+                losses.append(stepper(rate, train.images[order], *_pick(train, order)) * len(order))
+                seen, steps = seen + len(order), steps + 1
+                if done() >= 1:
+                    break
+            loss, seconds = torch.stack(losses).sum().item() / seen, time.perf_counter() - started
+            if not math.isfinite(loss):
+                raise FloatingPointError(
+                    f"the training loss became {loss} in epoch {len(rows) + 1}: lower learning_rate "
+                    f"(now {learning_rate})"
+                )
+            rows.append({
+                "epoch": len(rows) + 1,
+                "train_loss": loss,
+                **validate(detector, valid),
+                "learning_rate": rate,
+                "seconds": seconds,
+                "images_per_second": seen / seconds,
+            })  # fmt: skip
+            if _quality(rows[-1]) == max(map(_quality, rows)):
+                best = copied_weights(detector.model)
+            if on_epoch:
+                on_epoch(pd.DataFrame(rows))
+    except KeyboardInterrupt:
+        kept = "the weights of the best epoch are kept" if best else "no epoch was finished"
+        print(f"stopped by hand in epoch {len(rows) + 1}; {kept}")
+    finally:
+        if best:
+            detector.model.load_state_dict(best)
+        detector.model.eval()
+    return pd.DataFrame(rows)
+
+
+class DetectorStepper:
+    """One training step; call it with a learning rate, images (N, 1, H, W) uint8, N boxes and N labels."""
+
+    def __init__(
+        self,
+        detector: FieldDetector,
+        weight_decay: float = 0.01,
+        amp: str = "auto",
+        augment: bool = True,
+        window: int | None = None,
+    ):
+        self.model, self.device, self.augment, self.window = detector.model, detector.device, augment, window
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=weight_decay)
+        self.dtype = autocast_dtype(self.device, amp)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+
+    def __call__(self, rate: float, images: Tensor, boxes: list[Tensor], labels: list[Tensor]) -> Tensor:
+        self.model.train()
+        if self.window:
+            images, boxes, labels = cut_windows(images, boxes, labels, self.window)
+        images = images.to(self.device, non_blocking=True)
+        if self.augment:
+            images, boxes, labels = augment_pages(images, boxes, labels)
+        targets = [{"boxes": b.to(self.device), "labels": k.to(self.device)} for b, k in zip(boxes, labels)]
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+            losses = self.model(normalize_images(images), targets)
+        loss = torch.stack([part.float() for part in losses.values()]).sum()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimizer)
+        nn.utils.clip_grad_norm_(self.model.parameters(), CLIP_NORM)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return loss.detach()
+
+
+def one_cycle(done: float) -> float:
+    """The share of the highest learning rate where `done`, 0..1, of the training is over: up for a quarter, then down.
+
+    Source: Smith and Topin (2017), https://arxiv.org/abs/1708.07120, with half cosines as in torch's `OneCycleLR`.
+    """
+    start, end = 1 / 25, 1 / 2500
+    low, place = (start, done / WARM_UP) if done < WARM_UP else (end, (1 - done) / (1 - WARM_UP))
+    return low + (1 - low) * (1 - math.cos(math.pi * place)) / 2
+
+
+def augment_pages(
+    images: Tensor, boxes: list[Tensor], labels: list[Tensor]
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """Move each page by up to 4% and scale each of its sides by up to 10%, fade or darken its ink, and add grain.
+
+    The boxes go with the page; those that leave it are cut, or dropped where little is left. Never flipped: a mirrored
+    page has no label that can be read.
+
+    Args:
+        images: (N, 1, H, W) uint8 on any device.
+        boxes, labels: N of (B, 4) in pixels, and of (B,).
+
+    Returns:
+        The same, with images as float32 from 0 to 255.
+    """
+    n, device, (height, width) = len(images), images.device, images.shape[-2:]
+    if n == 0:
+        return images.float(), boxes, labels
+    scale = 1 + 0.1 * (2 * torch.rand(n, 2) - 1)
+    shift = 0.08 * (2 * torch.rand(n, 2) - 1)  # of half a page
+    # The grid says for a place of the new page where it comes from, both from -1 to 1.
+    zero = torch.zeros(n)
+    across = torch.stack([1 / scale[:, 0], zero, -shift[:, 0] / scale[:, 0]], 1)
+    down = torch.stack([zero, 1 / scale[:, 1], -shift[:, 1] / scale[:, 1]], 1)
+    grid = affine_grid(torch.stack([across, down], 1), [n, 1, height, width], align_corners=False)
+    # As ink on 0, so that what moves in from outside is paper.
+    ink = grid_sample(255 - images.float(), grid.to(device), align_corners=False)
+    strength, paper, grain = torch.rand(3, n, 1, 1, 1).to(device)
+    ink = ink * (0.6 + 0.7 * strength) + 30 * paper + 8 * grain * torch.randn_like(ink)
+    size = torch.tensor([width, height]).repeat(2)
+    moved, kept = [], []
+    for box, label, by, to in zip(boxes, labels, scale.repeat(1, 2), shift.repeat(1, 2)):
+        whole = ((2 * box / size - 1) * by + to + 1) / 2 * size
+        cut = whole.clamp(min=0).minimum(size)
+        seen = _areas(cut) >= VISIBLE * _areas(whole)
+        moved.append(cut[seen])
+        kept.append(label[seen])
+    return (255 - ink).clamp(0, 255), moved, kept
+
+
+def cut_windows(
+    images: Tensor, boxes: list[Tensor], labels: list[Tensor], height: int, head: float = 0.75
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """A piece of each page, as wide as the page: from its top edge or a little below, or from anywhere.
+
+    Args:
+        images: (N, 1, H, W); boxes and labels as in `augment_pages`.
+        height: of the pieces in pixels; a multiple of 32, H at most.
+        head: the share of the pieces from the top, where letters have their fields. The others teach what is none.
+
+    Returns:
+        The same of the pieces: images (N, 1, height, W).
+    """
+    room = images.shape[-2] - height
+    pieces, moved, kept = [], [], []
+    for image, box, label in zip(images, boxes, labels):
+        highest = min(room, height // 5) if torch.rand(()) < head else room
+        top = int(torch.randint(highest + 1, ()))
+        pieces.append(image[:, top : top + height])
+        shifted = box - torch.tensor([0, top, 0, top])
+        cut = torch.stack([shifted[:, k].clamp(0, height) if k % 2 else shifted[:, k] for k in range(4)], 1)
+        seen = _areas(cut) >= VISIBLE * _areas(box)
+        moved.append(cut[seen])
+        kept.append(label[seen])
+    return torch.stack(pieces), moved, kept
+
+
+def validate(detector: FieldDetector, valid: PackedPages, iou: float = 0.5) -> dict[str, float]:
+    """`valid_recall`, the mean over the kinds of the share of fields that are found, and `valid_iou`."""
+    overlaps: dict[int, list[float]] = {}
+    for found, boxes, labels in zip(detector.find(valid.images, 0.05), valid.boxes, valid.labels):
+        by_kind = {detector.kinds.index(f.kind) + 1: f.box for f in found}
+        for box, label in zip(boxes.tolist(), labels.tolist()):
+            overlaps.setdefault(label, []).append(overlap(by_kind[label], box) if label in by_kind else 0.0)
+    if not overlaps:
+        raise ValueError("the validation pages have no field to find")
+    return {
+        "valid_recall": float(np.mean([np.mean(np.array(values) >= iou) for values in overlaps.values()])),
+        "valid_iou": float(np.mean([np.mean(values) for values in overlaps.values()])),
+    }
+
+
+def _quality(row: dict) -> tuple[float, float]:
+    return row["valid_recall"], row["valid_iou"]
+
+
+def _areas(boxes: Tensor) -> Tensor:
+    return (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(1)
+
+
+def _pick(pages: PackedPages, order: list[int]) -> tuple[list[Tensor], list[Tensor]]:
+    return [pages.boxes[i] for i in order], [pages.labels[i] for i in order]
+
+
+def _check(name: str, pages: PackedPages, detector: FieldDetector) -> None:
+    images, boxes, labels = pages
+    if not len(images) or not len(images) == len(boxes) == len(labels):
+        raise ValueError(f"{name}: {len(images)} images, {len(boxes)} boxes, {len(labels)} labels: one each a page")
+    if images.dtype != torch.uint8 or tuple(images.shape[1:]) != (1, *detector.image_size):
+        raise ValueError(
+            f"{name}: the images are {images.dtype} {tuple(images.shape)}, and the detector takes uint8 "
+            f"(N, 1, {detector.image_size[0]}, {detector.image_size[1]}): use detector.pack"
+        )
+    for page, (box, label) in enumerate(zip(boxes, labels)):
+        if box.shape != (len(label), 4) or not (_areas(box) > 0).all():
+            raise ValueError(f"{name}: page {page} has {len(box)} boxes for {len(label)} labels, or a box of no area")
+        if len(label) and not 1 <= int(label.min()) <= int(label.max()) <= len(detector.kinds):
+            raise ValueError(f"{name}: page {page} has a label that is not from 1 to {len(detector.kinds)}")

@@ -1,0 +1,261 @@
+"""Letters: the fields of a page are found, cut out, read, and the date is checked.
+
+Taught in notebook 10.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ocrkit.ctc.beam import beam_search
+from ocrkit.ctc.candidates import Choice, choose, rescored
+from ocrkit.data.layouts.pages import Box
+from ocrkit.reader.model_files import read_config, write_config
+from ocrkit.reader.recognizer import Recognizer
+from ocrkit.tasks.letters.dates import ORDERS, parse_jalali
+from ocrkit.tasks.letters.detector import SAME, FieldDetector, Found
+from ocrkit.tasks.letters.scores import overlap
+from ocrkit.text.tokenizer import Tokenizer
+
+#: What is left around a value, in heights of its box: the ends of letters that a box misses by a pixel.
+MARGIN = 0.3
+#: The same at both ends of a date, where a zero is no more than a dot.
+DATE_ENDS = 0.6
+#: Folders inside that of a letter reader -> what lies in them.
+PARTS = {"detector": FieldDetector, "dates": Recognizer, "texts": Recognizer}
+DATE = "date"
+#: What `LetterReader.read` gives.
+COLUMNS = ["page", "image", "kind", "text", "confidence", "box", "score", "iso", "problem", "error"]
+#: Boxes of a lower score are not looked at.
+UNLIKELY = 0.05
+#: How much rarer a text that is no day is where a date stands, beside one that is: a misread digit may make it one.
+MISREAD = 0.02
+#: What a place is worth as the date whose text gives no day, beside one that gives a day and is read surely: 1.
+NO_DAY = 0.01
+
+
+class Place(NamedTuple):
+    """One place on a page, and how likely each kind of field is there, 0..1."""
+
+    box: Box
+    scores: dict[str, float]
+
+
+def crop_field(page: np.ndarray, box: Box, margin: float = MARGIN, ends: float | None = None) -> np.ndarray:
+    """Cut a value out of its page, with `margin` times the height of the box around it.
+
+    Args:
+        page: uint8, (H, W) or (H, W, 3).
+        box: (x0, y0, x1, y1) in pixels; what lies outside the page is left out.
+        ends: the margin at the left and at the right; by default it is `margin`.
+
+    Returns:
+        uint8, (h, w) or (h, w, 3), of one pixel at least.
+
+    Taught in notebook 10.
+    """
+    x0, y0, x1, y1 = box
+    higher, wider = ((margin if part is None else part) * (y1 - y0) for part in (margin, ends))
+    height, width = page.shape[:2]
+    left, top = (int(np.clip(np.floor(v), 0, most - 1)) for v, most in ((x0 - wider, width), (y0 - higher, height)))
+    right, bottom = (max(int(np.ceil(v)), low + 1) for v, low in ((x1 + wider, left), (y1 + higher, top)))
+    return page[top:bottom, left:right]
+
+
+def day_decode(
+    logits: Tensor,
+    tokenizer: Tokenizer,
+    steps: Sequence[int] | None = None,
+    widths: Sequence[float] | None = None,
+    order: str = "auto",
+) -> list[Choice]:
+    """The most probable text of each image, where texts that are days of the Jalali calendar are far more common.
+
+    Prefix beam search gives the candidates, `parse_jalali` says which of them are days, and the others count `MISREAD`
+    times their probability.
+
+    Args:
+        logits: `(T, N, K)` logits or log probabilities.
+        steps, widths: as in `lexicon_decode`.
+        order: as in `parse_jalali`.
+
+    Returns:
+        N `Choice`s.
+
+    Raises:
+        ValueError: as `beam_decode`.
+
+    Taught in notebook 10.
+    """
+
+    def find(image: Tensor):
+        texts, log_probs, _ = rescored(image, tokenizer, [codes for codes, _ in beam_search(image)])
+        rarer = [0.0 if _day(text, order) else math.log(MISREAD) for text in texts]
+        return texts, log_probs, log_probs + np.array(rarer)
+
+    return choose(logits, tokenizer, steps, widths, find)
+
+
+def _day(text: str, order: str) -> str:
+    """The day in ISO form, or "" where the text is none."""
+    try:
+        return parse_jalali(text, order).iso
+    except ValueError:
+        return ""
+
+
+class LetterReader:
+    """Reads the fields of letters.
+
+    Args:
+        detector: finds them.
+        date_reader: reads what is of the kind `"date"`.
+        text_reader: reads all other kinds.
+        date_order: what `parse_jalali` is told about the order of year, month and day.
+
+    Raises:
+        ValueError: there is no such order.
+    """
+
+    def __init__(
+        self,
+        detector: FieldDetector,
+        date_reader: Recognizer,
+        text_reader: Recognizer,
+        date_order: str = "auto",
+    ):
+        if date_order not in ORDERS:
+            raise ValueError(f"date_order={date_order!r}: it must be one of {', '.join(ORDERS)}")
+        self.detector, self.date_reader, self.text_reader = detector, date_reader, text_reader
+        self.date_order = date_order
+
+    def read(
+        self,
+        pages: pd.DataFrame | str | Path | np.ndarray | Sequence,
+        min_score: float = 0.3,
+        batch_size: int = 8,
+    ) -> pd.DataFrame:
+        """Find and read the fields of letters.
+
+        Args:
+            pages: as in `FieldDetector.detect`.
+            min_score: a field that is less certain counts as not found.
+
+        Returns:
+            A row a page and kind, page after page: `page` (the index of its row in `pages`, or its place in the list),
+            `image`, `kind`, `text` (in logical order, `""` where nothing was found), `confidence` (of the text, 0..1),
+            `box` ((x0, y0, x1, y1) in pixels of the page, or None), `score` (of the box, 0..1), `iso` (of dates,
+            `YYYY-MM-DD`), `problem` (why there is no text or no day, else `""`), and `error` (why the image could not
+            be read, else `""`).
+
+        Raises:
+            TypeError: `pages` is none of these.
+        """
+        rows = []
+        for page in self.detector.go_through(pages, UNLIKELY, best_only=False, batch_size=batch_size):
+            chosen = self._choose(page.gray, page.found, min_score)
+            for kind in self.detector.kinds:
+                row = dict.fromkeys(("text", "iso", "problem"), "") | {"confidence": 0.0, "box": None, "score": 0.0}
+                row |= {"page": page.index, "image": page.image, "kind": kind, "error": page.error}
+                if not page.error:
+                    row |= chosen.get(kind, {"problem": f"no {kind} found"})
+                rows.append(row)
+        return pd.DataFrame(rows, columns=COLUMNS)
+
+    def _choose(self, page: np.ndarray, found: list[Found], min_score: float) -> dict[str, dict]:
+        """Which place on the page is which field, and what stands there: kind -> part of a row.
+
+        A date and a number look alike to a detector, to which digits are dots. So the places that may be the date are
+        read first, and one that gives a day wins over one that does not.
+        """
+        places = _places(found)
+        dates = [place for place in places if DATE in place.scores]
+        readings = self._read(self.date_reader, page, dates, of_dates=True)
+        chosen = {}
+        if dates:
+            worth = [p.scores[DATE] * (r["confidence"] if r["iso"] else NO_DAY) for p, r in zip(dates, readings)]
+            best = int(np.argmax(worth))
+            date = dates.pop(best)
+            if readings[best]["iso"] or date.scores[DATE] >= min_score:
+                chosen[DATE] = readings[best] | {"score": date.scores[DATE]}
+                places.remove(date)
+                for other in dates:  # the others look like it and are not it: another kind gains what was the date's
+                    was_date = other.scores.pop(DATE)
+                    if other.scores:
+                        likely = max(other.scores, key=other.scores.get)
+                        other.scores[likely] = min(1.0, other.scores[likely] + was_date)
+        taken: dict[str, Place] = {}
+        pairs = ((score, k, kind) for k, place in enumerate(places) for kind, score in place.scores.items())
+        for score, k, kind in sorted(pairs, reverse=True):
+            if score >= min_score and kind != DATE and kind not in taken and places[k] not in taken.values():
+                taken[kind] = places[k]
+        for kind, reading in zip(taken, self._read(self.text_reader, page, list(taken.values()))):
+            chosen[kind] = reading | {"score": taken[kind].scores[kind]}
+        return chosen
+
+    def _read(self, reader: Recognizer, page: np.ndarray, places: list[Place], of_dates: bool = False) -> list[dict]:
+        """Box, text, confidence, day and problem of each place."""
+        if not places:
+            return []
+        ends = DATE_ENDS if of_dates else MARGIN
+        decoder = partial(day_decode, tokenizer=reader.tokenizer, order=self.date_order) if of_dates else None
+        results = reader.read([crop_field(page, place.box, MARGIN, ends) for place in places], decoder=decoder)
+        rows = []
+        for place, text, confidence in zip(places, results["prediction"], results["confidence"]):
+            row = {"box": place.box, "text": text, "confidence": float(confidence), "iso": "", "problem": ""}
+            if not text:
+                row["problem"] = "nothing could be read in the box"
+            elif of_dates:
+                try:
+                    row["iso"] = parse_jalali(text, self.date_order).iso
+                except ValueError as error:
+                    row["problem"] = str(error)
+            rows.append(row)
+        return rows
+
+    def save(self, folder: str | Path, half: bool = False) -> Path:
+        """Write `config.json` and a model folder a part; `half=True` stores 16-bit floats."""
+        folder = Path(folder)
+        for name, part in zip(PARTS, (self.detector, self.date_reader, self.text_reader)):
+            part.save(folder / name, half)
+        write_config(folder, "LetterReader", {"date_order": self.date_order})
+        return folder
+
+    @classmethod
+    def load(cls, where: str | Path, device: str | torch.device | None = None) -> LetterReader:
+        """Load what `save` wrote, from a folder or by the name of a shipped model (`"letters"`).
+
+        Raises:
+            FileNotFoundError: there is no such folder and no such shipped model, or a part is missing.
+            ValueError: a file is damaged, or config and weights do not belong together.
+        """
+        folder, config = read_config(where, "LetterReader", ("date_order",))
+        for name in PARTS:
+            if not (folder / name / "config.json").is_file():
+                raise FileNotFoundError(f"{folder} has no model in {name}/: the model folder is not complete")
+        parts = (part.load(folder / name, device) for name, part in PARTS.items())
+        return cls(*parts, date_order=config["date_order"])
+
+    def __repr__(self) -> str:
+        return f"LetterReader({self.detector!r}, dates: {self.date_reader!r}, texts: {self.text_reader!r})"
+
+
+def _places(found: list[Found]) -> list[Place]:
+    """What was found, the most certain first, by place: boxes that overlap are one, and the first says where it is."""
+    places: list[Place] = []
+    for one in found:
+        same = next((p for p in places if overlap(p.box, one.box) > SAME), None)
+        if same is None:
+            places.append(Place(one.box, {one.kind: one.score}))
+        else:
+            same.scores.setdefault(one.kind, one.score)
+    return places

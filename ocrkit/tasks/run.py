@@ -1,0 +1,305 @@
+"""Runs: a recipe from its data to a model folder with a card. The command `python -m ocrkit train` is this.
+
+Taught in notebook 03.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from datetime import date
+from hashlib import sha1
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from ocrkit.data.files import atomic, write_json
+from ocrkit.data.packed import Mixed, Packed, concatenate, pack
+from ocrkit.data.samples import assign_splits, load_samples
+from ocrkit.data.sources import SOURCES
+from ocrkit.data.store import packed_store
+from ocrkit.errors.classes import score_classes
+from ocrkit.errors.metrics import score
+from ocrkit.errors.plots import print_epoch
+from ocrkit.reader.recognizer import Recognizer
+from ocrkit.synth.store import GLYPHS, RENDERERS, SPLIT_FONTS, rendered_store
+from ocrkit.tasks.glyphs.classifier import GlyphClassifier
+from ocrkit.tasks.glyphs.glyph_run import train_glyphs
+from ocrkit.tasks.glyphs.network import BACKBONES as GLYPH_BACKBONES
+from ocrkit.tasks.letters.detector import FieldDetector
+from ocrkit.tasks.letters.detector_run import run_detector
+from ocrkit.text.strings import names_text
+from ocrkit.text.tokenizer import Tokenizer
+from ocrkit.text.words import read_counts
+from ocrkit.training.checkpoint import best_epoch
+from ocrkit.training.loop import fit
+from ocrkit.training.processes import World
+from ocrkit.training.recipe import Recipe
+from ocrkit.training.splicing import splice_words
+
+#: Rendered images that stand in for a validation set where a recipe has no other samples.
+RENDERED_VALID = 400
+
+
+def training_splits(samples: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The train and valid rows of a samples table; without a valid split, a tenth of train by plate text."""
+    train, valid = samples[samples["split"] == "train"], samples[samples["split"] == "valid"]
+    if not len(valid):
+        parted = assign_splits(train, {"train": 0.9, "valid": 0.1})
+        train, valid = parted[parted["split"] == "train"], parted[parted["split"] == "valid"]
+    return train, valid
+
+
+def recipe_samples(recipe: Recipe, where: str) -> pd.DataFrame:
+    """A sample set or folder, with the splits and the labels that the recipe asks for."""
+    samples = load_samples(where)
+    if recipe.split_by:
+        samples = assign_splits(samples, by=recipe.split_by)
+    if recipe.labels == "names":
+        samples = samples.assign(text=samples["text"].map(names_text))
+    return samples
+
+
+def recipe_data(recipe: Recipe, stores: str | Path) -> tuple[Mixed, Packed, list[str]]:
+    """Pack what the recipe trains and validates on; also a line for each part of it, for the card.
+
+    The packs are kept in the folder `stores` for the next run. Test splits are never touched. Raises
+    ValueError where the recipe names no data, or what splicing needs is missing.
+    """
+    form = recipe.image_size, recipe.mode, recipe.resize
+    way = "" if recipe.resize == "squeeze" else f"-{recipe.resize}"
+    shape = f"{recipe.image_size[0]}x{recipe.image_size[1]}-{recipe.mode}{way}"
+
+    def kept(part: pd.DataFrame, where: str, split: str) -> Packed:
+        place = sha1(os.path.abspath(where).encode()).hexdigest()[:8]
+        return packed_store(part, Path(stores, f"{Path(where).name}-{split}-{shape}-{place}"), *form)
+
+    def rendered(n: int, seed: int, split: str = "train") -> Packed:
+        own = sha1(os.path.abspath(recipe.words).encode()).hexdigest()[:8] if recipe.words else ""
+        fonts = "" if split == "train" else f"-{split}"
+        folder = Path(stores, f"rendered-{recipe.renderer}{own}-{n}-{seed}{fonts}-{shape}")
+        return rendered_store(n, seed, folder, *form[:2], recipe.renderer, recipe.resize, recipe.words, split)
+
+    def spliced(rows: list[pd.DataFrame]) -> Packed:
+        words = read_counts(recipe.words)
+        made = splice_words(Recognizer.load(recipe.start), pd.concat(rows), words, recipe.spliced, recipe.seed)
+        packed = pack(made, *form)
+        packed.samples = packed.samples.assign(image=[f"spliced {recipe.seed}/{i}" for i in range(len(packed))])
+        return packed
+
+    trains, valids, repeats, lines, rows = [], [], [], [], []
+    for where in recipe.samples:
+        samples = recipe_samples(recipe, where)
+        train, valid = training_splits(samples)
+        if recipe.use_test:
+            train = pd.concat([train, samples[samples["split"] == "test"]])
+        trains.append(kept(train, where, "train"))
+        valids.append(kept(valid, where, "valid"))
+        repeats.append(recipe.repeat)
+        rows.append(train)
+        lines.append(f"{Path(where).name}: {len(train)} for training (x {recipe.repeat}), {len(valid)} for validation")
+    if recipe.rendered:
+        trains.append(rendered(recipe.rendered, recipe.seed))
+        repeats.append(1)
+        lines.append(f"{recipe.rendered} rendered {recipe.renderer} for training (seed {recipe.seed})")
+    if recipe.spliced:
+        if not (recipe.samples and recipe.words and recipe.start):
+            raise ValueError(f"recipe: spliced={recipe.spliced} needs samples to cut, words to make and start to align")
+        trains.append(spliced(rows))
+        repeats.append(1)
+        lines.append(f"{recipe.spliced} spliced images out of those for training (seed {recipe.seed})")
+    if not trains:
+        raise ValueError("the recipe names no data: set samples=FOLDER, or rendered=20000 to render plates")
+    if not valids:
+        split = "valid" if recipe.renderer in SPLIT_FONTS else "train"
+        n = RENDERED_VALID * (5 if split == "valid" else 1)  # small pictures, which are read quickly
+        valids.append(rendered(n, recipe.seed + 1_000_000, split))
+        others = " in other fonts" if split == "valid" else ""
+        lines.append(f"{n} rendered {recipe.renderer}{others} for validation (seed {recipe.seed + 1_000_000})")
+    return Mixed(trains, repeats), concatenate(valids), lines
+
+
+def run_recipe(
+    recipe: Recipe, run_dir: str | Path, resume: bool = False, command: str = ""
+) -> Recognizer | GlyphClassifier | FieldDetector:
+    """Train by `recipe` into the folder `run_dir`: model, history, checkpoint, `run.json` and a model card.
+
+    Raises:
+        FileExistsError: the folder holds a finished or broken-off run, and `resume` is off.
+        ValueError: the recipe cannot be followed, or not in several processes.
+
+    Several processes (see `distributed`) all call this; the main one makes the stores, measures and writes the card.
+    """
+    run_dir, world = Path(run_dir), World()
+    glyphs = recipe.backbone in GLYPH_BACKBONES
+    if (glyphs or recipe.renderer == "letters") and recipe.accumulate * world.size > 1:
+        raise ValueError(
+            f"only a model that reads lines of text trains in parts; this recipe is of another, and was started with "
+            f"{world.size} processes and accumulate={recipe.accumulate}: make both 1"
+        )
+    if recipe.renderer == "letters":
+        return run_detector(recipe, run_dir, command)
+    if (run_dir / "checkpoint.safetensors").exists() and not resume:
+        raise FileExistsError(f"{run_dir} holds a run already: pass --resume to go on with it, or choose another --out")
+    if glyphs and resume:
+        raise ValueError(
+            "a run of a glyph model keeps no checkpoint, as it takes minutes: start it again, in another --out"
+        )
+    with world.main_first():
+        train, valid, lines = recipe_data(recipe, run_dir.parent / "stores")
+    world.print(f"{len(train)} training and {len(valid)} validation images an epoch")
+    run = recipe, train, valid, run_dir
+    reader, best = train_glyphs(*run) if glyphs else _train_texts(*run, resume)
+    if not world.main:
+        return reader
+    sets = [] if recipe.use_test else [(w, recipe_samples(recipe, w)) for w in dict.fromkeys(recipe.samples)]
+    if recipe.renderer in SOURCES and recipe.alphabet != "samples":
+        sets.append((recipe.renderer, load_samples(recipe.renderer)))
+    tests = [split_figures(reader, samples, name) for name, samples in sets]
+    if glyphs or recipe.renderer in SPLIT_FONTS:
+        tests.append(rendered_figures(reader, recipe.renderer, recipe.seed + 2_000_000))
+    facts = {
+        "command": command,
+        "date": date.today().isoformat(),
+        "seconds": round(best.pop("seconds")),
+        "torch": torch.__version__,
+        "device": str(reader.device),
+        "processes": world.size,
+        "data": lines,
+        "recipe": dataclasses.asdict(recipe),
+        "best": best,
+        "tests": [figures for figures in tests if figures],
+    }
+    write_json(run_dir / "run.json", facts)
+    with atomic(run_dir / "README.md") as path:
+        path.write_text(model_card(run_dir.name, reader, facts), encoding="utf-8")
+    return reader
+
+
+def _train_texts(recipe: Recipe, train: Mixed, valid: Packed, run_dir: Path, resume: bool) -> tuple[Recognizer, dict]:
+    own = recipe.alphabet == "samples"
+    if recipe.start and not own:
+        recognizer = Recognizer.load(recipe.start)
+    else:
+        shape = recipe.image_size, recipe.mode, recipe.seed
+        texts = (text for part in train.parts for text in part.texts)
+        alphabet = Tokenizer.from_texts(texts) if own else recipe.alphabet
+        recognizer = Recognizer.create(alphabet, recipe.backbone, *shape, resize=recipe.resize)
+        if recipe.start:
+            _take_body(recognizer, recipe.start)
+    history = fit(recognizer, train, valid, recipe, run_dir, resume, on_epoch=print_epoch)
+    if history.empty:
+        raise ValueError(f"stopped before the first epoch was finished: {run_dir} holds no model")
+    best = best_epoch(history.to_dict("records"))
+    best = {name: best[name] for name in ("epoch", "valid_cer", "valid_accuracy")}
+    # The figures are those of the files, which may hold 16-bit weights.
+    return Recognizer.load(run_dir), best | {"seconds": history["seconds"].sum()}
+
+
+def _take_body(recognizer: Recognizer, start: str) -> None:
+    """Give a new recognizer all weights of another but those of the last layer, which knows the other alphabet."""
+    other, mine = Recognizer.load(start), recognizer.model.state_dict()
+    body = {name: w for name, w in other.model.state_dict().items() if not name.startswith("classifier")}
+    if (other.mode, recognizer.mode) == ("RGB", "L"):
+        first = next(iter(body))
+        body[first] = body[first].sum(dim=1, keepdim=True)  # gray is the same value in red, green and blue
+    if any(name not in mine or mine[name].shape != weight.shape for name, weight in body.items()):
+        raise ValueError(
+            f"recipe: {recognizer!r} cannot start from {start!r}, {other!r}: backbone, image height and mode must be "
+            'the same (mode="L" may start from "RGB"), or start empty'
+        )
+    recognizer.model.load_state_dict(mine | body)
+
+
+def split_figures(reader: Recognizer | GlyphClassifier, samples: pd.DataFrame, name: str) -> dict | None:
+    """Measure on the test split of a set, which no training touches; None where the set has none.
+
+    `known_texts` is the share of the test images whose text other images of the set show as well.
+    """
+    test = samples[(samples["split"] == "test") & (samples["text"] != "")]
+    if not len(test):
+        return None
+    known = test["text"].isin(samples.loc[samples["split"] != "test", "text"]).mean()
+    return _figures(reader, test, name) | {"known_texts": round(float(known), 4)}
+
+
+def rendered_figures(reader: Recognizer | GlyphClassifier, renderer: str, seed: int, n: int = 4000) -> dict:
+    """Measure on `n` pictures that are rendered in the fonts for testing."""
+    size = GLYPHS.get(renderer, None if reader.resize == "pad" else reader.image_size)
+    images, table = RENDERERS[renderer](n, seed, size, os.cpu_count() or 1, split="test")
+    samples = table.assign(image=pd.Series(list(images), dtype=object))
+    return _figures(reader, samples, f"rendered {renderer} in test fonts (seed {seed})")
+
+
+def _figures(reader: Recognizer | GlyphClassifier, samples: pd.DataFrame, name: str) -> dict:
+    results = reader.read(samples)
+    scores = score_classes if isinstance(reader, GlyphClassifier) else score
+    table = scores(results[results["error"] == ""]).set_index("metric").round(4)
+    rows = {metric: table.loc[metric, ["value", "low", "high"]].tolist() for metric in table.index}
+    return {"samples": name, "n": int(table.n["accuracy"]), **{k: rows[k] for k in ("accuracy", "cer") if k in rows}}
+
+
+def model_card(name: str, reader: Recognizer | GlyphClassifier, facts: dict) -> str:
+    """The text of a model card: what the model is, what it was made from, and how to make it again."""
+
+    def with_interval(value: float, low: float, high: float) -> str:
+        return f"{value} ({low} to {high})"
+
+    glyphs = isinstance(reader, GlyphClassifier)
+    settings = "\n".join(f"{k} = {v!r}" for k, v in facts["recipe"].items())
+    data = "\n".join(f"* {line}" for line in facts["data"])
+    best = facts["best"]
+    columns = {"accuracy": "accuracy"} if glyphs else {"accuracy": "exact match", "cer": "CER"}
+    tests = "\n".join(
+        f"| {t['samples']} | {t['n']} | " + " | ".join(with_interval(*t[c]) for c in columns) + " |"
+        for t in facts["tests"]
+    )
+    if facts["recipe"]["renderer"] in (*SPLIT_FONTS, "chinese-glyphs"):
+        about = "Measured on fonts, words or files that are in no training or validation image; with 95% intervals."
+    else:
+        known = {t["samples"]: t["known_texts"] for t in facts["tests"] if t.get("known_texts")}
+        which = "of which no image is for training or validation" if known else "whose texts no other image shows"
+        about = f"Measured on test splits, {which}; with 95% intervals."
+        for where, share in known.items():
+            about += f"\nOf the test images of {where}, {share:.0%} show a text that other splits show, too."
+        if any(t["samples"] == facts["recipe"]["renderer"] for t in facts["tests"]):
+            about += f"\n`{facts['recipe']['renderer']}` is the shipped sample of rendered images."
+    again = f"Again with `python -m ocrkit evaluate {name} SAMPLES --split test`."
+    if by := facts["recipe"].get("split_by"):
+        again = f"The sets were split anew by `{by}`: their own test splits cannot examine this model."
+    if glyphs:
+        chosen = f"""accuracy {best["valid_accuracy"]:.4f}.
+That figure chose the epoch, so it is no measure of the model."""
+    else:
+        chosen = f"""CER {best["valid_cer"]:.4f}, exact match
+{best["valid_accuracy"]:.4f}. Those two figures chose the epoch, so they are no measure of the model."""
+    return f"""# {name}
+
+{reader!r}
+
+Made on {facts["date"]} in {facts["seconds"] / 60:.0f} minutes on {facts["device"]} with torch {facts["torch"]}, by
+
+```
+{facts["command"]}
+```
+
+## Data
+{data}
+
+## Figures
+{about}
+
+| samples | images | {" | ".join(columns.values())} |
+|---|---|---|{"---|" * (len(columns) - 1)}
+{tests}
+
+{again}
+
+Epoch {best["epoch"]} was taken as the best on the validation images: {chosen}
+
+## Settings
+```
+{settings}
+```
+"""

@@ -1,0 +1,1 @@
+"""text: what a label is. Tokenizer, alphabets, edit distance, reading order, word lists."""

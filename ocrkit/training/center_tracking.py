@@ -1,0 +1,195 @@
+"""How far features lie from their centers, while a model trains: tables, a live plot, and TensorBoard.
+
+Taught in notebook 07.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ocrkit.data.packed import Packed
+from ocrkit.errors.plots import LiveFigure, Picture
+from ocrkit.reader.recognizer import Recognizer
+from ocrkit.text.alphabets import LOOK_ALIKES, brothers
+from ocrkit.text.tokenizer import Tokenizer
+from ocrkit.training.centers import Aligned, class_means, collect
+
+
+def center_distances(
+    found: Aligned, tokenizer: Tokenizer, centers: Tensor | None = None, groups: Iterable[str] = LOOK_ALIKES
+) -> pd.DataFrame:
+    """Where each character's feature lies between its own center and those of its look-alikes.
+
+    Args:
+        found: aligned features, as `centers.collect` gives them.
+        centers: `(K, D)`; by default the means of the features themselves. A feature is then left out of the mean of
+            its own class, which it would draw near: among few, it would seem to lie well wherever it lies.
+        groups: look-alikes; the others of a character's group are its brothers.
+
+    Returns:
+        A row a feature: `image`, `text` (the character), `own` (distance to its own center), `brother` (to the nearest
+        center of a brother), `nearest` (that brother), `margin` (`brother - own`; below 0 it lies with the brother)
+        and `confidence`. Characters without a brother that has a center have NaN and ""; without `centers`, the only
+        feature of a class has NaN for `own`.
+
+    Taught in notebook 07.
+    """
+    known = class_means(found.features, found.classes) if centers is None else dict(enumerate(centers.detach().cpu()))
+    alike = brothers(groups)
+    text = {c: tokenizer.decode([c]) for c in known}
+    code = {t: c for c, t in text.items() if t}
+    table = pd.DataFrame(
+        {
+            "image": found.images.tolist(),
+            "text": [text[c] for c in found.classes.tolist()],
+            "confidence": found.confidence.tolist(),
+        }
+    )
+    parts = []
+    for c in found.classes.unique().tolist():
+        here = found.classes == c
+        features = found.features[here]
+        own = (features - known[c]).norm(dim=1)
+        if centers is None:  # the mean of the n - 1 others is n / (n - 1) as far away as that of all n
+            own = own * (len(own) / (len(own) - 1) if len(own) > 1 else float("nan"))
+        part = pd.DataFrame({"own": own.tolist()}, index=here.nonzero()[:, 0].tolist())
+        others = [t for t in alike.get(text[c], "") if t in code]
+        if others:
+            away, which = torch.cdist(features, torch.stack([known[code[t]] for t in others])).min(1)
+            part = part.assign(brother=away.tolist(), nearest=[others[k] for k in which.tolist()])
+        parts.append(part)
+    table = table.join(pd.concat(parts)).reindex(
+        columns=["image", "text", "own", "brother", "nearest", "margin", "confidence"]
+    )
+    return table.assign(margin=table["brother"] - table["own"], nearest=table["nearest"].astype(object).fillna(""))
+
+
+def between_centers(
+    centers: Mapping[int, Tensor], tokenizer: Tokenizer, groups: Iterable[str] = LOOK_ALIKES
+) -> tuple[float, float]:
+    """Mean distance of centers that are brothers, and of all pairs; `centers` is class -> `(D,)`."""
+    alike, texts = brothers(groups), [tokenizer.decode([c]) for c in centers]
+    apart = torch.cdist(points := torch.stack(list(centers.values())), points)
+    kin = torch.tensor([[b in alike.get(a, "") for b in texts] for a in texts])
+    n = len(points)
+    return (apart[kin].mean().item() if kin.any() else float("nan")), apart.sum().item() / max(n * (n - 1), 1)
+
+
+class Tracker(LiveFigure):
+    """Measures distances every so many steps; pass it to `loop.fit` as `on_step`.
+
+    Args:
+        packed: images to measure on, the same each time; a few hundred.
+        centers: the `CenterLoss` whose centers are meant; None takes the means of the features, which makes models
+            comparable, with such a loss or without.
+        every: steps from one measurement to the next; the first is made at once, before any training.
+        keep: steps whose features are kept in `maps`, step -> `centers.Aligned`, for a map of them.
+        live: draw the curves in the notebook's output after each measurement.
+
+    `table` has a row a measurement: `step`; over the look-alikes, the means `own`, `brother` and `margin`, the share
+    `astray` of features that lie nearer to a brother's center, and `agreement`, the rank correlation of margin and
+    confidence; then `spread`, the mean distance of all features to their centers, and `between_brothers` and
+    `between_all`, mean distances of centers.
+
+    Taught in notebook 07.
+    """
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        packed: Packed,
+        centers: torch.nn.Module | None = None,
+        groups: Iterable[str] = LOOK_ALIKES,
+        every: int = 50,
+        keep: Iterable[int] = (),
+        live: bool = False,
+    ):
+        super().__init__()
+        self.recognizer, self.packed, self.centers = recognizer, packed, centers
+        self.groups, self.every, self.keep, self.live = tuple(groups), every, set(keep), live
+        self.rows: list[dict[str, float]] = []
+        self.maps: dict[int, Aligned] = {}
+        self(0)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        return pd.DataFrame(self.rows)
+
+    def __call__(self, step: int) -> None:
+        if step % self.every and step not in self.keep:
+            return
+        found = collect(self.recognizer, self.packed)
+        if step in self.keep:
+            self.maps[step] = found
+        if step % self.every == 0:
+            self.rows.append({"step": step, **self._measure(found)})
+            if self.live:
+                self.show(lambda: plot_distances(self.table))
+
+    def _measure(self, found: Aligned) -> dict[str, float]:
+        tokenizer, centers = self.recognizer.tokenizer, None if self.centers is None else self.centers.centers
+        distances = center_distances(found, tokenizer, centers, self.groups)
+        known = class_means(found.features, found.classes)
+        if centers is not None:
+            known = {c: centers[c].detach().cpu() for c in known}
+        brother, every = between_centers(known, tokenizer, self.groups)
+        alike = distances[distances["margin"].notna()]
+        return {
+            **alike[["own", "brother", "margin"]].mean().to_dict(),
+            "astray": (alike["margin"] < 0).mean(),
+            "agreement": alike["margin"].rank().corr(alike["confidence"].rank()),
+            "spread": distances["own"].mean(),
+            "between_brothers": brother,
+            "between_all": every,
+        }
+
+
+def plot_distances(table: pd.DataFrame) -> Picture:
+    """Draw a `Tracker.table`: distances on the left, the share that went astray and the agreement on the right."""
+    figure = Picture(figsize=(9, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for column, label in {"own": "own center", "brother": "nearest brother's center", "margin": "margin"}.items():
+        left.plot(
+            table["step"], table[column], "o-", markersize=3, label=f"to {label}" if column != "margin" else label
+        )
+    left.plot(table["step"], table["between_brothers"], "--", color="0.5", label="between brothers' centers")
+    left.axhline(0, color="0.8", linewidth=1)
+    left.set(xlabel="step", ylabel="distance", title="look-alikes, mean")
+    right.plot(table["step"], table["astray"], "o-", markersize=3, color="tab:red", label="nearer to a brother")
+    right.plot(table["step"], table["agreement"], "o-", markersize=3, label="margin and confidence, rank correlation")
+    right.set(xlabel="step", ylim=(-0.05, 1.05))
+    for axes, columns in ((left, 2), (right, 1)):  # below the axes, where no legend covers a curve
+        axes.legend(fontsize=8, frameon=False, ncols=columns, loc="upper center", bbox_to_anchor=(0.5, -0.16))
+    return figure
+
+
+def to_tensorboard(tracker: Tracker, folder: str | Path) -> Path:
+    """Write a tracker's curves as scalars and its `maps` for the projector; look with `tensorboard --logdir FOLDER`.
+
+    Raises:
+        RuntimeError: TensorBoard is not installed; it is an extra.
+
+    Taught in notebook 07.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise RuntimeError(
+            "TensorBoard is missing: run `pip install tensorboard`, or install ocrkit with its extra [tensorboard]; "
+            "Tracker.table and plot_distances show the same without it"
+        ) from error
+    with SummaryWriter(str(folder)) as writer:
+        for row in tracker.rows:
+            step = int(row["step"])
+            writer.add_scalars("distance", {k: row[k] for k in ("own", "brother", "margin", "spread")}, step)
+            writer.add_scalars("centers", {k: row[k] for k in ("between_brothers", "between_all")}, step)
+            writer.add_scalars("look-alikes", {k: row[k] for k in ("astray", "agreement")}, step)
+        for step, found in tracker.maps.items():
+            texts = [tracker.recognizer.tokenizer.decode([c]) for c in found.classes.tolist()]
+            writer.add_embedding(found.features, texts, global_step=step, tag="features")
+    return Path(folder)

@@ -1,0 +1,131 @@
+"""Checkpoints: all that a training run needs to go on, in one safetensors file, written whole or not at all.
+
+Taught in notebook 03.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.optim.lr_scheduler import LRScheduler
+
+from ocrkit.data.files import atomic, read_tensors
+from ocrkit.training.recipe import Recipe
+from ocrkit.training.step import Stepper
+
+FORMAT = "ocrkit checkpoint 1"
+
+
+@dataclass
+class Checkpoint:
+    """The state of a run, besides weights and optimizer; `best` holds the weights of the best epoch so far."""
+
+    recipe: dict
+    alphabet: str
+    history: list[dict] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def epoch(self) -> int:
+        """Number of the last whole epoch; 0 before the first."""
+        return len(self.history)
+
+    @property
+    def best_epoch(self) -> int:
+        """Number of the best epoch so far; 0 before the first."""
+        return best_epoch(self.history)["epoch"] if self.history else 0
+
+
+def best_epoch(history: list[dict]) -> dict:
+    """The row of the epoch with the lowest validation CER; among equal ones the last.
+
+    A small validation set often cannot tell two epochs apart, and toward its end a run settles.
+    """
+    return min(history, key=lambda row: (row["valid_cer"], -row["epoch"]))
+
+
+def save_checkpoint(path: Path, state: Checkpoint, stepper: Stepper, schedule: LRScheduler | None) -> None:
+    """Write `state` with the stepper's weights and optimizer; a kill at any moment leaves the old file whole."""
+    saved = stepper.optimizer.state_dict()
+    tensors = {f"model.{name}": t for name, t in stepper.model.state_dict().items()}
+    tensors |= {f"best.{name}": t for name, t in state.best.items()}
+    tensors |= {f"optimizer.{i}.{name}": t for i, slot in saved["state"].items() for name, t in slot.items()}
+    if stepper.extra is not None:
+        tensors |= {f"extra.{name}": t for name, t in stepper.extra.state_dict().items()}
+    meta = {
+        "format": FORMAT,
+        "recipe": state.recipe,
+        "alphabet": state.alphabet,
+        "history": state.history,
+        "groups": saved["param_groups"],
+        "schedule": _plain(schedule.state_dict()) if schedule else None,
+        "scaler": stepper.scaler.state_dict(),
+    }
+    size = sum(t.nbytes for t in tensors.values()) + len(json.dumps(meta))
+    with atomic(path, size) as temporary:
+        # Tensors may share memory or be strided; safetensors stores plain blocks.
+        save_file(
+            {k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()},
+            temporary,
+            {"ocrkit": json.dumps(meta)},
+        )
+
+
+def load_checkpoint(path: Path, fresh: Checkpoint, stepper: Stepper, schedule: LRScheduler | None) -> Checkpoint:
+    """Put weights, optimizer and schedule back and return the state.
+
+    `fresh` is the state of the run that wants to go on; a checkpoint of another recipe or alphabet
+    is refused, because its weights would mean something else.
+
+    Raises:
+        ValueError: the file is damaged, of another format, or belongs to another run; the message names the difference.
+    """
+    try:
+        metadata, tensors = read_tensors(path)
+        meta = json.loads(metadata["ocrkit"])
+    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is damaged or no checkpoint ({error}); delete it to start the run anew") from error
+    # Files without a mark are from before there was one, and of this format.
+    if (found := meta.get("format", FORMAT)) != FORMAT:
+        raise ValueError(
+            f"{path} has format {found!r}, this ocrkit reads {FORMAT!r}: go on with the version that wrote it, "
+            "or delete it to start the run anew"
+        )
+    if meta["alphabet"] != fresh.alphabet:
+        raise ValueError(f"{path} was trained with another alphabet; use another run folder, or delete it")
+    wanted = json.loads(json.dumps(fresh.recipe))
+    # A setting that is younger than the checkpoint stood at its default.
+    was = json.loads(json.dumps(dataclasses.asdict(Recipe()) | meta["recipe"]))
+    differ = [f"{k} was {was.get(k)!r}, is {v!r}" for k, v in wanted.items() if was.get(k) != v]
+    if differ:
+        raise ValueError(
+            f"{path} is of another recipe ({'; '.join(differ)}); use another run folder, or the old settings"
+        )
+
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}, "extra": {}}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition(".")
+        parts[part][rest] = tensor
+    stepper.model.load_state_dict(parts["model"])
+    if stepper.extra is not None:
+        stepper.extra.load_state_dict(parts["extra"])
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in parts["optimizer"].items():
+        index, _, key = name.partition(".")
+        slots.setdefault(int(index), {})[key] = tensor
+    stepper.optimizer.load_state_dict({"state": slots, "param_groups": meta["groups"]})
+    stepper.scaler.load_state_dict(meta["scaler"])
+    if schedule:
+        schedule.load_state_dict(meta["schedule"])
+    return Checkpoint(meta["recipe"], meta["alphabet"], meta["history"], parts["best"])
+
+
+def _plain(values: dict) -> dict:
+    """The part of a schedule's state that is numbers, texts and lists; the rest is rebuilt by its constructor."""
+    return {k: v for k, v in values.items() if isinstance(v, (int, float, str, list, bool, type(None)))}

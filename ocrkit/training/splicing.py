@@ -1,0 +1,167 @@
+"""New handwriting out of old: labeled images are cut between their letters, and the pieces make other words.
+
+A model that reads fairly well knows, by forced alignment, where each letter of a label stands. So a few hundred labeled
+images give some thousand pieces in real handwriting, and these a hundred thousand words that nobody wrote.
+
+Speech recognition does the same with sounds: Lam et al. (2021), "On-the-Fly Aligned Data Augmentation for
+Sequence-to-Sequence ASR", https://arxiv.org/abs/2104.01393. Taught in notebook 08.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ocrkit.ctc.alignment import forced_alignment
+from ocrkit.data.images import read_sample
+from ocrkit.data.packed import pack
+from ocrkit.data.sizes import INK, WHITE
+from ocrkit.reader.recognizer import Recognizer
+
+
+class Cut(NamedTuple):
+    """An image (uint8 (H, W)), its label, and the columns between which its letters stand: len(text) + 1 of them."""
+
+    image: np.ndarray
+    text: str
+    bounds: list[int]
+
+
+class Piece(NamedTuple):
+    """Some letters of a `Cut`: which image, and the first and last bound."""
+
+    cut: int
+    first: int
+    last: int
+
+
+def cut_letters(recognizer: Recognizer, samples: pd.DataFrame) -> list[Cut]:
+    """Find the columns between the letters of each labeled image; images that no path can write are left out.
+
+    A bound lies where there is least ink between the middles of two letters, as the model aligned them.
+    """
+    samples = samples[[bool(t) and not recognizer.tokenizer.missing(t) for t in samples["text"]]]
+    packed = pack(samples, recognizer.image_size, recognizer.mode, recognizer.resize)
+    steps = recognizer.steps(packed.images)
+    log_probs, cuts = recognizer.logits(packed.images).log_softmax(-1), []
+    for i, row in enumerate(packed.samples.itertuples()):
+        codes = recognizer.tokenizer.encode(row.text)
+        try:
+            (found,) = forced_alignment(log_probs[: steps[i], i : i + 1], [codes])
+        except ValueError:
+            continue
+        image, pixels = read_sample(row, "L"), packed.widths[i] / len(log_probs)
+        middles = [(a + b) / 2 * pixels for a, b in found.frames]
+        # Before the first letter and after the last, look as far as to the next letter on the other side.
+        gap = np.median(np.diff(middles)) if len(middles) > 1 else image.shape[0] / 2
+        middles = [middles[0] - gap, *middles, middles[-1] + gap]
+        ink = (image < INK).sum(axis=0)
+        cuts.append(Cut(image, row.text, [_emptiest(ink, a, b) for a, b in zip(middles, middles[1:])]))
+    return cuts
+
+
+def _emptiest(ink: np.ndarray, start: float, end: float) -> int:
+    """The middle of the longest run of columns with the least ink in `start <= x < end`."""
+    start, end = max(0, round(start)), min(len(ink), max(round(end), round(start) + 1))
+    part = ink[start:end]
+    if not len(part):
+        return min(max(start, 0), len(ink))
+    least = np.flatnonzero(part == part.min())
+    runs = np.split(least, np.flatnonzero(np.diff(least) > 1) + 1)
+    return start + int(np.mean(max(runs, key=len)))
+
+
+class Splicer:
+    """Makes images of words out of pieces of images that are of about one size, so that lines meet lines.
+
+    Args:
+        cuts: what `cut_letters` gives.
+        words: word -> how often it occurs; they are drawn by the square root of that.
+        longest: the most letters of a piece.
+
+    Raises:
+        ValueError: there is nothing to cut, no word, or no word whose letters are there.
+    """
+
+    def __init__(self, cuts: list[Cut], words: Mapping[str, int], longest: int = 4):
+        if not cuts or not words:
+            raise ValueError(f"{len(cuts)} cut images and {len(words)} words: splicing needs some of both")
+        self.cuts, self.words, self.longest = cuts, list(words), longest
+        weights = np.sqrt(np.array(list(words.values()), dtype=float))
+        self.weights = weights / weights.sum()
+        self.groups: dict[tuple[int, int], dict[str, list[Piece]]] = {}
+        self.members: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for i, cut in enumerate(cuts):
+            group = cut.image.shape[1] // 16, cut.image.shape[0] // 6
+            self.members[group].append(i)
+            pieces = self.groups.setdefault(group, defaultdict(list))
+            for first in range(len(cut.text)):
+                for last in range(first + 1, min(first + longest, len(cut.text)) + 1):
+                    pieces[cut.text[first:last]].append(Piece(i, first, last))
+        sizes = np.array([len(m) for m in self.members.values()], dtype=float)
+        self.group_names, self.group_weights = list(self.members), sizes / sizes.sum()
+        if not any(set(word) <= pieces.keys() for pieces in self.groups.values() for word in self.words):
+            raise ValueError("no group of cut images has all the letters of a word: splicing cannot make any")
+
+    def splice(self, rng: np.random.Generator) -> tuple[str, np.ndarray]:
+        """A word and its image, uint8 (H, W); words whose letters a group lacks or has no room for are drawn anew."""
+        for _ in range(10_000):
+            group = self.group_names[rng.choice(len(self.group_names), p=self.group_weights)]
+            text = self.words[rng.choice(len(self.words), p=self.weights)]
+            if parts := self._divide(text, self.groups[group], rng):
+                form = self.cuts[rng.choice(self.members[group])]
+                if (image := self._join(form, parts)) is not None:
+                    return text, image
+        raise ValueError("10,000 words in a row did not fit into any of the cut images: give shorter words")
+
+    def _divide(self, text: str, pieces: dict[str, list[Piece]], rng: np.random.Generator) -> list[Piece]:
+        """Pieces for a text from left to right, each as long as chance has it, or [] where a letter is not there."""
+        parts, at = [], 0
+        while at < len(text):
+            lengths = [k for k in range(1, min(self.longest, len(text) - at) + 1) if text[at : at + k] in pieces]
+            if not lengths:
+                return []
+            length = int(rng.choice(lengths))
+            among = pieces[text[at : at + length]]
+            parts.append(among[rng.integers(len(among))])
+            at += length
+        return parts
+
+    def _join(self, form: Cut, parts: list[Piece]) -> np.ndarray | None:
+        """The left end of `form`, the pieces and white up to its width; None where they need more room."""
+        height, width = form.image.shape
+        strips = [form.image[:, : form.bounds[0]]]
+        for part in parts:
+            cut = self.cuts[part.cut]
+            strips.append(cut.image[:, cut.bounds[part.first] : cut.bounds[part.last]])
+        if sum(s.shape[1] for s in strips) > width:
+            return None
+        canvas, x = np.full((height, width), WHITE, np.uint8), 0
+        for strip in strips:
+            # Crops of one form differ by some pixels of height, half of them above the line.
+            low = (height - strip.shape[0]) // 2
+            rows = strip[max(0, -low) : max(0, -low) + height]
+            canvas[max(0, low) : max(0, low) + len(rows), x : x + strip.shape[1]] = rows
+            x += strip.shape[1]
+        return canvas
+
+
+def splice_words(
+    recognizer: Recognizer, samples: pd.DataFrame, words: Mapping[str, int], n: int, seed: int = 0
+) -> pd.DataFrame:
+    """`n` new images out of those of `samples`, as a samples table: `image` (uint8 (H, W)), `text`, `split`.
+
+    Args:
+        recognizer: aligns the labels; see `cut_letters`.
+        words: word -> how often it occurs.
+
+    Taught in notebook 08.
+    """
+    splicer, rng = Splicer(cut_letters(recognizer, samples), words), np.random.default_rng(seed)
+    made = [splicer.splice(rng) for _ in range(n)]
+    images = pd.Series([image for _, image in made], dtype=object)
+    return pd.DataFrame({"image": images, "text": [text for text, _ in made], "split": "train"})

@@ -1,0 +1,152 @@
+"""One training step: model, augmentation, CTC loss, optimizer and 16-bit precision.
+
+Taught in notebook 03.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+import torch
+from torch import Tensor, nn
+
+from ocrkit.data.augmentation import augment, augmentation
+from ocrkit.data.batches import Batch
+from ocrkit.reader.device import normalize_images
+from ocrkit.reader.recognizer import Recognizer
+from ocrkit.training.processes import Share, World
+from ocrkit.training.recipe import Recipe
+
+
+def autocast_dtype(device: torch.device, amp: str = "auto") -> torch.dtype | None:
+    """The 16-bit type to compute in, or None for plain float32.
+
+    "auto" takes bf16 on CUDA from Ampere on and fp16 on older cards; on a CPU it takes bf16 where
+    the processor has instructions for it, since without them it is slower than float32.
+    """
+    if amp != "auto":
+        return {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}[amp]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+    # No public call answers this for CPUs; where a version of torch lacks it, float32 is safe.
+    has_bf16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return torch.bfloat16 if device.type == "cpu" and has_bf16() else None
+
+
+def keep_memory() -> bool:
+    """Let the memory of freed tensors stay with this process; returns whether the system was one where that works.
+
+    The C library of Linux gives large blocks back at once, and each new step must then have them again, page
+    by page: on a CPU that is a tenth of the training time. Taught in notebook 03.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries than glibc lack it
+    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD in malloc.h
+    return bool(mallopt and mallopt(mmap_threshold, 1 << 30) and mallopt(trim_threshold, 2**31 - 1))
+
+
+def _optimizer(model: nn.Module, recipe: Recipe, extra: nn.Module | None) -> torch.optim.Optimizer:
+    groups = [{"params": list(model.parameters())}]
+    if learned := list(extra.parameters()) if extra is not None else []:
+        groups.append({"params": learned, "weight_decay": 0.0})  # decay would pull centers to the origin
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(groups, recipe.learning_rate)
+    return torch.optim.AdamW(groups, recipe.learning_rate, weight_decay=recipe.weight_decay)
+
+
+class Stepper:
+    """One training step, shared by `fit`, `lr_find` and `overfit_one_batch`: model, loss, optimizer, precision.
+
+    Call it with a `Batch`; it returns the batch's loss (a tensor, so that nothing waits for the device). Of several
+    processes (see `distributed`), each is given the whole batch and computes its part; loss and step are those of all.
+
+    Args:
+        extra: a loss that is added to CTC in training, such as `centers.AlignedLoss`: a module that is called with
+            features `(T, N, D)`, logits `(T, N, K)`, targets `(N, L)` and lengths `(N,)` and gives one number. What it
+            has in parameters is learned too.
+
+    Raises:
+        ValueError: `extra` with several processes or `recipe.accumulate` above 1, or a batch of fewer images than that.
+    """
+
+    def __init__(self, recognizer: Recognizer, recipe: Recipe, extra: nn.Module | None = None):
+        self.world, self.accumulate = World(), recipe.accumulate
+        _check_parts(recipe, self.world.size, extra)
+        self.world.adopt(recognizer)
+        self.model, self.device, self.clip_norm = recognizer.model, recognizer.device, recipe.clip_norm
+        self.trim = recognizer.trim
+        self.extra = None if extra is None else extra.to(self.device).train()
+        self.optimizer = _optimizer(self.model, recipe, self.extra)
+        self.augmentation = augmentation(recipe.augment)
+        self.dtype = autocast_dtype(self.device, recipe.amp)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+        # Infinite losses (a label longer than the time steps) count as zero instead of spoiling the batch.
+        self.criterion = nn.CTCLoss(blank=0, zero_infinity=True)
+
+    def loss(self, batch: Batch, share: Share | None = None) -> Tensor:
+        """The mean CTC loss of a batch, or of a process's share of it.
+
+        If the model is in training mode, it is that of augmented images and with `extra`.
+        """
+        n = len(batch.texts)
+        return self._loss(batch, *self._inputs(batch), share or Share(0, 0, n, n))
+
+    def _inputs(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        images, steps = self.trim(batch.images)
+        images = images.to(self.device, non_blocking=True)
+        if self.model.training:
+            # All images of the batch in every process: the random numbers of an image hang on its place in the batch.
+            images = augment(images, self.augmentation)
+        return images, steps
+
+    def _loss(self, batch: Batch, images: Tensor, steps: Tensor | None, share: Share) -> Tensor:
+        rows = share.rows
+        images, steps = normalize_images(images[rows]), None if steps is None else steps[rows]
+        targets, lengths = batch.targets[rows].to(self.device), batch.lengths[rows]
+        extra = self.extra if self.model.training else None
+        autocast = torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None)
+        with autocast, self.world.as_one(self.model, share):
+            if extra is None:
+                logits = self.model(images, steps)
+            else:
+                features, logits = self.model.features_and_logits(images, steps)
+        # Some convolutions give a step or two less than their share of the width.
+        steps = torch.full((logits.shape[1],), len(logits)) if steps is None else steps.clamp(max=len(logits))
+        loss = self.criterion(logits.float().log_softmax(-1), targets, steps, lengths)
+        return loss if extra is None else loss + extra(features, logits, targets, lengths)
+
+    def __call__(self, batch: Batch) -> Tensor:
+        images, steps = self._inputs(batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        n, total = len(batch.texts), torch.zeros((), device=self.device)
+        ends = [n * k // self.accumulate for k in range(self.accumulate + 1)]
+        for start, stop in zip(ends, ends[1:]):
+            if start == stop:
+                continue
+            share = self.world.share(start, stop)
+            # CTC's mean counts every image alike, so these parts add up to the mean over the batch.
+            loss = self._loss(batch, images, steps, share) * (share.count / n)
+            self.scaler.scale(loss).backward()
+            total = total + loss.detach()
+        total = self.world.sum_gradients(list(self.model.parameters()), total)
+        self.scaler.unscale_(self.optimizer)
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return total
+
+
+def _check_parts(recipe: Recipe, processes: int, extra: nn.Module | None) -> None:
+    parts = recipe.accumulate * processes
+    if extra is not None and parts > 1:
+        raise ValueError(
+            f"extra={type(extra).__name__} compares the characters of a whole batch, which is in {parts} parts here "
+            f"({processes} processes, accumulate={recipe.accumulate}): train with it in one process, with accumulate=1"
+        )
+    if recipe.batch_size < parts:
+        raise ValueError(
+            f"batch_size={recipe.batch_size} is the batch of all processes together, too small for {parts} parts "
+            f"({processes} processes, accumulate={recipe.accumulate}): set batch_size to {parts} or more"
+        )

@@ -1,0 +1,1 @@
+"""Atlases: fonts to the pictures of glyphs that `ocrkit.synth` draws with."""

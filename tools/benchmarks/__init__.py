@@ -1,0 +1,1 @@
+"""Benchmarks: what the README says is measured here."""
