@@ -1,6 +1,6 @@
 """Maintainer's command behind `make sample`: rebuild the glyph atlases and the shipped samples.
 
-`python -m ocrkit.synth` needs the fonts that `atlas.py`, `faces.py`, `hands.py` and `persian_faces.py` name. With
+`python -m tools.atlases` needs the fonts that `atlas.py`, `faces.py`, `hands.py` and `persian_faces.py` name. With
 `--keep-atlas` it only draws the samples and needs none. With `--describe` it prints the samples' counts
 and leaves everything as it is.
 """
@@ -130,7 +130,7 @@ def describe_letters(pages: pd.DataFrame) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m ocrkit.synth", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tools.atlases", description=__doc__.splitlines()[0])
     parser.add_argument("--keep-atlas", action="store_true", help="use the atlases as they are; needs no fonts")
     parser.add_argument("--describe", action="store_true", help="print the samples' counts and write nothing")
     options = parser.parse_args(arguments)
