@@ -10,7 +10,7 @@ lab: $(VENV)/ready
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
 
 test: $(VENV)/ready
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests -rs
 	OCRKIT_PROFILE=tiny $(BIN)/python -m pytest --nbval-lax --nbval-current-env $(NOTEBOOKS)
 
 # The tests that are given random cases, TIMES as many as in `make test` and other ones each time; SEED=N tries those of

@@ -39,7 +39,7 @@ def test_the_recipe_makes_a_detector_with_a_card(tmp_path, monkeypatch):
     detector = run_recipe(recipe, tmp_path / "detector", command="make it")
     assert isinstance(detector, FieldDetector) and detector.image_size == (128, 96)
     facts = json.loads((tmp_path / "detector" / "run.json").read_text(encoding="utf-8"))
-    assert facts["tests"][-1]["kind"] == "all" and 0 <= facts["best"]["valid_recall"] <= 1
+    assert facts["tests"][-1]["kind"] == "all"
     card = (tmp_path / "detector" / "README.md").read_text(encoding="utf-8")
     assert "make it" in card and "4 rendered letters, fonts and layouts of train" in card
     assert (tmp_path / "detector" / "history.csv").is_file()
