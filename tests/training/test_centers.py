@@ -5,7 +5,6 @@ import copy
 import dataclasses
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from test_training import RECIPE, bars, reader, same, weights
