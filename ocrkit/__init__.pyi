@@ -42,7 +42,6 @@ from ocrkit.maps.cam import character_maps as character_maps
 from ocrkit.maps.targets import character_target as character_target
 from ocrkit.data.exercises import check as check
 from ocrkit.maps.targets import class_target as class_target
-from ocrkit.errors.comparisons import compare_runs as compare_runs
 from ocrkit.ctc.confidence import confidences as confidences
 from ocrkit.errors.suspects import confidently_wrong as confidently_wrong
 from ocrkit.errors.confusions import confusion_matrix as confusion_matrix
@@ -97,10 +96,9 @@ from ocrkit.tasks.letters.dates import parse_jalali as parse_jalali
 from ocrkit.maps.pictures import patches_figure as patches_figure
 from ocrkit.ctc.pattern import pattern_decode as pattern_decode
 from ocrkit.errors.plots import plot_accept_reject as plot_accept_reject
-from ocrkit.errors.comparisons import plot_comparison as plot_comparison
 from ocrkit.training.center_tracking import plot_distances as plot_distances
 from ocrkit.errors.plots import plot_reliability as plot_reliability
-from ocrkit.tasks.predictions import predict as predict
+from ocrkit.training.predictions import predict as predict
 from ocrkit.maps.checks import randomized_check as randomized_check
 from ocrkit.data.images import read_image as read_image
 from ocrkit.reader.receptive_fields import receptive_field as receptive_field
@@ -123,7 +121,6 @@ from ocrkit.errors.metrics import score as score
 from ocrkit.errors.metrics import score_by as score_by
 from ocrkit.errors.classes import score_classes as score_classes
 from ocrkit.tasks.letters.scores import score_letters as score_letters
-from ocrkit.errors.comparisons import seed_gains as seed_gains
 from ocrkit.training.shards import shard_batches as shard_batches
 from ocrkit.errors.suspects import slices as slices
 from ocrkit.reader.shapes import summary as summary

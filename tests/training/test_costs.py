@@ -8,9 +8,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ocrkit.reader.crnn import CRNN
-from ocrkit.tasks.predictions import predict, recipe_step
 from ocrkit.training.costs import lstm_flops, memory_bytes, operations, saved_bytes, training_flops
 from ocrkit.training.devices import DEVICES, TERA, Device, measure_device
+from ocrkit.training.predictions import predict, recipe_step
 from ocrkit.training.recipe import find_recipe
 from tools.benchmarks import costs
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from ocrkit.errors.comparisons import MEASURES, PLAIN, compare_runs
+from tools.benchmarks.comparisons import MEASURES, PLAIN, compare_runs
 
 
 def page(tasks: Mapping[str, Mapping]) -> str:

@@ -34,7 +34,6 @@ from ocrkit.data.batches import loader
 from ocrkit.data.files import atomic, write_json
 from ocrkit.data.packed import Packed, pack_arrays
 from ocrkit.data.platforms import COURSE
-from ocrkit.errors.comparisons import PLAIN, plot_comparison
 from ocrkit.errors.metrics import accuracy, cer
 from ocrkit.errors.plots import print_epoch
 from ocrkit.reader.recognizer import Recognizer
@@ -48,6 +47,7 @@ from ocrkit.training.loop import fit
 from ocrkit.training.recipe import Recipe, find_recipe
 from ocrkit.training.step import Stepper, keep_memory
 from tools.benchmarks.center_report import markdown, page
+from tools.benchmarks.comparisons import PLAIN, plot_comparison
 from tools.benchmarks.extra_losses import AdditiveMargin, FocalCTC, LabelSmoothing, SupervisedContrastive
 
 RESULTS = COURSE / "data" / "records" / "centers.json"

@@ -22,8 +22,8 @@ from ocrkit.data.platforms import COURSE
 from ocrkit.data.samples import load_samples
 from ocrkit.data.sizes import used_columns
 from ocrkit.reader.recognizer import Recognizer
-from ocrkit.tasks.predictions import predict, recipe_step
 from ocrkit.training.devices import DEVICES, Device, measure_device
+from ocrkit.training.predictions import predict, recipe_step
 from ocrkit.training.recipe import find_recipe
 from ocrkit.training.step import keep_memory
 from tools.benchmarks.measures import own_memory

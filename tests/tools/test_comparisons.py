@@ -6,7 +6,7 @@ import statistics
 import pytest
 import torch
 
-from ocrkit.errors.comparisons import T95, compare_runs, plot_comparison, seed_gains
+from tools.benchmarks.comparisons import T95, compare_runs, plot_comparison, seed_gains
 
 READ = {
     "plain CTC": {0: 0.60, 1: 0.70, 2: 0.80},
