@@ -146,12 +146,8 @@ _HOME = {
     "plot_distances": "training.center_tracking",
     "ErrorBrowser": "errors.browser.browser",
     "apply_changes": "errors.browser.marks",
-    "memory_bytes": "training.costs",
-    "operations": "training.costs",
-    "training_flops": "training.costs",
-    "DEVICES": "training.devices",
-    "measure_device": "training.devices",
-    "predict": "training.predictions",
+    "count_flops": "reader.flops",
+    "measure_steps": "training.speed",
 }
 __all__ = sorted(_HOME)
 
