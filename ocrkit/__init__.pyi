@@ -6,7 +6,6 @@ from ocrkit.training.centers import CenterLoss as CenterLoss
 from ocrkit.ctc.ngrams import CharacterNgram as CharacterNgram
 from ocrkit.ctc.candidates import Choice as Choice
 from ocrkit.tasks.letters.classical import ClassicalReader as ClassicalReader
-from ocrkit.training.devices import DEVICES as DEVICES
 from ocrkit.errors.browser.browser import ErrorBrowser as ErrorBrowser
 from ocrkit.tasks.letters.detector import FieldDetector as FieldDetector
 from ocrkit.tasks.glyphs.classifier import GlyphClassifier as GlyphClassifier
@@ -32,20 +31,19 @@ from ocrkit.data.samples import assign_splits as assign_splits
 from ocrkit.errors.calibration import aurc as aurc
 from ocrkit.ctc.beam import beam_candidates as beam_candidates
 from ocrkit.ctc.beam import beam_decode as beam_decode
-from ocrkit.errors.calibration import brier as brier
 from ocrkit.errors.classes import by_class as by_class
 from ocrkit.errors.metrics import by_position as by_position
 from ocrkit.errors.calibration import calibration_error_interval as calibration_error_interval
 from ocrkit.training.center_tracking import center_distances as center_distances
 from ocrkit.errors.metrics import cer as cer
 from ocrkit.maps.cam import character_maps as character_maps
-from ocrkit.maps.targets import character_target as character_target
 from ocrkit.data.exercises import check as check
 from ocrkit.maps.targets import class_target as class_target
 from ocrkit.ctc.confidence import confidences as confidences
 from ocrkit.errors.suspects import confidently_wrong as confidently_wrong
 from ocrkit.errors.confusions import confusion_matrix as confusion_matrix
 from ocrkit.errors.confusions import confusions as confusions
+from ocrkit.reader.flops import count_flops as count_flops
 from ocrkit.maps.pictures import ctc_frames as ctc_frames
 from ocrkit.maps.checks import deletion_insertion as deletion_insertion
 from ocrkit.text.edits import edit_distance as edit_distance
@@ -80,14 +78,12 @@ from ocrkit.maps.explorer import map_button as map_button
 from ocrkit.maps.pictures import maps_figure as maps_figure
 from ocrkit.maps.pictures import maps_html as maps_html
 from ocrkit.tasks.letters.templates import match_template as match_template
-from ocrkit.training.devices import measure_device as measure_device
-from ocrkit.training.costs import memory_bytes as memory_bytes
+from ocrkit.training.speed import measure_steps as measure_steps
 from ocrkit.errors.confusions import most_confused as most_confused
 from ocrkit.data.duplicates import near_duplicates as near_duplicates
 from ocrkit.reader.hooks import observed as observed
 from ocrkit.maps.cam import occlusion_map as occlusion_map
 from ocrkit.training.shards import open_shards as open_shards
-from ocrkit.training.costs import operations as operations
 from ocrkit.training.loop import overfit_one_batch as overfit_one_batch
 from ocrkit.maps.pictures import overlay as overlay
 from ocrkit.data.packed import pack as pack
@@ -98,7 +94,6 @@ from ocrkit.ctc.pattern import pattern_decode as pattern_decode
 from ocrkit.errors.plots import plot_accept_reject as plot_accept_reject
 from ocrkit.training.center_tracking import plot_distances as plot_distances
 from ocrkit.errors.plots import plot_reliability as plot_reliability
-from ocrkit.training.predictions import predict as predict
 from ocrkit.maps.checks import randomized_check as randomized_check
 from ocrkit.data.images import read_image as read_image
 from ocrkit.reader.receptive_fields import receptive_field as receptive_field
@@ -132,7 +127,6 @@ from ocrkit.text.reading_order import to_visual as to_visual
 from ocrkit.errors.tolerances import tolerances as tolerances
 from ocrkit.errors.suspects import top_losses as top_losses
 from ocrkit.maps.patches import top_patches as top_patches
-from ocrkit.training.costs import training_flops as training_flops
 from ocrkit.data.layouts.archives import unpack as unpack
 from ocrkit.training.shard_files import write_shards as write_shards
 

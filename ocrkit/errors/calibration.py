@@ -102,15 +102,6 @@ def _calibration_error(gaps: np.ndarray, where: np.ndarray) -> float:
     return float(np.abs(np.bincount(where, gaps)).sum() / len(gaps))
 
 
-def brier(confidence: Sequence[float], right: Sequence[bool]) -> float:
-    """Brier score: the mean square of confidence minus 1 (right) or 0 (wrong). Smaller is better; it needs no bins.
-
-    Raises as `reliability`. Taught in notebook 11.
-    """
-    confidence, right = _checked(confidence, right, proportion=True)
-    return float(np.mean((confidence - right) ** 2))
-
-
 def accept_reject(confidence: Sequence[float], right: Sequence[bool]) -> pd.DataFrame:
     """What a gate gets that accepts the readings whose confidence is at least `threshold`.
 

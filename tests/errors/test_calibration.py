@@ -16,7 +16,6 @@ from ocrkit.ctc.confidence import tempered
 from ocrkit.errors.calibration import (
     accept_reject,
     aurc,
-    brier,
     calibration_error_interval,
     expected_calibration_error,
     fit_temperature,
@@ -60,7 +59,6 @@ def test_bins_of_a_small_case():
     assert (table["accuracy_low"][1], table["accuracy_high"][1]) == wilson_interval(2, 3)
     gaps = abs(1 / 3 - 0.25), abs(2 / 3 - 2.6 / 3)
     assert expected_calibration_error(confidence, right, 2, "width") == pytest.approx(sum(gaps) / 2)
-    assert brier(confidence, right) == pytest.approx((0.01 + 0.09 + 0.65**2 + 0.04 + 0.01 + 0.81) / 6)
 
 
 @pytest.mark.parametrize(("equal", "strategy"), [("width", "uniform"), ("mass", "quantile")])
@@ -262,7 +260,7 @@ def test_without_labels_there_is_no_temperature():
         ([0.5], [2], "right has 2"),
     ],
 )
-@pytest.mark.parametrize("measure", [reliability, expected_calibration_error, brier, accept_reject, aurc])
+@pytest.mark.parametrize("measure", [reliability, expected_calibration_error, accept_reject, aurc])
 def test_bad_input_is_refused(measure, confidence, right, message):
     with pytest.raises(ValueError, match=message):
         measure(confidence, right)

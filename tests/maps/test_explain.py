@@ -11,6 +11,7 @@ import ocrkit as ok
 from ocrkit.ctc.alignment import Alignment
 from ocrkit.data.images import ImageError
 from ocrkit.maps import cam
+from ocrkit.maps.targets import character_target
 from ocrkit.reader.receptive_fields import receptive_field
 
 
@@ -167,11 +168,11 @@ def test_the_score_of_a_character_is_taken_at_its_frames(scale):
     logits = torch.randn(4, 2, 5, generator=torch.Generator().manual_seed(0))
     alignments = [Alignment([(0, 1), (2, 4)], [3, 0, 4, 4], 0.0), Alignment([(1, 2)], [0, 3, 0, 0], 0.0)]
     values = {"logit": logits, "log_prob": logits.log_softmax(-1), "probability": logits.softmax(-1)}[scale]
-    scores = ok.character_target(alignments, scale)(logits, torch.arange(2))
+    scores = character_target(alignments, scale)(logits, torch.arange(2))
     assert scores[0].tolist() == pytest.approx([values[0, 0, 3].item(), values[2:4, 0, 4].mean().item()])
     assert scores[1, 0] == pytest.approx(values[1, 1, 3].item()) and scores[1, 1].isnan()
     # Many variants of the second image, as occlusion makes them.
-    again = ok.character_target(alignments, scale)(logits[:, [1, 1, 1]], torch.tensor([1, 1, 1]))
+    again = character_target(alignments, scale)(logits[:, [1, 1, 1]], torch.tensor([1, 1, 1]))
     assert torch.equal(again[:, 0], scores[1:, 0].expand(3))
 
 

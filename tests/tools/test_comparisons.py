@@ -1,11 +1,17 @@
 """Variants compared seed by seed: gains, their spread and interval, the figure."""
 
+import json
 import math
 import statistics
+from pathlib import Path
 
+import nbformat
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from ocrkit.data import platforms
 from tools.benchmarks.comparisons import T95, compare_runs, plot_comparison, seed_gains
 
 READ = {
@@ -75,3 +81,22 @@ def test_figure_has_a_row_a_task_and_a_mark_a_seed():
         [3, -1]
     )
     assert [t.get_text() for t in figure.legends[0].get_texts()] == ["seed 0", "seed 1", "seed 2", "mean"]
+
+
+def test_notebook_07_computes_the_same_from_the_record():
+    """Its cells are run as they stand, and the tables that they show compared with ours."""
+    cells = nbformat.read(platforms.COURSE / "notebooks" / "07_center_loss.ipynb", 4).cells
+    record = next(c.source for c in cells if c.cell_type == "code" and "def gains(" in c.source)
+    table = next(c.source for c in cells if c.cell_type == "code" and "def over_seeds(" in c.source)
+    names = {"look_alikes": "look-alikes right", "accuracy": "exact match", "astray": "nearer to a brother"}
+    space = {"json": json, "pd": pd, "platforms": platforms, "MEASURES": names, "display": lambda _: None}
+    exec(record, space)
+    exec(table, space)
+    records = json.loads(Path(platforms.COURSE, "data", "records", "centers.json").read_text(encoding="utf-8"))
+    assert space["T_95"] == T95[3 - 2]
+    for task, kept in records.items():
+        for measure in names:
+            theirs, ours = space["over_seeds"](task, measure), compare_runs(kept, measure)
+            assert list(theirs.index) == list(ours.index)
+            expected = ours[["mean", "gain", "half_width", "least", "most"]]
+            assert np.allclose(theirs, expected, atol=1e-9)

@@ -3,7 +3,7 @@
 Records are what `python -m tools.benchmarks.centers` writes for one task: a mapping whose `runs` are rows with
 `variant`, `seed` and measures from 0 to 1.
 
-Taught in notebook 07.
+Notebook 07 computes the same from the records.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ def seed_gains(records: Mapping, measure: str = "look_alikes", plain: str = PLAI
     """What each run has over the plain run with the same seed, in points of 100: a row a variant, a column a seed.
 
     NaN where a run or its plain run is missing. Raises ValueError where there is no plain run at all.
-
-    Taught in notebook 07.
     """
     runs = pd.DataFrame(records["runs"], columns=["variant", "seed", measure])
     values = runs.pivot(index="variant", columns="seed", values=measure).reindex(runs["variant"].unique())
@@ -46,8 +44,6 @@ def compare_runs(records: Mapping, measure: str = "look_alikes", plain: str = PL
 
     Raises:
         ValueError: there is no plain run.
-
-    Taught in notebook 07.
     """
     by = pd.DataFrame(records["runs"]).groupby("variant", sort=False)[measure]
     gains = seed_gains(records, measure, plain)
@@ -67,10 +63,7 @@ def compare_runs(records: Mapping, measure: str = "look_alikes", plain: str = PL
 
 
 def plot_comparison(tasks: Mapping[str, Mapping], plain: str = PLAIN) -> Picture:
-    """Draw the gains of `tasks`, name -> records: a row of panels a task, a mark a seed, a bar for the mean.
-
-    Taught in notebook 07.
-    """
+    """Draw the gains of `tasks`, name -> records: a row of panels a task, a mark a seed, a bar for the mean."""
     gains = {(task, m): seed_gains(kept, m, plain).drop(index=plain) for task, kept in tasks.items() for m in MEASURES}
     heights = [0.9 + 0.28 * len(gains[task, "accuracy"]) for task in tasks]
     figure = Picture(figsize=(9, 0.3 + sum(heights)), layout="constrained")
