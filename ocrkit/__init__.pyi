@@ -71,7 +71,7 @@ from ocrkit.data.lint import lint as lint
 from ocrkit.tasks.load import load_model as load_model
 from ocrkit.data.layouts.pages import load_pages as load_pages
 from ocrkit.data.samples import load_samples as load_samples
-from ocrkit.training.loop import lr_find as lr_find
+from ocrkit.training.rates import lr_find as lr_find
 from ocrkit.tasks.glyphs.training import lr_find_glyphs as lr_find_glyphs
 from ocrkit.ctc.decoding import make_decoder as make_decoder
 from ocrkit.maps.explorer import map_button as map_button
@@ -84,7 +84,7 @@ from ocrkit.data.duplicates import near_duplicates as near_duplicates
 from ocrkit.reader.hooks import observed as observed
 from ocrkit.maps.cam import occlusion_map as occlusion_map
 from ocrkit.training.shards import open_shards as open_shards
-from ocrkit.training.loop import overfit_one_batch as overfit_one_batch
+from ocrkit.training.rates import overfit_one_batch as overfit_one_batch
 from ocrkit.maps.pictures import overlay as overlay
 from ocrkit.data.packed import pack as pack
 from ocrkit.training.shard_files import packed_shards as packed_shards

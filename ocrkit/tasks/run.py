@@ -32,7 +32,6 @@ from ocrkit.tasks.letters.detector_run import run_detector
 from ocrkit.text.strings import names_text
 from ocrkit.text.tokenizer import Tokenizer
 from ocrkit.text.words import read_counts
-from ocrkit.training.checkpoint import best_epoch
 from ocrkit.training.loop import fit
 from ocrkit.training.processes import World
 from ocrkit.training.recipe import Recipe
@@ -191,8 +190,7 @@ def _train_texts(recipe: Recipe, train: Mixed, valid: Packed, run_dir: Path, res
     history = fit(recognizer, train, valid, recipe, run_dir, resume, on_epoch=print_epoch)
     if history.empty:
         raise ValueError(f"stopped before the first epoch was finished: {run_dir} holds no model")
-    best = best_epoch(history.to_dict("records"))
-    best = {name: best[name] for name in ("epoch", "valid_cer", "valid_accuracy")}
+    best = {name: history.attrs["best"][name] for name in ("epoch", "valid_cer", "valid_accuracy")}
     # The figures are those of the files, which may hold 16-bit weights.
     return Recognizer.load(run_dir), best | {"seconds": history["seconds"].sum()}
 

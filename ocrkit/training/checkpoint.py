@@ -24,30 +24,16 @@ FORMAT = "ocrkit checkpoint 1"
 
 @dataclass
 class Checkpoint:
-    """The state of a run, besides weights and optimizer; `best` holds the weights of the best epoch so far."""
+    """The state of a run, besides weights and optimizer; `best` holds the weights of the best epoch so far.
 
-    recipe: dict
-    alphabet: str
+    Runs that keep no checkpoint have neither `recipe` nor `alphabet`.
+    """
+
+    recipe: dict = field(default_factory=dict)
+    alphabet: str = ""
     history: list[dict] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
-
-    @property
-    def epoch(self) -> int:
-        """Number of the last whole epoch; 0 before the first."""
-        return len(self.history)
-
-    @property
-    def best_epoch(self) -> int:
-        """Number of the best epoch so far; 0 before the first."""
-        return best_epoch(self.history)["epoch"] if self.history else 0
-
-
-def best_epoch(history: list[dict]) -> dict:
-    """The row of the epoch with the lowest validation CER; among equal ones the last.
-
-    A small validation set often cannot tell two epochs apart, and toward its end a run settles.
-    """
-    return min(history, key=lambda row: (row["valid_cer"], -row["epoch"]))
+    stopped: bool = False  # by Ctrl-C; never true in a file
 
 
 def save_checkpoint(path: Path, state: Checkpoint, stepper: Stepper, schedule: LRScheduler | None) -> None:

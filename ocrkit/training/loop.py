@@ -1,4 +1,4 @@
-"""Training: `fit`, one loop that can be read from top to bottom, and two checks to run before it.
+"""Training: the one loop of all models, and `fit` for those that read lines of text.
 
 Taught in notebook 03.
 """
@@ -8,14 +8,15 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import chain, count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
 
 from ocrkit.data.batches import Batch, label_problem, loader, set_epoch
@@ -27,20 +28,123 @@ from ocrkit.reader.recognizer import Recognizer
 from ocrkit.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ocrkit.training.memory import explains_out_of_memory
 from ocrkit.training.processes import World
-from ocrkit.training.rates import progress, sweep_rates
+from ocrkit.training.rates import progress
 from ocrkit.training.recipe import Recipe
 from ocrkit.training.shards import Shards
 from ocrkit.training.step import Stepper, keep_memory
 
-#: What `fit` notes of an epoch, besides its number.
-COLUMNS = (
-    "train_loss", "valid_loss", "valid_cer", "valid_accuracy", "learning_rate", "seconds", "images_per_second"
-)  # fmt: skip
+#: What can be trained on.
+Data = Packed | Mixed | Shards
 
 
-def set_aside(
-    packed: Packed | Mixed | Shards, recognizer: Recognizer
-) -> tuple[Packed | Mixed | Shards, pd.DataFrame]:
+def run_epochs(
+    stepper: Any,
+    batches: Callable[[int], Iterable],
+    step: Callable[[Any], tuple[Tensor, int]],
+    measure: Callable[[], dict[str, float]],
+    quality: Callable[[dict], Any],
+    *,
+    epochs: int,
+    seed: int,
+    advice: str,
+    patience: int = 0,
+    kept: str = "the weights of the best epoch are kept",
+    state: Checkpoint | None = None,
+    out_of_time: Callable[[], bool] = lambda: False,
+    keep: Callable[[pd.DataFrame], None] | None = None,
+    on_epoch: Callable[[pd.DataFrame], None] | None = None,
+) -> pd.DataFrame:
+    """The loop of `fit`, `fit_glyphs` and `fit_detector`; leaves the weights of the best epoch in the stepper's model.
+
+    Args:
+        stepper: what has the `model` and its `optimizer`.
+        batches: gives the batches of an epoch, which are numbered from 0 here.
+        step: takes one training step with a batch; returns the mean loss and of how many images it is.
+        measure: what the history notes of the model after an epoch.
+        quality: of a row of the history; the highest is the best, among equal ones the last: a small validation set
+            often cannot tell two epochs apart, and toward its end a run settles.
+        advice: what to do where the loss is no number any more; `kept`: what Ctrl-C leaves, of `{epoch}`.
+        patience: stop after so many epochs without a better quality; 0 never does.
+        state: a run to go on with.
+        out_of_time: asked before each epoch and after each step; ends the training there.
+        keep, on_epoch: called with the history after each epoch, in every process and in the main one.
+
+    Returns:
+        The history, a row an epoch: `epoch` (from 1), `train_loss`, what `measure` gives, `learning_rate` (of the last
+        group, at the end), `seconds`, `images_per_second` (training only). `attrs["best"]` is the row of the best.
+
+    Raises:
+        FloatingPointError: the loss is no number any more.
+
+    Ctrl-C ends the training early, and `state.stopped` says so. Taught in notebook 03.
+    """
+    world, model, state = World(), stepper.model, state or Checkpoint()
+    history = state.history
+    try:
+        while len(history) < epochs and not out_of_time():
+            first = max(history, key=quality, default={"epoch": 0})  # among equal ones
+            if 0 < patience <= len(history) - first["epoch"]:
+                break
+            # All that is random in an epoch hangs on (seed, epoch), so a resumed run repeats it exactly.
+            torch.manual_seed(seed * 100_003 + len(history))
+            model.train()
+            started, losses, seen = time.perf_counter(), [], 0
+            for batch in progress(batches(len(history)), f"epoch {len(history) + 1}/{epochs}"):
+                loss, n = step(batch)
+                losses.append(loss * n)
+                seen += n
+                if out_of_time():
+                    break
+            loss, seconds = torch.stack(losses).sum().item() / seen, time.perf_counter() - started
+            if not math.isfinite(loss):
+                raise FloatingPointError(f"the training loss became {loss} in epoch {len(history) + 1}: {advice}")
+            row = {"epoch": len(history) + 1, "train_loss": loss, **measure()}
+            rate = stepper.optimizer.param_groups[-1]["lr"]
+            row |= {"learning_rate": rate, "seconds": seconds, "images_per_second": seen / seconds}
+            history.append(world.from_main(row))  # it has times, too, and decides on what follows
+            if _best(history, quality) is history[-1]:
+                state.best = copied_weights(model)
+            if keep:
+                keep(pd.DataFrame(history))
+            if on_epoch and world.main:
+                on_epoch(pd.DataFrame(history))
+    except KeyboardInterrupt:
+        state.stopped = True
+        what = kept.format(**_best(history, quality)) if state.best else "no epoch was finished"
+        world.print(f"stopped by hand in epoch {len(history) + 1}; {what}")
+    finally:
+        if state.best:
+            model.load_state_dict(state.best)
+        model.eval()
+    table = pd.DataFrame(history)
+    table.attrs["best"] = _best(history, quality)
+    return table
+
+
+def _best(history: list[dict], quality: Callable[[dict], Any]) -> dict | None:
+    return max(reversed(history), key=quality, default=None)
+
+
+def usable_only(
+    part: Callable, train: Any, valid: Any, model: Any, shown: Callable[[pd.DataFrame], str], least: int = 1
+) -> tuple[Any, Any, pd.DataFrame]:
+    """Part what `model` cannot be trained on from `train` and `valid` by `part`, and say what is lost.
+
+    Raises:
+        ValueError: fewer than `least` training samples or no validation sample is left.
+    """
+    train, lost = part(train, model)
+    valid, lost_valid = part(valid, model)
+    lost = pd.concat([lost, lost_valid])
+    if len(lost):
+        World().print(f"{len(lost)} samples are set aside ({shown(lost)})")
+    if len(train) < least or not len(valid):
+        need = "both must be at least 1" if least == 1 else f"there must be {least} and 1"
+        raise ValueError(f"{len(train)} usable training and {len(valid)} validation samples: {need}")
+    return train, valid, lost
+
+
+def set_aside(packed: Data, recognizer: Recognizer) -> tuple[Data, pd.DataFrame]:
     """Part the samples that cannot be trained on from the rest.
 
     A label must be not empty, within the alphabet, and short enough for the model's time steps.
@@ -61,7 +165,7 @@ def set_aside(
     return (packed.keep([not b for b in bad]) if any(bad) else packed), pd.concat([packed.rejected, lost])
 
 
-def used_steps(data: Packed | Mixed | Shards, recognizer: Recognizer) -> np.ndarray:
+def used_steps(data: Data, recognizer: Recognizer) -> np.ndarray:
     """How many time steps of each image of an epoch count, `(N,)`."""
     if isinstance(data, Mixed):
         parts = zip(data.parts, data.repeats)
@@ -104,7 +208,7 @@ def validate(recognizer: Recognizer, stepper: Stepper, valid: Packed, batch_size
 @explains_out_of_memory
 def fit(
     recognizer: Recognizer,
-    train: Packed | Mixed | Shards,
+    train: Data,
     valid: Packed,
     recipe: Recipe,
     run_dir: str | Path | None = None,
@@ -113,7 +217,7 @@ def fit(
     extra: nn.Module | None = None,
     on_step: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
-    """Train with CTC and leave the weights of the best epoch (see `checkpoint.best_epoch`) in `recognizer`.
+    """Train with CTC and leave the weights of the best epoch, that of the lowest validation CER, in `recognizer`.
 
     Args:
         run_dir: where to keep `checkpoint.safetensors` (after each epoch), `history.csv`,
@@ -128,8 +232,8 @@ def fit(
 
     Returns:
         The history, a row an epoch: `epoch` (from 1), `train_loss`, `valid_loss`, `valid_cer`,
-        `valid_accuracy`, `learning_rate`, `seconds`, `images_per_second` (training only). Its
-        `attrs["set_aside"]` has the samples that could not be used, with the reason.
+        `valid_accuracy`, `learning_rate`, `seconds`, `images_per_second` (training only). Its `attrs` have the row of
+        the best epoch and, as `set_aside`, the samples that could not be used, with the reason.
 
     Raises:
         ValueError: no usable sample is left, or the checkpoint is of another recipe or alphabet.
@@ -144,15 +248,7 @@ def fit(
     Taught in notebooks 03 and 12.
     """
     world = World()
-    train, lost = set_aside(train, recognizer)
-    valid, lost_valid = set_aside(valid, recognizer)
-    lost = pd.concat([lost, lost_valid])
-    if len(lost):
-        shown = "; ".join(f"{r.image}: {r.reason}" for r in lost.head(3).itertuples())
-        world.print(f"{len(lost)} samples are set aside ({shown}{' ...' if len(lost) > 3 else ''})")
-    if not len(train) or not len(valid):
-        raise ValueError(f"{len(train)} usable training and {len(valid)} validation samples: both must be at least 1")
-
+    train, valid, lost = usable_only(set_aside, train, valid, recognizer, _first_reasons)
     run_dir = Path(run_dir) if run_dir else None
     keep_memory()
     used = used_steps(train, recognizer) if recognizer.resize == "pad" else None
@@ -163,132 +259,58 @@ def fit(
     state = Checkpoint(recipe=settings, alphabet=recognizer.tokenizer.alphabet)
     if run_dir and resume and (run_dir / "checkpoint.safetensors").exists():
         state = load_checkpoint(run_dir / "checkpoint.safetensors", state, stepper, schedule)
-    world.check_same(recipe=settings, images=(len(train), len(valid)), epochs_done=state.epoch)
+    world.check_same(recipe=settings, images=(len(train), len(valid)), epochs_done=len(state.history))
     out = run_dir if world.main else None
     if out:
         with atomic(out / "set_aside.csv") as path:
             lost.to_csv(path, index=False)
+    steps = count(len(state.history) * len(batches) + 1)
 
-    history = pd.DataFrame(state.history)
-    try:
-        while state.epoch < recipe.epochs and not _out_of_patience(state, recipe):
-            row = _train_epoch(stepper, schedule, batches, state.epoch, recipe, on_step)
-            row |= validate(recognizer, stepper, valid, recipe.batch_size)
-            row = world.from_main(row)  # it has times, too, and decides on what follows
-            if isinstance(schedule, ReduceLROnPlateau):
-                schedule.step(row["valid_accuracy"])
-            state.history.append({"epoch": state.epoch + 1} | {name: row[name] for name in COLUMNS})
-            if state.best_epoch == state.epoch:
-                state.best = copied_weights(recognizer.model)
-            history = pd.DataFrame(state.history)
-            if out:
-                save_checkpoint(out / "checkpoint.safetensors", state, stepper, schedule)
-                with atomic(out / "history.csv") as path:
-                    history.to_csv(path, index=False)
-            if on_epoch and world.main:
-                on_epoch(history)
-    except KeyboardInterrupt:
-        kept = f"the weights of epoch {state.best_epoch} are kept" if state.best else "no epoch was finished"
-        world.print(f"stopped by hand in epoch {state.epoch + 1}; {kept}")
-        if world.size > 1:
-            _keep_best(recognizer, state, recipe, out)
-            raise  # the other processes may be gone: nothing can follow that waits for them
-    _keep_best(recognizer, state, recipe, out)
+    def batches_of(epoch: int) -> Iterable[Batch]:
+        set_epoch(batches, epoch)
+        return batches
+
+    def step(batch: Batch) -> tuple[Tensor, int]:
+        loss, number = stepper(batch), next(steps)
+        if isinstance(schedule, OneCycleLR):
+            schedule.step()
+        if on_step and world.main:
+            on_step(number)
+        return loss, len(batch.texts)
+
+    def keep(history: pd.DataFrame) -> None:
+        if isinstance(schedule, ReduceLROnPlateau):
+            schedule.step(history["valid_accuracy"].iloc[-1])
+        if out:
+            save_checkpoint(out / "checkpoint.safetensors", state, stepper, schedule)
+            with atomic(out / "history.csv") as path:
+                history.to_csv(path, index=False)
+
+    lower = f"lower learning_rate (now {recipe.learning_rate})"
+    history = run_epochs(
+        stepper,
+        batches_of,
+        step,
+        lambda: validate(recognizer, stepper, valid, recipe.batch_size),
+        lambda row: -row["valid_cer"],
+        epochs=recipe.epochs,
+        seed=recipe.seed,
+        advice=f"{lower}, or set amp to off; the last good checkpoint is untouched",
+        patience=recipe.patience,
+        kept="the weights of epoch {epoch} are kept",
+        state=state,
+        keep=keep,
+        on_epoch=on_epoch,
+    )
+    if out and state.best:
+        recognizer.save(out, recipe.half)
+    if state.stopped and world.size > 1:
+        raise KeyboardInterrupt  # the other processes may be gone: nothing can follow that waits for them
     world.wait()
     history.attrs["set_aside"] = lost.to_dict("records")
     return history
 
 
-def _keep_best(recognizer: Recognizer, state: Checkpoint, recipe: Recipe, folder: Path | None) -> None:
-    if state.best:
-        recognizer.model.load_state_dict(state.best)
-    recognizer.model.eval()
-    if folder and state.best:
-        recognizer.save(folder, recipe.half)
-
-
-def _train_epoch(
-    stepper: Stepper,
-    schedule: LRScheduler | None,
-    batches,
-    epoch: int,
-    recipe: Recipe,
-    on_step: Callable[[int], None] | None,
-) -> dict[str, float]:
-    # All that is random in an epoch hangs on (seed, epoch), so a resumed run repeats it exactly.
-    torch.manual_seed(recipe.seed * 100_003 + epoch)
-    set_epoch(batches, epoch)
-    stepper.model.train()
-    started, losses, seen = time.perf_counter(), [], 0
-    steps = enumerate(progress(batches, f"epoch {epoch + 1}/{recipe.epochs}"), epoch * len(batches) + 1)
-    for step, batch in steps:
-        losses.append(stepper(batch) * len(batch.texts))
-        seen += len(batch.texts)
-        if isinstance(schedule, OneCycleLR):
-            schedule.step()
-        if on_step and stepper.world.main:
-            on_step(step)
-    loss = torch.stack(losses).sum().item() / seen
-    if not math.isfinite(loss):
-        raise FloatingPointError(
-            f"the training loss became {loss} in epoch {epoch + 1}: lower learning_rate "
-            f"(now {recipe.learning_rate}), or set amp to off; the last good checkpoint is untouched"
-        )
-    seconds = time.perf_counter() - started
-    return {
-        "train_loss": loss,
-        "learning_rate": stepper.optimizer.param_groups[0]["lr"],
-        "seconds": seconds,
-        "images_per_second": seen / seconds,
-    }
-
-
-def _out_of_patience(state: Checkpoint, recipe: Recipe) -> bool:
-    improved = min(state.history, key=lambda row: row["valid_cer"], default={"epoch": 0})["epoch"]
-    return 0 < recipe.patience <= state.epoch - improved
-
-
-def lr_find(
-    recognizer: Recognizer, train: Packed, recipe: Recipe, lowest: float = 1e-6, highest: float = 1.0, steps: int = 60
-) -> pd.DataFrame:
-    """Raise the learning rate from step to step and note the loss; the weights are put back after.
-
-    Returns:
-        Columns `learning_rate`, `loss`, `smooth` (an exponential mean of the loss, corrected for its
-        start). `attrs["suggestion"]` is the rate at which the smooth loss falls fastest. It stops
-        early when the loss is four times its best.
-
-    Smith (2017), "Cyclical learning rates for training neural networks",
-    https://arxiv.org/abs/1506.01186. Taught in notebook 03.
-    """
-    torch.manual_seed(recipe.seed)
-    stepper = Stepper(recognizer, recipe)
-    batches = loader(train, recognizer.tokenizer, recipe.batch_size, recipe.seed)
-
-    def endless():
-        for epoch in count():
-            set_epoch(batches, epoch)
-            yield from batches
-
-    stream, rates = endless(), (lowest, highest)
-    return sweep_rates(
-        recognizer.model, stepper.optimizer, lambda: stepper(next(stream)), rates, steps, recipe.learning_rate
-    )
-
-
-def overfit_one_batch(recognizer: Recognizer, batch: Batch, recipe: Recipe, steps: int = 300) -> pd.DataFrame:
-    """Train on one batch only and note loss and CER: a model that cannot learn 32 images by heart has a bug.
-
-    Augmentation is off and the learning rate constant. The weights stay as trained, so pass a
-    recognizer that you do not need after. Returns columns `step`, `loss`, `cer` (measured every tenth step).
-    Taught in notebook 03.
-    """
-    stepper = Stepper(recognizer, dataclasses.replace(recipe, augment="none"))
-    rows = []
-    for step in progress(range(1, steps + 1), "overfit_one_batch"):
-        recognizer.model.train()
-        loss = stepper(batch).item()
-        if step % 10 == 0:
-            read = [r.text for r in recognizer.decode(batch.images)]
-            rows.append((step, loss, cer(batch.texts, read)))
-    return pd.DataFrame(rows, columns=["step", "loss", "cer"])
+def _first_reasons(lost: pd.DataFrame) -> str:
+    first = "; ".join(f"{r.image}: {r.reason}" for r in lost.head(3).itertuples())
+    return f"{first}{' ...' if len(lost) > 3 else ''}"

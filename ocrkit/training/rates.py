@@ -1,18 +1,27 @@
-"""The sweep behind the learning-rate finders, and the bar that all training shows.
+"""Two checks to run before a training, the sweep behind the learning-rate finders, and the bar that all training shows.
 
 Taught in notebook 03.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from collections.abc import Callable
+from itertools import count
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
+
+from ocrkit.data.batches import Batch, loader, set_epoch
+from ocrkit.data.packed import Packed
+from ocrkit.errors.metrics import cer
+from ocrkit.reader.recognizer import Recognizer
+from ocrkit.training.recipe import Recipe
+from ocrkit.training.step import Stepper
 
 
 def progress(items, label: str) -> tqdm:
@@ -56,3 +65,49 @@ def sweep_rates(
     slope = table["smooth"].diff(5)
     table.attrs["suggestion"] = float(table["learning_rate"][slope.idxmin()]) if slope.notna().any() else otherwise
     return table
+
+
+def lr_find(
+    recognizer: Recognizer, train: Packed, recipe: Recipe, lowest: float = 1e-6, highest: float = 1.0, steps: int = 60
+) -> pd.DataFrame:
+    """Raise the learning rate from step to step and note the loss; the weights are put back after.
+
+    Returns:
+        Columns `learning_rate`, `loss`, `smooth` (an exponential mean of the loss, corrected for its
+        start). `attrs["suggestion"]` is the rate at which the smooth loss falls fastest. It stops
+        early when the loss is four times its best.
+
+    Smith (2017), "Cyclical learning rates for training neural networks",
+    https://arxiv.org/abs/1506.01186. Taught in notebook 03.
+    """
+    torch.manual_seed(recipe.seed)
+    stepper = Stepper(recognizer, recipe)
+    batches = loader(train, recognizer.tokenizer, recipe.batch_size, recipe.seed)
+
+    def endless():
+        for epoch in count():
+            set_epoch(batches, epoch)
+            yield from batches
+
+    stream, rates = endless(), (lowest, highest)
+    return sweep_rates(
+        recognizer.model, stepper.optimizer, lambda: stepper(next(stream)), rates, steps, recipe.learning_rate
+    )
+
+
+def overfit_one_batch(recognizer: Recognizer, batch: Batch, recipe: Recipe, steps: int = 300) -> pd.DataFrame:
+    """Train on one batch only and note loss and CER: a model that cannot learn 32 images by heart has a bug.
+
+    Augmentation is off and the learning rate constant. The weights stay as trained, so pass a
+    recognizer that you do not need after. Returns columns `step`, `loss`, `cer` (measured every tenth step).
+    Taught in notebook 03.
+    """
+    stepper = Stepper(recognizer, dataclasses.replace(recipe, augment="none"))
+    rows = []
+    for step in progress(range(1, steps + 1), "overfit_one_batch"):
+        recognizer.model.train()
+        loss = stepper(batch).item()
+        if step % 10 == 0:
+            read = [r.text for r in recognizer.decode(batch.images)]
+            rows.append((step, loss, cer(batch.texts, read)))
+    return pd.DataFrame(rows, columns=["step", "loss", "cer"])

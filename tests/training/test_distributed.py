@@ -25,8 +25,9 @@ from ocrkit.reader.device import normalize_images
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.tasks.run import run_recipe
 from ocrkit.training.centers import AlignedLoss, CenterLoss
-from ocrkit.training.loop import fit, lr_find
+from ocrkit.training.loop import fit
 from ocrkit.training.processes import Share, World, global_batch_norm, global_dropout
+from ocrkit.training.rates import lr_find
 from ocrkit.training.recipe import Recipe
 from ocrkit.training.step import Stepper
 
@@ -83,14 +84,14 @@ def weights(recognizer):
 
 def stop_after_first_epoch(patch):
     """Make the second epoch of a run end in Ctrl-C."""
-    epoch = ocrkit.training.loop._train_epoch
+    set_epoch = ocrkit.training.loop.set_epoch
 
-    def one_epoch(stepper, schedule, batches, number, *rest):
-        if number:
+    def only_first(batches, epoch):
+        if epoch:
             raise KeyboardInterrupt
-        return epoch(stepper, schedule, batches, number, *rest)
+        set_epoch(batches, epoch)
 
-    patch.setattr(ocrkit.training.loop, "_train_epoch", one_epoch)
+    patch.setattr(ocrkit.training.loop, "set_epoch", only_first)
 
 
 # --- what each of the processes does; the results of all are compared below ---

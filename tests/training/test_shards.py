@@ -17,7 +17,8 @@ from ocrkit.data.packed import Mixed, Packed, pack
 from ocrkit.data.sizes import used_columns
 from ocrkit.text.tokenizer import Tokenizer
 from ocrkit.training import shard_files
-from ocrkit.training.loop import fit, lr_find, set_aside, used_steps
+from ocrkit.training.loop import fit, set_aside, used_steps
+from ocrkit.training.rates import lr_find
 from ocrkit.training.shard_files import packed_shards, write_shards
 from ocrkit.training.shard_order import ShardOrder
 from ocrkit.training.shards import ShardError, Shards, open_shards, shard_batches

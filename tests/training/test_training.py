@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from ocrkit.data.batches import loader
 from ocrkit.data.packed import pack_arrays
 from ocrkit.reader.recognizer import Recognizer
-from ocrkit.training.loop import fit, lr_find, overfit_one_batch, set_aside
+from ocrkit.training.loop import fit, set_aside
+from ocrkit.training.rates import lr_find, overfit_one_batch
 from ocrkit.training.recipe import Recipe
 from ocrkit.training.step import autocast_dtype, keep_memory
 

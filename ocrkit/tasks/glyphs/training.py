@@ -1,14 +1,11 @@
 """Training of a `GlyphClassifier` by transfer learning, as fastai does it: one-cycle, and a learning rate a group.
 
-`loop.fit` is made around CTC: time steps, decoding, a tokenizer in its checkpoints. A classifier has none of these,
-so it has a loop of its own, shorter and read as easily. Taught in notebook 09.
+Its epochs are those of `loop.run_epochs`. Taught in notebook 09.
 """
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 
 import numpy as np
@@ -22,9 +19,9 @@ from ocrkit.data.augmentation import augment, augmentation
 from ocrkit.data.batches import shuffled_batches
 from ocrkit.data.packed import Mixed, Packed
 from ocrkit.reader.device import normalize_images
-from ocrkit.reader.model_files import copied_weights
 from ocrkit.tasks.glyphs.classifier import GlyphClassifier
-from ocrkit.training.rates import progress, sweep_rates
+from ocrkit.training.loop import run_epochs, usable_only
+from ocrkit.training.rates import sweep_rates
 from ocrkit.training.step import autocast_dtype, keep_memory
 
 #: A learning rate for all groups; `slice(low, high)` from the body's first to the head; or `slice(high)`.
@@ -123,7 +120,7 @@ def fit_glyphs(
     Returns:
         The history, a row an epoch: `epoch` (from 1), `train_loss`, `valid_loss` (without smoothing), `valid_accuracy`,
         `learning_rate` (of the head, at the end), `seconds`, `images_per_second` (training only). Its
-        `attrs["set_aside"]` has the samples that could not be used, with the reason.
+        `attrs` have the row of the best epoch and, as `set_aside`, the samples that could not be used, with the reason.
 
     Raises:
         ValueError: no usable sample is left, a setting cannot work, or the images are not of `classifier.image_size`.
@@ -133,56 +130,36 @@ def fit_glyphs(
     """
     if epochs < 1 or batch_size < 2:
         raise ValueError(f"epochs={epochs}, batch_size={batch_size}: at least 1 and 2 (batch norm needs two images)")
-    train, lost = known_only(train, classifier)
-    valid, lost_valid = known_only(valid, classifier)
-    lost = pd.concat([lost, lost_valid])
-    if len(lost):
-        reasons = "; ".join(f"{n} x {reason}" for reason, n in lost["reason"].value_counts().head(3).items())
-        print(f"{len(lost)} samples are set aside ({reasons})")
-    if len(train) < 2 or not len(valid):
-        raise ValueError(f"{len(train)} usable training and {len(valid)} validation samples: there must be 2 and 1")
+    train, valid, lost = usable_only(known_only, train, valid, classifier, _counted_reasons, least=2)
     keep_memory()
     stepper = GlyphStepper(classifier, learning_rate, augment, weight_decay, label_smoothing, amp)
-    per_epoch = sum(1 for _ in _orders(len(train), batch_size, seed, 0))
+    per_epoch = len(_orders(len(train), batch_size, seed, 0))
     rates = [group["lr"] for group in stepper.optimizer.param_groups]
     schedule = OneCycleLR(stepper.optimizer, rates, total_steps=max(epochs * per_epoch, 2), pct_start=0.25)
-    rows, best = [], {}
-    try:
-        for epoch in range(epochs):
-            torch.manual_seed(seed * 100_003 + epoch)
-            started, losses, seen = time.perf_counter(), [], 0
-            for order in progress([*_orders(len(train), batch_size, seed, epoch)], f"epoch {epoch + 1}/{epochs}"):
-                images, texts = train.__getitems__(order)
-                losses.append(stepper(images, classifier.codes(texts)) * len(texts))
-                seen += len(texts)
-                schedule.step()
-            loss, seconds = torch.stack(losses).sum().item() / seen, time.perf_counter() - started
-            if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"the training loss became {loss} in epoch {epoch + 1}: lower learning_rate (now {learning_rate})"
-                )
-            rows.append({
-                "epoch": epoch + 1,
-                "train_loss": loss,
-                **_validate(classifier, valid),
-                "learning_rate": stepper.optimizer.param_groups[-1]["lr"],
-                "seconds": seconds,
-                "images_per_second": seen / seconds,
-            })  # fmt: skip
-            if rows[-1]["valid_accuracy"] == max(row["valid_accuracy"] for row in rows):
-                best = copied_weights(classifier.model)
-            if on_epoch:
-                on_epoch(pd.DataFrame(rows))
-    except KeyboardInterrupt:
-        kept = "the weights of the best epoch are kept" if best else "no epoch was finished"
-        print(f"stopped by hand in epoch {len(rows) + 1}; {kept}")
-    finally:
-        if best:
-            classifier.model.load_state_dict(best)
-        classifier.model.eval()
-    history = pd.DataFrame(rows)
+
+    def step(order: list[int]) -> tuple[Tensor, int]:
+        images, texts = train.__getitems__(order)
+        loss = stepper(images, classifier.codes(texts))
+        schedule.step()
+        return loss, len(texts)
+
+    history = run_epochs(
+        stepper,
+        lambda epoch: _orders(len(train), batch_size, seed, epoch),
+        step,
+        lambda: _validate(classifier, valid),
+        lambda row: row["valid_accuracy"],
+        epochs=epochs,
+        seed=seed,
+        advice=f"lower learning_rate (now {learning_rate})",
+        on_epoch=on_epoch,
+    )
     history.attrs["set_aside"] = lost.to_dict("records")
     return history
+
+
+def _counted_reasons(lost: pd.DataFrame) -> str:
+    return "; ".join(f"{n} x {reason}" for reason, n in lost["reason"].value_counts().head(3).items())
 
 
 def lr_find_glyphs(
@@ -198,7 +175,7 @@ def lr_find_glyphs(
 ) -> pd.DataFrame:
     """Raise the learning rate of all that is not frozen from step to step and note the loss; the weights are put back.
 
-    Returns what `loop.lr_find` returns, for `plots.plot_lr_find`. Taught in notebook 09.
+    Returns what `rates.lr_find` returns, for `plots.plot_lr_find`. Taught in notebook 09.
     """
     train, _ = known_only(train, classifier)
     if len(train) < 2:
@@ -237,9 +214,9 @@ def known_only(packed: Packed | Mixed, classifier: GlyphClassifier) -> tuple[Pac
     return packed.keep(known), pd.concat([packed.rejected, lost.assign(reason=reasons)])
 
 
-def _orders(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[list[int]]:
+def _orders(n: int, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
     """The indices of each batch of an epoch; a last batch of one image is left out: batch norm cannot use it."""
-    return (batch for batch in shuffled_batches(n, batch_size, seed, epoch) if len(batch) > 1)
+    return [batch for batch in shuffled_batches(n, batch_size, seed, epoch) if len(batch) > 1]
 
 
 def _validate(classifier: GlyphClassifier, valid: Packed) -> dict[str, float]:

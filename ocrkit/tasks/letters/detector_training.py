@@ -17,10 +17,9 @@ from torch.nn.functional import affine_grid, grid_sample
 
 from ocrkit.data.batches import shuffled_batches
 from ocrkit.reader.device import normalize_images
-from ocrkit.reader.model_files import copied_weights
 from ocrkit.tasks.letters.detector import FieldDetector, PackedPages
 from ocrkit.tasks.letters.scores import overlap
-from ocrkit.training.rates import progress
+from ocrkit.training.loop import run_epochs
 from ocrkit.training.step import autocast_dtype, keep_memory
 
 #: A box that the edge of the page cuts to less than this share of its area is no field any more.
@@ -63,7 +62,8 @@ def fit_detector(
 
     Returns:
         The history, a row an epoch: `epoch` (from 1), `train_loss`, `valid_recall`, `valid_iou` (mean overlap, 0 for a
-        field that was not found), `learning_rate` (at the end), `seconds`, `images_per_second` (training only).
+        field that was not found), `learning_rate` (at the end), `seconds`, `images_per_second` (training only). Its
+        `attrs["best"]` is the row of the best epoch.
 
     Raises:
         ValueError: the pages do not fit the detector, or a setting cannot work.
@@ -82,50 +82,31 @@ def fit_detector(
     keep_memory()
     stepper = DetectorStepper(detector, weight_decay, amp, augment, window)
     total = epochs * -(-len(train.images) // batch_size)
-    rows, best, began, steps = [], {}, time.perf_counter(), 0
+    began, steps = time.perf_counter(), 0
 
     def done() -> float:
         """How much of the training is over, 0..1: by steps or by time, whichever is further."""
         spent = (time.perf_counter() - began) / max_seconds if max_seconds else 0.0
         return min(max(steps / total, spent), 1.0)
 
-    try:
-        while done() < 1:
-            torch.manual_seed(seed * 100_003 + len(rows))
-            started, losses, seen = time.perf_counter(), [], 0
-            orders = [*shuffled_batches(len(train.images), batch_size, seed, len(rows))]
-            for order in progress(orders, f"epoch {len(rows) + 1}/{epochs}"):
-                rate = learning_rate * one_cycle(done())
-                losses.append(stepper(rate, train.images[order], *_pick(train, order)) * len(order))
-                seen, steps = seen + len(order), steps + 1
-                if done() >= 1:
-                    break
-            loss, seconds = torch.stack(losses).sum().item() / seen, time.perf_counter() - started
-            if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"the training loss became {loss} in epoch {len(rows) + 1}: lower learning_rate "
-                    f"(now {learning_rate})"
-                )
-            rows.append({
-                "epoch": len(rows) + 1,
-                "train_loss": loss,
-                **validate(detector, valid),
-                "learning_rate": rate,
-                "seconds": seconds,
-                "images_per_second": seen / seconds,
-            })  # fmt: skip
-            if _quality(rows[-1]) == max(map(_quality, rows)):
-                best = copied_weights(detector.model)
-            if on_epoch:
-                on_epoch(pd.DataFrame(rows))
-    except KeyboardInterrupt:
-        kept = "the weights of the best epoch are kept" if best else "no epoch was finished"
-        print(f"stopped by hand in epoch {len(rows) + 1}; {kept}")
-    finally:
-        if best:
-            detector.model.load_state_dict(best)
-        detector.model.eval()
-    return pd.DataFrame(rows)
+    def step(order: list[int]) -> tuple[Tensor, int]:
+        nonlocal steps
+        loss = stepper(learning_rate * one_cycle(done()), train.images[order], *_pick(train, order))
+        steps += 1
+        return loss, len(order)
+
+    return run_epochs(
+        stepper,
+        lambda epoch: [*shuffled_batches(len(train.images), batch_size, seed, epoch)],
+        step,
+        lambda: validate(detector, valid),
+        lambda row: (row["valid_recall"], row["valid_iou"]),
+        epochs=epochs,
+        seed=seed,
+        advice=f"lower learning_rate (now {learning_rate})",
+        out_of_time=lambda: done() >= 1,
+        on_epoch=on_epoch,
+    )
 
 
 class DetectorStepper:
@@ -256,10 +237,6 @@ def validate(detector: FieldDetector, valid: PackedPages, iou: float = 0.5) -> d
         "valid_recall": float(np.mean([np.mean(np.array(values) >= iou) for values in overlaps.values()])),
         "valid_iou": float(np.mean([np.mean(values) for values in overlaps.values()])),
     }
-
-
-def _quality(row: dict) -> tuple[float, float]:
-    return row["valid_recall"], row["valid_iou"]
 
 
 def _areas(boxes: Tensor) -> Tensor:
