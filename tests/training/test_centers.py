@@ -304,7 +304,7 @@ def test_center_loss_draws_features_together(trained):
         fit(recognizer, bars(120), bars(16, seed=1), dataclasses.replace(QUICK, epochs=1), extra=extra)
         found = collect(recognizer, bars(16, seed=1))
         spread[weight] = center_distances(found, recognizer.tokenizer, groups=()).own.mean()
-    assert spread[0.3] < 0.7 * spread[0.0]
+    assert spread[0.3] < 0.85 * spread[0.0]
 
 
 def test_collect_and_report(trained):
