@@ -217,16 +217,17 @@ def _ends(road: _Road, log_probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # From a letter to the same letter there is no way but over a blank. So all moves but that one are added up:
         # taken from the sum where it is not the largest, which costs no digits, and added up without it where it is.
         most = onward.argmax(1)
-        largest = onward[nodes, most][:, None]
-        shares = np.exp(onward - np.where(largest > -np.inf, largest, 0.0))
-        rest = shares.copy()
-        rest[nodes, most] = 0.0
-        rest = rest.sum(1)
-        others = (rest + 1.0)[:, None] - shares
+        largest = onward[nodes, most]
+        scale = np.where(largest > -np.inf, largest, 0.0)
+        shares = np.exp(onward - scale[:, None])
+        onward[nodes, most] = -np.inf
+        second = onward.max(1)
+        rest = np.log(np.exp(onward - np.where(second > -np.inf, second, 0.0)[:, None]).sum(1)) + second
+        every_move = np.logaddexp(largest, rest)
+        others = np.log(np.maximum(np.exp(every_move - scale)[:, None] - shares, 0.0)) + scale[:, None]
         others[nodes, most] = rest
-        blank[t] = np.logaddexp(wait, np.log1p(rest) + largest[:, 0])
-        stay = np.logaddexp(wait[:, None], row + letter[t + 1])
-        letter[t] = np.logaddexp(stay, np.log(others) + largest)
+        blank[t] = np.logaddexp(wait, every_move)
+        letter[t] = np.logaddexp(np.logaddexp(wait[:, None], row + letter[t + 1]), others)
     return blank, letter
 
 

@@ -47,7 +47,7 @@ patterns = st.lists(
 
 
 @cases(60)
-@given(patterns, st.integers(1, 7), st.integers(0, 9999), st.sampled_from([0.0, 0.5, 2.0, 20.0, 200.0]))
+@given(patterns, st.integers(1, 7), st.integers(0, 9999), st.sampled_from([0.0, 0.5, 2.0, 20.0, 200.0, 1e5]))
 @example(Pattern(["1", "1a", "12"], shortest=3), 5, 328, 20.0)  # the best way of a beginning led over its last letter
 @example(Pattern(["1", "1a", "2"], shortest=1), 5, 328, 20.0)  # the runner-up is far below the winner
 @example(Pattern(["1", "1", "1"], shortest=1), 7, 0, 200.0)
