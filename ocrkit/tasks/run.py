@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from datetime import date
 from hashlib import sha1
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -26,15 +28,14 @@ from ocrkit.reader.recognizer import Recognizer
 from ocrkit.synth.store import GLYPHS, RENDERERS, SPLIT_FONTS, rendered_store
 from ocrkit.tasks.glyphs.classifier import GlyphClassifier
 from ocrkit.tasks.glyphs.glyph_run import train_glyphs
-from ocrkit.tasks.glyphs.network import BACKBONES as GLYPH_BACKBONES
 from ocrkit.tasks.letters.detector import FieldDetector
-from ocrkit.tasks.letters.detector_run import run_detector
+from ocrkit.tasks.letters.detector_run import field_card, field_figures, letter_data, train_detector
 from ocrkit.text.strings import names_text
 from ocrkit.text.tokenizer import Tokenizer
 from ocrkit.text.words import read_counts
 from ocrkit.training.loop import fit
 from ocrkit.training.processes import World
-from ocrkit.training.recipe import Recipe
+from ocrkit.training.recipe import BaseRecipe, DetectorRecipe, GlyphRecipe, Recipe
 from ocrkit.training.splicing import splice_words
 
 #: Rendered images that stand in for a validation set where a recipe has no other samples.
@@ -50,7 +51,7 @@ def training_splits(samples: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return train, valid
 
 
-def recipe_samples(recipe: Recipe, where: str) -> pd.DataFrame:
+def recipe_samples(recipe: BaseRecipe, where: str) -> pd.DataFrame:
     """A sample set or folder, with the splits and the labels that the recipe asks for."""
     samples = load_samples(where)
     if recipe.split_by:
@@ -60,7 +61,7 @@ def recipe_samples(recipe: Recipe, where: str) -> pd.DataFrame:
     return samples
 
 
-def recipe_data(recipe: Recipe, stores: str | Path) -> tuple[Mixed, Packed, list[str]]:
+def recipe_data(recipe: BaseRecipe, stores: str | Path) -> tuple[Mixed, Packed, list[str]]:
     """Pack what the recipe trains and validates on; also a line for each part of it, for the card.
 
     The packs are kept in the folder `stores` for the next run. Test splits are never touched. Raises
@@ -116,11 +117,13 @@ def recipe_data(recipe: Recipe, stores: str | Path) -> tuple[Mixed, Packed, list
         valids.append(rendered(n, recipe.seed + 1_000_000, split))
         others = " in other fonts" if split == "valid" else ""
         lines.append(f"{n} rendered {recipe.renderer}{others} for validation (seed {recipe.seed + 1_000_000})")
-    return Mixed(trains, repeats), concatenate(valids), lines
+    train, valid = Mixed(trains, repeats), concatenate(valids)
+    World().print(f"{len(train)} training and {len(valid)} validation images an epoch")
+    return train, valid, lines
 
 
 def run_recipe(
-    recipe: Recipe, run_dir: str | Path, resume: bool = False, command: str = ""
+    recipe: BaseRecipe, run_dir: str | Path, resume: bool = False, command: str = ""
 ) -> Recognizer | GlyphClassifier | FieldDetector:
     """Train by `recipe` into the folder `run_dir`: model, history, checkpoint, `run.json` and a model card.
 
@@ -130,53 +133,55 @@ def run_recipe(
 
     Several processes (see `distributed`) all call this; the main one makes the stores, measures and writes the card.
     """
-    run_dir, world = Path(run_dir), World()
-    glyphs = recipe.backbone in GLYPH_BACKBONES
-    if (glyphs or recipe.renderer == "letters") and recipe.accumulate * world.size > 1:
-        raise ValueError(
-            f"only a model that reads lines of text trains in parts; this recipe is of another, and was started with "
-            f"{world.size} processes and accumulate={recipe.accumulate}: make both 1"
-        )
-    if recipe.renderer == "letters":
-        return run_detector(recipe, run_dir, command)
-    if (run_dir / "checkpoint.safetensors").exists() and not resume:
-        raise FileExistsError(f"{run_dir} holds a run already: pass --resume to go on with it, or choose another --out")
-    if glyphs and resume:
-        raise ValueError(
-            "a run of a glyph model keeps no checkpoint, as it takes minutes: start it again, in another --out"
-        )
+    run_dir, world, kind = Path(run_dir), World(), KINDS[type(recipe)]
+    _check_run(recipe, kind, run_dir, resume, world.size)
     with world.main_first():
-        train, valid, lines = recipe_data(recipe, run_dir.parent / "stores")
-    world.print(f"{len(train)} training and {len(valid)} validation images an epoch")
-    run = recipe, train, valid, run_dir
-    reader, best = train_glyphs(*run) if glyphs else _train_texts(*run, resume)
+        train, valid, lines = kind.data(recipe, run_dir.parent / "stores")
+    model, history = kind.train(recipe, train, valid, *((run_dir, resume) if kind.resumes else ()))
+    if history.empty:
+        raise ValueError(f"stopped before the first epoch was finished: {run_dir} holds no model")
+    if not kind.resumes:
+        model.save(run_dir, recipe.half)
+        with atomic(run_dir / "history.csv") as path:
+            history.to_csv(path, index=False)
+    model = type(model).load(run_dir)  # the figures are those of the files, which may hold 16-bit weights
     if not world.main:
-        return reader
-    sets = [] if recipe.use_test else [(w, recipe_samples(recipe, w)) for w in dict.fromkeys(recipe.samples)]
-    if recipe.renderer in SOURCES and recipe.alphabet != "samples":
-        sets.append((recipe.renderer, load_samples(recipe.renderer)))
-    tests = [split_figures(reader, samples, name) for name, samples in sets]
-    if glyphs or recipe.renderer in SPLIT_FONTS:
-        tests.append(rendered_figures(reader, recipe.renderer, recipe.seed + 2_000_000))
+        return model
     facts = {
         "command": command,
         "date": date.today().isoformat(),
-        "seconds": round(best.pop("seconds")),
+        "seconds": round(history["seconds"].sum()),
         "torch": torch.__version__,
-        "device": str(reader.device),
+        "device": str(model.device),
         "processes": world.size,
         "data": lines,
         "recipe": dataclasses.asdict(recipe),
-        "best": best,
-        "tests": [figures for figures in tests if figures],
+        "best": {name: history.attrs["best"][name] for name in ("epoch", *kind.chosen)},
+        "tests": kind.figures(recipe, model),
     }
     write_json(run_dir / "run.json", facts)
     with atomic(run_dir / "README.md") as path:
-        path.write_text(model_card(run_dir.name, reader, facts), encoding="utf-8")
-    return reader
+        path.write_text(model_card(run_dir.name, model, facts, kind), encoding="utf-8")
+    return model
 
 
-def _train_texts(recipe: Recipe, train: Mixed, valid: Packed, run_dir: Path, resume: bool) -> tuple[Recognizer, dict]:
+def _check_run(recipe: BaseRecipe, kind: Kind, run_dir: Path, resume: bool, processes: int) -> None:
+    if not kind.resumes and processes > 1:
+        raise ValueError(
+            f"only a model that reads lines of text trains in parts; this recipe is of {recipe.kind}, and was started "
+            f"with {processes} processes: start one"
+        )
+    if not kind.resumes and resume:
+        raise ValueError(f"a run of {recipe.kind} keeps no checkpoint: start it again, in another --out")
+    if kind.resumes and (run_dir / "checkpoint.safetensors").exists() and not resume:
+        raise FileExistsError(f"{run_dir} holds a run already: pass --resume to go on with it, or choose another --out")
+    if not kind.resumes and (run_dir / "config.json").exists():
+        raise FileExistsError(f"{run_dir} holds a model already: choose another --out")
+
+
+def _train_texts(
+    recipe: Recipe, train: Mixed, valid: Packed, run_dir: Path, resume: bool
+) -> tuple[Recognizer, pd.DataFrame]:
     own = recipe.alphabet == "samples"
     if recipe.start and not own:
         recognizer = Recognizer.load(recipe.start)
@@ -187,12 +192,7 @@ def _train_texts(recipe: Recipe, train: Mixed, valid: Packed, run_dir: Path, res
         recognizer = Recognizer.create(alphabet, recipe.backbone, *shape, resize=recipe.resize)
         if recipe.start:
             _take_body(recognizer, recipe.start)
-    history = fit(recognizer, train, valid, recipe, run_dir, resume, on_epoch=print_epoch)
-    if history.empty:
-        raise ValueError(f"stopped before the first epoch was finished: {run_dir} holds no model")
-    best = {name: history.attrs["best"][name] for name in ("epoch", "valid_cer", "valid_accuracy")}
-    # The figures are those of the files, which may hold 16-bit weights.
-    return Recognizer.load(run_dir), best | {"seconds": history["seconds"].sum()}
+    return recognizer, fit(recognizer, train, valid, recipe, run_dir, resume, on_epoch=print_epoch)
 
 
 def _take_body(recognizer: Recognizer, start: str) -> None:
@@ -208,6 +208,17 @@ def _take_body(recognizer: Recognizer, start: str) -> None:
             'the same (mode="L" may start from "RGB"), or start empty'
         )
     recognizer.model.load_state_dict(mine | body)
+
+
+def image_figures(recipe: BaseRecipe, reader: Recognizer | GlyphClassifier) -> list[dict]:
+    """Measure on what no training touches: test splits, the shipped sample of what is rendered, and test fonts."""
+    sets = [] if recipe.use_test else [(w, recipe_samples(recipe, w)) for w in dict.fromkeys(recipe.samples)]
+    if recipe.renderer in SOURCES and recipe.alphabet != "samples":
+        sets.append((recipe.renderer, load_samples(recipe.renderer)))
+    tests = [split_figures(reader, samples, name) for name, samples in sets]
+    if isinstance(reader, GlyphClassifier) or recipe.renderer in SPLIT_FONTS:
+        tests.append(rendered_figures(reader, recipe.renderer, recipe.seed + 2_000_000))
+    return [figures for figures in tests if figures]
 
 
 def split_figures(reader: Recognizer | GlyphClassifier, samples: pd.DataFrame, name: str) -> dict | None:
@@ -238,43 +249,75 @@ def _figures(reader: Recognizer | GlyphClassifier, samples: pd.DataFrame, name: 
     return {"samples": name, "n": int(table.n["accuracy"]), **{k: rows[k] for k in ("accuracy", "cer") if k in rows}}
 
 
-def model_card(name: str, reader: Recognizer | GlyphClassifier, facts: dict) -> str:
-    """The text of a model card: what the model is, what it was made from, and how to make it again."""
-
-    def with_interval(value: float, low: float, high: float) -> str:
-        return f"{value} ({low} to {high})"
-
-    glyphs = isinstance(reader, GlyphClassifier)
-    settings = "\n".join(f"{k} = {v!r}" for k, v in facts["recipe"].items())
-    data = "\n".join(f"* {line}" for line in facts["data"])
-    best = facts["best"]
-    columns = {"accuracy": "accuracy"} if glyphs else {"accuracy": "exact match", "cer": "CER"}
-    tests = "\n".join(
-        f"| {t['samples']} | {t['n']} | " + " | ".join(with_interval(*t[c]) for c in columns) + " |"
-        for t in facts["tests"]
-    )
-    if facts["recipe"]["renderer"] in (*SPLIT_FONTS, "chinese-glyphs"):
+def _image_card(name: str, facts: dict) -> tuple[str, str]:
+    """What was measured on images, and how to measure it again."""
+    recipe, tests = facts["recipe"], facts["tests"]
+    if recipe["renderer"] in (*SPLIT_FONTS, "chinese-glyphs"):
         about = "Measured on fonts, words or files that are in no training or validation image; with 95% intervals."
     else:
-        known = {t["samples"]: t["known_texts"] for t in facts["tests"] if t.get("known_texts")}
+        known = {t["samples"]: t["known_texts"] for t in tests if t.get("known_texts")}
         which = "of which no image is for training or validation" if known else "whose texts no other image shows"
         about = f"Measured on test splits, {which}; with 95% intervals."
         for where, share in known.items():
             about += f"\nOf the test images of {where}, {share:.0%} show a text that other splits show, too."
-        if any(t["samples"] == facts["recipe"]["renderer"] for t in facts["tests"]):
-            about += f"\n`{facts['recipe']['renderer']}` is the shipped sample of rendered images."
-    again = f"Again with `python -m ocrkit evaluate {name} SAMPLES --split test`."
-    if by := facts["recipe"].get("split_by"):
-        again = f"The sets were split anew by `{by}`: their own test splits cannot examine this model."
-    if glyphs:
-        chosen = f"""accuracy {best["valid_accuracy"]:.4f}.
-That figure chose the epoch, so it is no measure of the model."""
-    else:
-        chosen = f"""CER {best["valid_cer"]:.4f}, exact match
-{best["valid_accuracy"]:.4f}. Those two figures chose the epoch, so they are no measure of the model."""
+        if any(t["samples"] == recipe["renderer"] for t in tests):
+            about += f"\n`{recipe['renderer']}` is the shipped sample of rendered images."
+    again = f"\n\nAgain with `python -m ocrkit evaluate {name} SAMPLES --split test`."
+    if by := recipe["split_by"]:
+        again = f"\n\nThe sets were split anew by `{by}`: their own test splits cannot examine this model."
+    return about, again
+
+
+class Kind(NamedTuple):
+    """What a kind of model brings to `run_recipe`.
+
+    `train` gives model and history; where it `resumes`, it is also given the folder of the run, and writes itself.
+    `data` gives, for a recipe and a folder for stores, what is trained and validated on, and a line for each part.
+    `figures` measures, by a recipe, a model. `card` gives, for a name and what `run.json` holds, what stands above the
+    table and below it. `chosen` are columns of the history, `columns` of the figures (None: all), with their words.
+    """
+
+    train: Callable
+    data: Callable
+    figures: Callable
+    card: Callable
+    chosen: dict[str, str]
+    columns: dict[str, str] | None = None
+    resumes: bool = False
+
+
+_IMAGES = recipe_data, image_figures, _image_card
+_COLUMNS = {"samples": "samples", "n": "images"}
+KINDS = {
+    Recipe: Kind(
+        _train_texts,
+        *_IMAGES,
+        {"valid_cer": "CER", "valid_accuracy": "exact match"},
+        _COLUMNS | {"accuracy": "exact match", "cer": "CER"},
+        resumes=True,
+    ),
+    GlyphRecipe: Kind(train_glyphs, *_IMAGES, {"valid_accuracy": "accuracy"}, _COLUMNS | {"accuracy": "accuracy"}),
+    DetectorRecipe: Kind(
+        train_detector, letter_data, field_figures, field_card, {"valid_recall": "recall", "valid_iou": "mean overlap"}
+    ),
+}
+
+
+def model_card(name: str, model: Recognizer | GlyphClassifier | FieldDetector, facts: dict, kind: Kind) -> str:
+    """The text of a model card: what the model is, what it was made from, and how to make it again."""
+
+    def cell(value: object) -> str:
+        return "{} ({} to {})".format(*value) if isinstance(value, list) else str(value)
+
+    settings = "\n".join(f"{k} = {v!r}" for k, v in facts["recipe"].items())
+    data = "\n".join(f"* {line}" for line in facts["data"])
+    columns = kind.columns or {k: k for k in facts["tests"][0]}
+    tests = "\n".join(f"| {' | '.join(cell(t[c]) for c in columns)} |" for t in facts["tests"])
+    best, (about, again) = facts["best"], kind.card(name, facts)
+    chosen = ", ".join(f"{words} {best[column]:.4f}" for column, words in kind.chosen.items())
     return f"""# {name}
 
-{reader!r}
+{model!r}
 
 Made on {facts["date"]} in {facts["seconds"] / 60:.0f} minutes on {facts["device"]} with torch {facts["torch"]}, by
 
@@ -288,13 +331,12 @@ Made on {facts["date"]} in {facts["seconds"] / 60:.0f} minutes on {facts["device
 ## Figures
 {about}
 
-| samples | images | {" | ".join(columns.values())} |
-|---|---|---|{"---|" * (len(columns) - 1)}
-{tests}
+| {" | ".join(columns.values())} |
+|{"---|" * len(columns)}
+{tests}{again}
 
-{again}
-
-Epoch {best["epoch"]} was taken as the best on the validation images: {chosen}
+Epoch {best["epoch"]} was taken as the best on the validation data: {chosen}.
+What chose the epoch is no measure of the model.
 
 ## Settings
 ```

@@ -9,6 +9,7 @@ import dataclasses
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from ocrkit.data.platforms import COURSE
 
@@ -25,12 +26,16 @@ RENDERER_NAMES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """The settings of one training run; checked when made, frozen after.
+#: Backbones of glyph classifiers; `tasks.glyphs.network` says what they are.
+GLYPH_BACKBONES = ("resnet18-short", "resnet18", "resnet34", "resnet50", "mobilenet-v2")
 
-    The first block says what is trained on, the second how. `data/recipes` has them as TOML files,
-    a line a setting. Learning rates are per step of AdamW; sizes are (height, width) in pixels.
+
+@dataclass(frozen=True)
+class BaseRecipe:
+    """The settings that all kinds of training have; checked when made, frozen after. See `Recipe`.
+
+    `data/recipes` has recipes as TOML files, a line a setting. `renderer` and `backbone` say of which kind one is.
+    Learning rates are per step of AdamW; sizes are (height, width) in pixels.
 
     Raises:
         ValueError: a value that cannot work; the message names it and what may stand there.
@@ -38,76 +43,147 @@ class Recipe:
 
     # Data: the command line reads these, `fit` is given its data ready.
     samples: tuple[str, ...] = ()  # sample sets or folders, of which the train and valid splits are used
-    repeat: int = 1  # how often each of those images counts in an epoch
-    split_by: str = ""  # a column, such as writer_id, by which these sets are split anew; empty keeps their own splits
-    labels: str = ""  # "names" writes their labels as the set of names does: upper case, no accents
     rendered: int = 0  # rendered images beside them
     renderer: str = "plates"  # of what: one of RENDERER_NAMES
-    words: str = ""  # a file with a name, a tab and a count a line, from which rendered names are drawn
-    spliced: int = 0  # images made of pieces of the samples' training images, cut where `start` aligns their letters
-    # A model to go on from; empty starts anew. For glyphs, or with alphabet = "samples", all but its last layer.
-    start: str = ""  # for glyphs also "imagenet"
-    use_test: bool = False  # learn from the samples' test splits too: where other images examine the model
+    start: str = ""  # a model to go on from; empty starts anew
 
-    alphabet: str = "plates"  # a key of `alphabets.ALPHABETS`, or "samples": the characters of the training labels
     backbone: str = "light"
     image_size: tuple[int, int] = (32, 128)
-    mode: str = "RGB"
-    resize: str = "squeeze"  # or "pad": in proportion, filled up with white; for glyphs also "ink"
-    augment: str = "plates"
-    window: int = 0  # for a detector of fields: the height of the pieces of pages from which it learns; 0: whole pages
-    head_epochs: int = 0  # for glyphs: epochs before the others, in which the body is frozen
     epochs: int = 8
     batch_size: int = 128  # of all processes together
-    accumulate: int = 1  # pieces in which a batch is computed, one after the other, where memory is short
-    optimizer: str = "adamw"
     learning_rate: float = 3e-3
-    body_rate: float = 0.0  # for glyphs: the rate of the first layers, which grows to learning_rate at the head; 0: one
     weight_decay: float = 0.01
-    schedule: str = "one-cycle"
-    clip_norm: float = 2.0
     amp: str = "auto"
-    patience: int = 0  # stop after so many epochs without a better validation CER; 0 never stops early
     seed: int = 0
     half: bool = False  # store the model in 16-bit floats: half the size
 
+    kind: ClassVar[str] = ""
+    # What other kinds do not set.
+    alphabet: ClassVar[str] = ""
+    words: ClassVar[str] = ""
+    spliced: ClassVar[int] = 0
+    accumulate: ClassVar[int] = 1
+    head_epochs: ClassVar[int] = 0
+
+    _choices: ClassVar[dict[str, tuple[str, ...]]] = {
+        "optimizer": ("adamw", "adam"),
+        "schedule": ("one-cycle", "plateau", "constant"),
+        "amp": ("auto", "off", "bf16", "fp16"),
+        "mode": ("RGB", "L"),
+        "resize": ("squeeze", "pad", "ink"),
+        "renderer": RENDERER_NAMES,
+        "labels": ("", "names"),
+    }
+    _at_least: ClassVar[dict[str, int]] = {
+        "epochs": 1, "batch_size": 1, "accumulate": 1, "repeat": 1, "rendered": 0, "spliced": 0, "patience": 0,
+        "head_epochs": 0, "window": 0,
+    }  # fmt: skip
+
     def __post_init__(self):
-        choices = {
-            "optimizer": ("adamw", "adam"),
-            "schedule": ("one-cycle", "plateau", "constant"),
-            "amp": ("auto", "off", "bf16", "fp16"),
-            "mode": ("RGB", "L"),
-            "resize": ("squeeze", "pad", "ink"),
-            "renderer": RENDERER_NAMES,
-            "labels": ("", "names"),
-        }
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"recipe: {name}={getattr(self, name)!r} must be one of {', '.join(allowed)}")
-        at_least = {"epochs": 1, "batch_size": 1, "accumulate": 1, "repeat": 1}
-        for name, least in (at_least | dict.fromkeys(("rendered", "spliced", "patience", "head_epochs"), 0)).items():
-            if getattr(self, name) < least:
-                raise ValueError(f"recipe: {name}={getattr(self, name)} must be at least {least}")
+        for name, value in vars(self).items():
+            if value not in (allowed := self._choices.get(name, (value,))):
+                raise ValueError(f"recipe: {name}={value!r} must be one of {', '.join(allowed)}")
+            if name in self._at_least and value < self._at_least[name]:
+                raise ValueError(f"recipe: {name}={value} must be at least {self._at_least[name]}")
         if not self.learning_rate > 0:
             raise ValueError(f"recipe: learning_rate={self.learning_rate} must be above 0, for instance 0.003")
+        if (fits := _kind(vars(self))) is not type(self):
+            raise ValueError(
+                f"recipe: renderer={self.renderer!r} with backbone={self.backbone!r} is the training of {fits.kind}, "
+                f"and this is a {type(self).__name__}: make a {fits.__name__}"
+            )
 
-    @classmethod
-    def from_dict(cls, values: dict) -> Recipe:
-        """Build from plain values; texts are turned into the type of the setting, `a,b` into a tuple."""
-        fields = {f.name: f.default for f in dataclasses.fields(cls)}
+    @staticmethod
+    def from_dict(values: dict) -> BaseRecipe:
+        """Build a recipe of the kind that the values are of; texts become the setting's type, `a,b` a tuple."""
+        cls = _kind(values)
+        settings = {kind: {f.name: f.default for f in dataclasses.fields(kind)} for kind in _KINDS}
+        fields = settings[cls]
         unknown = sorted(set(values) - set(fields))
+        for name in unknown:
+            if others := " or ".join(kind.kind for kind in _KINDS if name in settings[kind]):
+                raise ValueError(
+                    f"recipe: {name} is a setting of {others}, and renderer and backbone make this a recipe of "
+                    f"{cls.kind}: leave it out"
+                )
         if unknown:
             raise ValueError(f"recipe: unknown setting {', '.join(unknown)}; there are: {', '.join(fields)}")
         return cls(**{name: _convert(name, value, fields[name]) for name, value in values.items()})
 
-    @classmethod
-    def from_toml(cls, path: str | Path, **changes) -> Recipe:
+    @staticmethod
+    def from_toml(path: str | Path, **changes) -> BaseRecipe:
         """Read a recipe file; `changes` win over it."""
         try:
             values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"recipe {path} is not valid TOML: {error}") from error
-        return cls.from_dict({**values, **changes})
+        return BaseRecipe.from_dict({**values, **changes})
+
+
+@dataclass(frozen=True)
+class _ImageRecipe(BaseRecipe):
+    """What models of one image each have in common: readers and glyph classifiers."""
+
+    repeat: int = 1  # how often each image of the samples counts in an epoch
+    split_by: str = ""  # a column, such as writer_id, by which these sets are split anew; empty keeps their own splits
+    labels: str = ""  # "names" writes their labels as the set of names does: upper case, no accents
+    use_test: bool = False  # learn from the samples' test splits too: where other images examine the model
+    mode: str = "RGB"
+    resize: str = "squeeze"  # or "pad": in proportion, filled up with white; for glyphs also "ink"
+    augment: str = "plates"
+
+
+@dataclass(frozen=True)
+class Recipe(_ImageRecipe):
+    """The settings of a training of a reader of lines of text; checked when made, frozen after. See `BaseRecipe`.
+
+    With alphabet = "samples", `start` lends all but its last layer.
+    """
+
+    kind: ClassVar[str] = "readers of lines"
+
+    words: str = ""  # a file with a name, a tab and a count a line, from which rendered names are drawn
+    spliced: int = 0  # images made of pieces of the samples' training images, cut where `start` aligns their letters
+    alphabet: str = "plates"  # a key of `alphabets.ALPHABETS`, or "samples": the characters of the training labels
+    accumulate: int = 1  # pieces in which a batch is computed, one after the other, where memory is short
+    optimizer: str = "adamw"
+    schedule: str = "one-cycle"
+    clip_norm: float = 2.0
+    patience: int = 0  # stop after so many epochs without a better validation CER; 0 never stops early
+
+
+@dataclass(frozen=True)
+class GlyphRecipe(_ImageRecipe):
+    """The settings of a training of a `GlyphClassifier`. Of `start`, all but the last layer; or "imagenet"."""
+
+    kind: ClassVar[str] = "glyph classifiers"
+
+    backbone: str = "resnet18-short"
+    augment: str = "glyphs"
+    head_epochs: int = 0  # epochs before the others, in which the body is frozen
+    body_rate: float = 0.0  # the rate of the first layers, which grows to learning_rate at the head; 0: one
+
+
+@dataclass(frozen=True)
+class DetectorRecipe(BaseRecipe):
+    """The settings of a training of a `FieldDetector`. `start` is empty or "imagenet"."""
+
+    kind: ClassVar[str] = "detectors of fields"
+    mode: ClassVar[str] = "L"
+
+    renderer: str = "letters"
+    backbone: str = "faster-rcnn"
+    image_size: tuple[int, int] = (704, 512)
+    window: int = 0  # the height of the pieces of pages from which it learns; 0: whole pages
+
+
+_KINDS = (Recipe, GlyphRecipe, DetectorRecipe)
+
+
+def _kind(values: dict) -> type[BaseRecipe]:
+    if values.get("renderer") == "letters":
+        return DetectorRecipe
+    return GlyphRecipe if values.get("backbone") in GLYPH_BACKBONES else Recipe
 
 
 def _convert(name: str, value, default):
@@ -125,7 +201,7 @@ def _convert(name: str, value, default):
         raise ValueError(f"recipe: {name}={value!r} must be of type {kind.__name__}, like {default!r}") from error
 
 
-def find_recipe(where: str | Path, **changes) -> Recipe:
+def find_recipe(where: str | Path, **changes) -> BaseRecipe:
     """Read a recipe file, or the shipped recipe of that name; `changes` win over it.
 
     Raises:
@@ -134,7 +210,7 @@ def find_recipe(where: str | Path, **changes) -> Recipe:
     """
     for path in (Path(where), RECIPES / f"{where}.toml"):
         if path.is_file():
-            return Recipe.from_toml(path, **changes)
+            return BaseRecipe.from_toml(path, **changes)
     shipped = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
     raise FileNotFoundError(
         f"no recipe {str(where)!r}: give a .toml file, or a shipped name ({shipped or 'none is here'})"

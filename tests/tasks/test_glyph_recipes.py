@@ -80,6 +80,10 @@ def test_what_a_glyph_recipe_refuses(tmp_path):
     recipe = find_recipe("chinese-glyphs", **SMALL)
     with pytest.raises(ValueError, match="keeps no checkpoint"):
         run_recipe(recipe, tmp_path / "r", resume=True)
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "config.json").write_text("{}")
+    with pytest.raises(FileExistsError, match="holds a model already"):
+        run_recipe(recipe, tmp_path / "r")
     with pytest.raises(ValueError, match="head_epochs=-1"):
         find_recipe("persian-glyphs", head_epochs=-1)
     assert set(GLYPHS) <= set(RENDERERS)

@@ -11,9 +11,10 @@ from safetensors.torch import load_file
 from ocrkit.data.batches import loader
 from ocrkit.data.packed import pack_arrays
 from ocrkit.reader.recognizer import Recognizer
+from ocrkit.tasks.glyphs import network
 from ocrkit.training.loop import fit, set_aside
 from ocrkit.training.rates import lr_find, overfit_one_batch
-from ocrkit.training.recipe import Recipe
+from ocrkit.training.recipe import GLYPH_BACKBONES, DetectorRecipe, GlyphRecipe, Recipe
 from ocrkit.training.step import autocast_dtype, keep_memory
 
 RECIPE = Recipe(
@@ -251,11 +252,24 @@ def test_recipe_files(tmp_path):
         ({"image_size": "32,wide"}, "image_size='32,wide'"),
         ({"epochs": True}, "epochs=True"),
         ({"half": "maybe"}, "half='maybe' must be of type bool"),
+        ({"window": 64}, "window is a setting of detectors of fields, and .* of readers of lines: leave it out"),
+        ({"renderer": "letters", "repeat": 2}, "repeat is a setting of readers of lines or glyph classifiers"),
+        ({"backbone": "resnet18", "patience": 1}, "patience is a setting of readers of lines, and .* glyph"),
+        ({"renderer": "letters", "window": -1}, "window=-1 must be at least 0"),
     ],
 )
 def test_recipes_that_cannot_work(values, words):
     with pytest.raises(ValueError, match=words):
         Recipe.from_dict(values)
+
+
+def test_a_recipe_is_of_the_kind_of_its_renderer_and_backbone():
+    assert set(GLYPH_BACKBONES) == set(network.BACKBONES)
+    assert isinstance(Recipe.from_dict({}), Recipe)
+    assert isinstance(Recipe.from_dict({"backbone": "resnet18"}), GlyphRecipe)
+    assert isinstance(Recipe.from_dict({"renderer": "letters"}), DetectorRecipe)
+    with pytest.raises(ValueError, match="training of glyph classifiers, and this is a Recipe: make a GlyphRecipe"):
+        dataclasses.replace(RECIPE, backbone="resnet18")
 
 
 def test_recipe_file_that_is_no_toml(tmp_path):

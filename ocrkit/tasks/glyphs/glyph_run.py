@@ -1,30 +1,27 @@
-"""What `python -m ocrkit train` does for a model of glyphs: head first, then all of it, by a recipe.
+"""What `run.run_recipe` does of its own for a model of glyphs: head first, then all of it.
 
 Taught in notebook 09.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 
-from ocrkit.data.files import atomic
 from ocrkit.data.packed import Mixed, Packed
 from ocrkit.errors.plots import print_epoch
 from ocrkit.tasks.glyphs.classifier import GlyphClassifier
 from ocrkit.tasks.glyphs.training import fit_glyphs
-from ocrkit.training.recipe import Recipe
+from ocrkit.training.recipe import GlyphRecipe
 
 
-def train_glyphs(recipe: Recipe, train: Mixed, valid: Packed, run_dir: Path) -> tuple[GlyphClassifier, dict]:
-    """Train by `recipe` and write model and `history.csv` into `run_dir`; returns also the row of the best epoch.
+def train_glyphs(recipe: GlyphRecipe, train: Mixed, valid: Packed) -> tuple[GlyphClassifier, pd.DataFrame]:
+    """Train by `recipe`; returns the model and the history of all epochs, whose best is one of the last part.
 
     The classes are the labels of the training images. A recipe's `head_epochs` train the head alone, at
     `learning_rate`; its `epochs` then train all, at rates from `body_rate` to `learning_rate`.
 
     Raises:
-        ValueError: stopped by hand before an epoch was finished, or as `fit_glyphs`.
+        ValueError: as `fit_glyphs`.
     """
     classes = sorted({text for part in train.parts for text in part.texts})
     imagenet = recipe.start == "imagenet"
@@ -54,13 +51,9 @@ def train_glyphs(recipe: Recipe, train: Mixed, valid: Packed, run_dir: Path) -> 
         classifier.unfreeze()
     parts.append(fit_glyphs(classifier, train, valid, recipe.epochs, rates, **common))
     if parts[-1].empty:
-        raise ValueError(f"stopped before the first epoch was finished: {run_dir} holds no model")
+        return classifier, parts[-1]
     history = pd.concat(parts, ignore_index=True)
     history["epoch"] = range(1, len(history) + 1)
-    classifier.save(run_dir, recipe.half)
-    with atomic(run_dir / "history.csv") as path:
-        history.to_csv(path, index=False)
-    last = history[history.index >= len(history) - len(parts[-1])]
-    best = last[last["valid_accuracy"] == last["valid_accuracy"].max()].iloc[-1]
-    facts = {"epoch": int(best["epoch"]), "valid_accuracy": best["valid_accuracy"]}
-    return GlyphClassifier.load(run_dir), facts | {"seconds": history["seconds"].sum()}
+    best = parts[-1].attrs["best"]
+    history.attrs = {"best": best | {"epoch": len(history) - len(parts[-1]) + best["epoch"]}}
+    return classifier, history
