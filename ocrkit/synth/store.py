@@ -83,4 +83,7 @@ def rendered_store(
 
 def renderer_code(pattern: str) -> list[str]:
     """A checksum of each file of `ocrkit.synth` that fits `pattern`: what is rendered hangs on them."""
-    return [hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(Path(plates.__file__).parent.glob(pattern))]
+    files = sorted(Path(plates.__file__).parent.glob(pattern))
+    if not files:  # a store would never be made anew
+        raise ValueError(f"no file of ocrkit.synth fits {pattern!r}: name those by which the images are drawn")
+    return [hashlib.sha256(f.read_bytes()).hexdigest() for f in files]

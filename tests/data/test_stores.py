@@ -10,7 +10,7 @@ from PIL import Image
 from ocrkit.data.packed import pack
 from ocrkit.data.store import StoreError, open_store, packed_store
 from ocrkit.synth import render_plates
-from ocrkit.synth.store import RENDERERS, rendered_store
+from ocrkit.synth.store import RENDERERS, rendered_store, renderer_code
 from ocrkit.training.shard_files import packed_shards
 
 
@@ -155,3 +155,9 @@ def test_the_index_of_the_rows_comes_back(samples, tmp_path, index):
     assert packed.samples.index.nlevels == samples.index.nlevels
     shards = packed_shards(samples, tmp_path / "shards", (8, 16)).shard(0)
     assert shards.samples.index.tolist() == wanted.samples.index.tolist()
+
+
+def test_a_pattern_that_fits_no_renderer_is_refused():
+    assert len(renderer_code("plates*.*")) >= 2  # the code and its atlas
+    with pytest.raises(ValueError, match="no file of ocrkit.synth fits 'plats"):
+        renderer_code("plats*.*")
