@@ -30,6 +30,7 @@ LOSSES = {
     "matplotlib": "all figures",
     "safetensors": "saving and loading models",
     "tqdm": "training, and checking data (they show progress bars)",
+    "regex": "differences between texts by what a reader calls a character, in notebook 05",
     "persiantools": "the dates of letters, in notebook 10",
     "tomli": "training recipes",
     "ipywidgets": "the error browser of notebook 05, and progress bars",

@@ -15,7 +15,7 @@ from ocrkit.data import platforms
 ROOT = Path(__file__).parents[2]
 #: Reading, measuring and notebook 00 need none of these.
 OPTIONAL = (
-    "persiantools", "ipywidgets", "jiwer", "nltk", "evaluate", "accelerate", "datasets", "tensorboard"
+    "persiantools", "regex", "ipywidgets", "jiwer", "nltk", "evaluate", "accelerate", "datasets", "tensorboard"
 )  # fmt: skip
 #: What has to be there for a command, and for which: package -> the arguments.
 NEEDED = {

@@ -1,5 +1,7 @@
 """Views of the results table: their sums, their order, and whether they find planted label errors."""
 
+import sys
+
 import jiwer
 import numpy as np
 import pandas as pd
@@ -125,11 +127,20 @@ def test_grapheme_clusters():
         ("👩\u200d💻!", ["👩\u200d💻", "!"]),
         ("🇩🇪🇫🇷", ["🇩🇪", "🇫🇷"]),
         ("\u0301a\r\n\u0301", ["\u0301", "a", "\r\n", "\u0301"]),
+        ("👍🏽!", ["👍🏽", "!"]),
+        ("\u1112\u1161\u11ab", ["\u1112\u1161\u11ab"]),  # Hangul in single jamo
+        ("\u0600۱۲", ["\u0600۱", "۲"]),  # the sign of a number stands before it
         ("", []),
     ],
 )
 def test_graphemes(text, clusters):
     assert graphemes(text) == clusters
+
+
+def test_graphemes_say_what_they_need(monkeypatch):
+    monkeypatch.setitem(sys.modules, "regex", None)
+    with pytest.raises(ImportError, match="need the package regex: pip install regex"):
+        graphemes("a")
 
 
 @given(st.text(max_size=12))
