@@ -27,11 +27,11 @@ from ocrkit.synth.persian_faces import (
     font_folder,
     open_face,
 )
+from ocrkit.text.alphabets import ARABIC_DIGITS
 from ocrkit.text.reading_order import MIRRORED, visual_order
 from ocrkit.text.strings import quote
 
 FILE = Path(__file__).with_name("joined_atlas.png")
-ARABIC_DIGITS = "٠١٢٣٤٥٦٧٨٩"
 MARKS = "/-.:_(),،"
 BOTH = "بپتثجچحخسشصضطظعغفقکگلمنهیئيك"  # letters that join on both sides
 RIGHT = "اآأدذرزژوؤ"  # those that join the letter before them, on their right, and never the next

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ocrkit.synth.persian_faces import DIGITS
+from ocrkit.text.persian import TO_PERSIAN
 
 PHRASES = Path(__file__).with_name("letters_text.txt")
-_TO_PERSIAN = str.maketrans("0123456789", DIGITS)
 YEARS = (1330, 1410)  # Jalali, first and last
 _SHORT_YEARS = (1375, 1410)  # years that letters write with two digits
 #: Leap years of the 33-year cycle of the Jalali calendar, true from 1244 to 1472.
@@ -53,7 +52,7 @@ def fill(line: str, rng: np.random.Generator) -> str:
 
 def persian(number: int | str) -> str:
     """A number in Persian digits."""
-    return str(number).translate(_TO_PERSIAN)
+    return str(number).translate(TO_PERSIAN)
 
 
 def month_days(year: int, month: int) -> int:

@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ocrkit.synth.atlas import open_font, save_sheet
 from ocrkit.synth.faces import FONTS, Face
 from ocrkit.synth.hands import NODE
+from ocrkit.text.alphabets import PERSIAN_DIGITS as DIGITS
 
 FILE = Path(__file__).with_name("persian_atlas.png")
 HEIGHT = 64  # pixels of a row of the atlas
@@ -24,7 +25,6 @@ BASELINE = 38  # its row of the baseline
 ALEF = 22  # height in pixels of the letter alef in each face, so that all faces are of one size
 SPLITS = ("train", "valid", "test")
 
-DIGITS = "۰۱۲۳۴۵۶۷۸۹"
 #: The joiner gives the letter the form that begins a word, as it stands alone in lists of the alphabet.
 LETTERS = [*"بپتثجچحخدذرزژسشصضطظعغفقکگلمنو", "ه\u200d", "ی"]
 WORDS = ["تاریخ", "مورخ", "پیوست", "شماره", "عنوان"]

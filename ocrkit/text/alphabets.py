@@ -25,6 +25,7 @@ PROVINCES = "".join(PROVINCE_NAMES)
 # Marks that stand on police, trainer, Hong Kong, Macau, embassy, consulate and trailer plates.
 PLATE_MARKS = "警学港澳使领挂"
 PERSIAN_DIGITS = "۰۱۲۳۴۵۶۷۸۹"
+ARABIC_DIGITS = "٠١٢٣٤٥٦٧٨٩"
 PERSIAN_LETTERS = "ءآأؤئابپتثجچحخدذرزژسشصضطظعغفقکگلمنوهی"
 
 #: Groups of characters that look alike. The Chinese ones are pairs of the list in Macielyoung/Confused_Chinese

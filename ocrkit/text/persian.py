@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from ocrkit.text.alphabets import PERSIAN_DIGITS
+from ocrkit.text.alphabets import ARABIC_DIGITS, DIGITS, PERSIAN_DIGITS
 from ocrkit.text.strings import normalize
 
 ZWNJ = "\u200c"
 _LETTERS = str.maketrans("يىك", "ییک")
-_DIGITS = str.maketrans("٠١٢٣٤٥٦٧٨٩0123456789", 2 * PERSIAN_DIGITS)
+#: For `str.translate`: digits of the other kinds as Persian ones, and as Latin ones.
+TO_PERSIAN = str.maketrans(ARABIC_DIGITS + DIGITS, 2 * PERSIAN_DIGITS)
+TO_LATIN = str.maketrans(PERSIAN_DIGITS + ARABIC_DIGITS, 2 * DIGITS)
 
 #: Step -> what it does to a text, in the order in which steps are taken. Letters that are read in another way, as ۀ
 #: and ة are, stay what they are.
 STEPS: dict[str, Callable[[str], str]] = {
     "nfc": normalize,
     "letters": lambda text: text.translate(_LETTERS),
-    "digits": lambda text: text.translate(_DIGITS),
+    "digits": lambda text: text.translate(TO_PERSIAN),
     "zwnj": lambda text: text.replace(ZWNJ, ""),
 }
 

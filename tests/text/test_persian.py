@@ -1,12 +1,15 @@
 """Folding of Persian text, and error rates by what is forgiven."""
 
+import unicodedata
+
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from persiantools import digits
 
 from ocrkit import fold, score, tolerances
-from ocrkit.text.persian import STEPS
+from ocrkit.text.persian import STEPS, TO_LATIN, TO_PERSIAN
 
 texts = st.text("یيىکكة ۀآا\u0653۴٤4\u200c", max_size=8)
 
@@ -68,3 +71,9 @@ def test_tables_that_cannot_be_scored():
         tolerances(pd.DataFrame({"text": [], "prediction": []}))
     with pytest.raises(TypeError, match="row 0: the prediction is None"):
         tolerances(pd.DataFrame({"text": ["a"], "prediction": [None]}))
+
+
+def test_the_digits_are_those_of_persiantools():
+    assert TO_PERSIAN == digits.EN_TO_FA_MAP | digits.AR_TO_FA_MAP
+    assert {k: v for k, v in TO_LATIN.items() if k in digits.FA_TO_EN_MAP} == digits.FA_TO_EN_MAP
+    assert {(unicodedata.digit(chr(k)), chr(v)) for k, v in TO_LATIN.items()} == set(enumerate("0123456789"))

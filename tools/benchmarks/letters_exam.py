@@ -39,13 +39,13 @@ from ocrkit.tasks.letters.dates import parse_jalali
 from ocrkit.tasks.letters.reader import DATE, LetterReader
 from ocrkit.tasks.letters.scores import evaluate_fields
 from ocrkit.tasks.letters.templates import LABELS
+from ocrkit.text.persian import TO_LATIN
 from tools.benchmarks.__main__ import processor
 from tools.benchmarks.report import keep_record
 
 RESULTS = COURSE / "data" / "records" / "letters.json"
 SEED = 8_100_000  # of the fresh pages; nothing else is rendered with it
 PSM, SCALE = 3, 2  # of page segmentation 3, 4, 6, 11 and pages 2, 3 times as large, the best on 40 training pages
-DIGITS = str.maketrans("۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩", "0123456789" * 2)
 LETTERS = str.maketrans("يك", "یک")
 A_DATE = re.compile(r"(?<!\d)(?:\d{4}|\d\d?)([/.-])\d\d?\1(?:\d{4}|\d\d?)(?!\d)")
 
@@ -74,7 +74,7 @@ def parse_tsv(answer: str, scale: int = 1) -> list[Word]:
     """The words of Tesseract's table, `ي` and `ك` as Persian has them, digits folded."""
     words = []
     for row in csv.DictReader(io.StringIO(answer), delimiter="\t", quoting=csv.QUOTE_NONE):
-        text = unicodedata.normalize("NFC", row["text"] or "").translate(DIGITS).translate(LETTERS).strip()
+        text = unicodedata.normalize("NFC", row["text"] or "").translate(TO_LATIN).translate(LETTERS).strip()
         text = "".join(c for c in text if unicodedata.category(c) != "Cf" or c == "\u200c")
         if row["level"] == "5" and text:
             x, y, wide, high = (int(row[name]) / scale for name in ("left", "top", "width", "height"))
@@ -149,7 +149,7 @@ def same_date(text: str, iso: str, truth: str) -> bool:
     try:
         return iso == parse_jalali(truth).iso
     except ValueError:
-        return text.translate(DIGITS) == truth.translate(DIGITS)
+        return text.translate(TO_LATIN) == truth.translate(TO_LATIN)
 
 
 def figures(pages: pd.DataFrame, results: pd.DataFrame, seconds: list[float]) -> dict:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from ocrkit.text.persian import TO_LATIN
+
 #: Jalali years that a letter may bear; 1200 began in 1821. A year beyond them is misread, or of another calendar.
 FIRST_YEAR, LAST_YEAR = 1200, 1500
 #: Two digits from here on mean 13xx, and below it 14xx.
 CENTURY = 30
 ORDERS = ("auto", "ymd", "dmy")
-_DIGITS = str.maketrans("۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩", "0123456789" * 2)
 #: Signs of the same use: the Arabic date separator, the fraction slash; hyphens, dashes, minus; and the Arabic points.
 _SEPARATORS = str.maketrans({**dict.fromkeys("؍⁄", "/"), **dict.fromkeys("‐‑‒–—−ـ", "-"), **dict.fromkeys("٫۔", ".")})
 _UNSEEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
@@ -46,7 +47,7 @@ def parse_jalali(text: str, order: str = "auto") -> JalaliDate:
     """
     if order not in ORDERS:
         raise ValueError(f'order={order!r}: it must be "auto", "ymd" or "dmy"')
-    plain = "".join(_UNSEEN.sub("", text).split()).translate(_DIGITS).translate(_SEPARATORS)
+    plain = "".join(_UNSEEN.sub("", text).split()).translate(TO_LATIN).translate(_SEPARATORS)
     if not plain:
         raise ValueError("the date is empty")
     parts = re.split("[/.-]", plain)
