@@ -62,10 +62,13 @@ def pip(monkeypatch):
         state["missing"] -= {name for name, (package, _) in platforms.PACKAGES.items() if package in wanted}
         return subprocess.CompletedProcess(command, 0, "", "")
 
+    def find_spec(name, package=None):
+        if name in platforms.PACKAGES:
+            return None if name in state["missing"] else real(name) or True
+        return real(name, package)  # whoever else asks, as torch does when it is imported late
+
     monkeypatch.setattr(subprocess, "run", run)
-    monkeypatch.setattr(
-        platforms.util, "find_spec", lambda name: None if name in state["missing"] else real(name) or True
-    )
+    monkeypatch.setattr(platforms.util, "find_spec", find_spec)
     return state
 
 
