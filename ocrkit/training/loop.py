@@ -139,8 +139,9 @@ def usable_only(
     if len(lost):
         World().print(f"{len(lost)} samples are set aside ({shown(lost)})")
     if len(train) < least or not len(valid):
-        need = "both must be at least 1" if least == 1 else f"there must be {least} and 1"
-        raise ValueError(f"{len(train)} usable training and {len(valid)} validation samples: {need}")
+        raise ValueError(
+            f"{len(train)} usable training and {len(valid)} validation samples: at least {least} and 1 are needed"
+        )
     return train, valid, lost
 
 
