@@ -9,9 +9,12 @@ NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb notebooks/solutions/*.ipynb))
 lab: $(VENV)/ready
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
 
+# Files and notebooks are shared out among WORKERS processes, each with one thread of PyTorch and up to 2 GB of memory.
+WORKERS ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile
 test: $(VENV)/ready
-	$(BIN)/python -m pytest tests -rs
-	OCRKIT_PROFILE=tiny $(BIN)/python -m pytest --nbval-lax --nbval-current-env $(NOTEBOOKS)
+	$(PYTEST) tests -rs
+	OCRKIT_PROFILE=tiny $(PYTEST) --nbval-lax --nbval-current-env $(NOTEBOOKS)
 
 # The tests that are given random cases, TIMES as many as in `make test` and other ones each time; SEED=N tries those of
 # an earlier search again.
@@ -19,7 +22,7 @@ TIMES ?= 20
 SEED := $(or $(SEED),$(shell $(PYTHON) -c 'import random; print(random.randrange(10**6))'))
 search: $(VENV)/ready
 	@echo 'random cases with SEED=$(SEED) TIMES=$(TIMES)'
-	OCRKIT_SEARCH=$(TIMES) $(BIN)/python -m pytest tests -m hypothesis --hypothesis-seed=$(SEED)
+	OCRKIT_SEARCH=$(TIMES) $(PYTEST) tests -m hypothesis --hypothesis-seed=$(SEED)
 
 # Runs every notebook with the laptop settings and keeps the outputs.
 notebooks: $(VENV)/ready

@@ -56,6 +56,7 @@ def test_both_recipes_from_start_to_end(place, capsys):
 
 
 def test_spliced_needs_a_start(tmp_path, place):
-    recipe = find_recipe("names", spliced=5, start="", samples=str(place / "names"), words=str(place / "counts.tsv"))
+    changes = SMALL | {"words": str(place / "counts.tsv")}
+    recipe = find_recipe("names", spliced=5, start="", samples=str(place / "names"), **changes)
     with pytest.raises(ValueError, match="start to align"):
         recipe_data(recipe, tmp_path)
