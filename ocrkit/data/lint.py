@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from ocrkit.data.duplicates import CLOSELY, NEARLY, near_pairs, thumbnail
 from ocrkit.data.images import ImageError, read_image, read_sample
-from ocrkit.text.strings import normalize, quote
+from ocrkit.text.strings import normalize, quote, require_columns
 from ocrkit.text.tokenizer import Tokenizer, min_steps
 
 #: Check -> level, in the order of the printed table. An error spoils training or scores; a warning may.
@@ -77,8 +77,7 @@ def lint(samples: pd.DataFrame, tokenizer: Tokenizer | None = None, time_steps: 
 
     Taught in notebook 01.
     """
-    if missing := [c for c in ("image", "text") if c not in samples]:
-        raise ValueError(f"lint needs a samples table; this one has no column {', '.join(missing)}")
+    require_columns(samples, "image", "text")
     if not all(isinstance(image, (str, os.PathLike)) for image in samples["image"]):
         raise ValueError("lint reads image files: the column image must hold paths, not images in memory")
     samples = samples.reset_index(drop=True)

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from ocrkit.data.images import ImageError, read_sample
 from ocrkit.data.sizes import fit_size
+from ocrkit.text.strings import require_columns
 
 
 @dataclass
@@ -107,8 +108,7 @@ def pack_any(
         ValueError: the table has no column `image`, or an image that was not in a table cannot be read.
     """
     if isinstance(samples, pd.DataFrame):
-        if "image" not in samples:
-            raise ValueError(f"the table has no column 'image'; it has: {', '.join(map(str, samples.columns))}")
+        require_columns(samples, "image")
         return pack(samples, size, mode, resize)
     if isinstance(samples, (str, Path, np.ndarray)):
         samples = [samples]

@@ -22,7 +22,7 @@ from ocrkit.data import sources
 from ocrkit.data.layouts.find import find_layout, read_csv
 from ocrkit.data.layouts.glyphs import is_cdb, read_cdb_file
 from ocrkit.data.layouts.listing import list_files, one_split
-from ocrkit.text.strings import normalize
+from ocrkit.text.strings import normalize, require_columns
 
 #: Shares of a set that brings no splits of its own.
 FRACTIONS = {"train": 0.6, "valid": 0.1, "test": 0.3}
@@ -90,8 +90,7 @@ def assign_splits(
     """
     if min(fractions.values(), default=-1) < 0 or abs(sum(fractions.values()) - 1) > 1e-6:
         raise ValueError(f"the shares {dict(fractions)} must each be at least 0 and add up to 1")
-    if by not in samples:
-        raise ValueError(f"the samples cannot be split by {by!r}: their columns are {', '.join(samples)}")
+    require_columns(samples, by)
     return samples.assign(split=[_split_of_text(str(value), fractions) for value in samples[by]])
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 from ocrkit.data.files import atomic, fits_on_disk
 from ocrkit.data.images import ImageError, decode_image, read_image, read_sample
 from ocrkit.data.layouts.listing import IMAGE_SUFFIXES, SPLIT_NAMES
-from ocrkit.text.strings import normalize
+from ocrkit.text.strings import normalize, require_columns
 
 #: Our names of splits -> those of Hugging Face.
 HUB_SPLITS = {"valid": "validation"}
@@ -49,8 +49,7 @@ def export_imagefolder(samples: pd.DataFrame, folder: str | Path) -> pd.DataFram
     Taught in notebook 12.
     """
     folder = Path(folder)
-    if missing := [c for c in ("image", "text") if c not in samples]:
-        raise ValueError(f"the table has no column {' and no '.join(missing)}; it has: {', '.join(map(str, samples))}")
+    require_columns(samples, "image", "text")
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty: choose another folder, nothing is overwritten")
     splits = _splits(samples)
@@ -132,8 +131,7 @@ def from_datasets(dataset, image: str = "image", text: str = "text") -> pd.DataF
     if not isinstance(dataset, datasets.Dataset):
         raise TypeError(f"from_datasets takes a datasets.Dataset or DatasetDict, not {type(dataset).__name__}")
     features = dataset.features
-    if missing := [c for c in (image, text) if c not in features]:
-        raise ValueError(f"the data set has no column {' and no '.join(missing)}; it has: {', '.join(features)}")
+    require_columns(features, image, text, what="the data set")
     kind, names = getattr(features[text], "dtype", None), None
     if isinstance(features[text], datasets.ClassLabel):
         names = features[text].names

@@ -13,6 +13,8 @@ from posixpath import splitext
 
 import pandas as pd
 
+from ocrkit.text.strings import require_columns
+
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 SPLIT_NAMES = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
 
@@ -114,10 +116,8 @@ def csv_rows(path: Path, columns: tuple[str, str]) -> Iterator[tuple[dict[str, s
             header = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
             if not header:
                 raise ValueError(f"{path} is empty: its first line must be '{','.join(columns)}'")
-            if missing := [c for c in columns if c not in header]:
-                found = ", ".join(header)
-                hint = "" if len(header) > 1 else "; put a comma between the columns"
-                raise ValueError(f"{path} has no column {' and no '.join(missing)}; it has: {found}{hint}")
+            cure = "" if len(header) > 1 else "put a comma between the columns"
+            require_columns(header, *columns, what=str(path), cure=cure)
             empty = True
             for row in reader:
                 empty = False
