@@ -23,9 +23,9 @@ from ocrkit.data.layouts.listing import IMAGE_SUFFIXES, SPLIT_NAMES
 from ocrkit.text.strings import normalize, require_columns
 
 #: Our names of splits -> those of Hugging Face.
-HUB_SPLITS = {"valid": "validation"}
-#: Columns that say where in an image file the sample lies: it is cut out, so they mean nothing any more.
-PLACES = ("corners", "box")
+_HUB_SPLITS = {"valid": "validation"}
+#: Columns that are written in another way, and those that say where in an image file the sample lies: it is cut out.
+_NOT_KEPT = {"image", "text", "split", "corners", "box"}
 
 
 def export_imagefolder(samples: pd.DataFrame, folder: str | Path) -> pd.DataFrame:
@@ -35,16 +35,16 @@ def export_imagefolder(samples: pd.DataFrame, folder: str | Path) -> pd.DataFram
     truth values. Image files are copied as they are, under numbers for names; what the table crops or holds in
     memory is written as PNG. Rows without a split lie in `folder` itself, or in `folder/other` where others have one.
 
-    Note that `datasets` guesses types when it reads a CSV: it takes the labels NA and "" for missing, and a column of
-    labels such as 007 for numbers. `load_samples` reads every label as it is, and `to_datasets` guesses nothing.
-
     Returns:
-        The rows that could not be written, with a column `reason`; an empty table where all could.
+        The rows that could not be written, with a column `reason`.
 
     Raises:
         FileExistsError: `folder` is there and not empty.
         ValueError: the table has no `image` or no `text`.
         OSError: the disk is full.
+
+    Note that `datasets` guesses types when it reads a CSV: it takes the labels NA and "" for missing, and a column of
+    labels such as 007 for numbers. `load_samples` reads every label as it is, and `to_datasets` guesses nothing.
 
     Taught in notebook 12.
     """
@@ -56,7 +56,7 @@ def export_imagefolder(samples: pd.DataFrame, folder: str | Path) -> pd.DataFram
     plain = _plain_columns(samples.drop(columns="file_name", errors="ignore"))
     reasons = [""] * len(samples)
     for split in splits.unique():
-        place = folder / (HUB_SPLITS.get(split, split) or ("other" if splits.any() else ""))
+        place = folder / (_HUB_SPLITS.get(split, split) or ("other" if splits.any() else ""))
         place.mkdir(parents=True, exist_ok=True)
         rows = []
         for i in np.flatnonzero(splits == split).tolist():
@@ -72,9 +72,7 @@ def export_imagefolder(samples: pd.DataFrame, folder: str | Path) -> pd.DataFram
         if not rows:
             continue  # a list without rows would be reported as a fault of the folder
         with atomic(place / "metadata.csv") as path:
-            header = list(dict.fromkeys(["file_name", "text", "original_name", *plain]))
-            table = pd.DataFrame(rows, columns=header)
-            table.to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC, encoding="utf-8")
+            pd.DataFrame(rows).to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC, encoding="utf-8")
     return samples.assign(reason=reasons)[[bool(reason) for reason in reasons]]
 
 
@@ -83,11 +81,8 @@ def _splits(samples: pd.DataFrame) -> pd.Series:
 
 
 def _plain_columns(samples: pd.DataFrame) -> list[str]:
-    return [c for c in samples if c not in ("image", "text", "split", *PLACES) and _is_plain(samples[c])]
-
-
-def _is_plain(column: pd.Series) -> bool:
-    return all(isinstance(value, (str, Number, np.bool_)) or value is None or value is pd.NA for value in column)
+    plain = (str, Number, np.bool_, type(None), type(pd.NA))
+    return [c for c in samples if c not in _NOT_KEPT and all(isinstance(value, plain) for value in samples[c])]
 
 
 def _is_whole_file(row: pd.Series) -> bool:
@@ -147,18 +142,17 @@ def from_datasets(dataset, image: str = "image", text: str = "text") -> pd.DataF
     # Undecoded: one image that is damaged must not stop the others.
     for row in dataset.cast_column(image, datasets.Image(decode=False)).select_columns(wanted):
         label, problem = row[text], ""
-        label = names[label] if names and label is not None else label
         try:
             picture = _picture(row[image])
         except ImageError as error:
             picture, problem = (row[image] or {}).get("path") or "", error.reason
         if label is None:
             problem = problem or 'no label; datasets reads "NA" and "" in a CSV as that'
-        label = normalize("" if problem else label)
+        label = "" if problem else normalize(names[label] if names else label)
         own = split or row.get("split") or ""
         kept = {c: row[c] for c in others}
-        problem = problem or kept.get("problem") or ""
-        rows.append({"image": picture, "text": label, "split": SPLIT_NAMES.get(own, own)} | kept | {"problem": problem})
+        kept["problem"] = problem or kept.get("problem") or ""
+        rows.append({"image": picture, "text": label, "split": SPLIT_NAMES.get(own, own), **kept})
     table = pd.DataFrame(rows, columns=list(dict.fromkeys(["image", "text", "split", *others, "problem"])))
     return table if table["problem"].any() else table.drop(columns="problem")
 
@@ -184,10 +178,7 @@ def to_datasets(samples: pd.DataFrame):
     Taught in notebook 12.
     """
     datasets = _package()
-    splits = _splits(samples)
-    names = splits.replace({"": "train", **HUB_SPLITS})
-    plain = _plain_columns(samples)
-    parts = {}
+    names, plain, parts = _splits(samples).replace({"": "train", **_HUB_SPLITS}), _plain_columns(samples), {}
     for name in names.unique():
         part = samples[names == name]
         table = part[["text", *plain]].astype({"text": str})
