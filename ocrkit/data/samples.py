@@ -2,9 +2,7 @@
 
 The samples table has a row an image: `image` (absolute path), `text` (label, NFC), `split` (`train`,
 `valid`, `test`), and whatever else the set says about it. Images of a `.cdb` file are arrays in the column `image`.
-`ocrkit.linting` tells what is wrong with a table.
-
-Taught in notebook 01.
+`ocrkit.linting` tells what is wrong with a table. Taught in notebook 01.
 """
 
 from __future__ import annotations
@@ -29,7 +27,7 @@ FRACTIONS = {"train": 0.6, "valid": 0.1, "test": 0.3}
 
 
 def load_samples(where: str | os.PathLike, *, split: str | None = None) -> pd.DataFrame:
-    """Read a data set into a samples table.
+    """Read a data set into a samples table. Taught in notebook 01.
 
     Args:
         where: a name (`"plates"`, the shipped samples; `"ccpd"`, the full set), a folder in one of the
@@ -46,8 +44,6 @@ def load_samples(where: str | os.PathLike, *, split: str | None = None) -> pd.Da
     Raises:
         FileNotFoundError: there is no such folder, file or registered set.
         ValueError: the layout is not known, a CSV cannot be used, or the split does not exist.
-
-    Taught in notebook 01.
     """
     place = sources.locate(where) if where in sources.SOURCES else Path(where).expanduser()
     if not place.exists():

@@ -1,7 +1,4 @@
-"""Strings: Unicode normal form, what a reader sees as one character, and how a message names characters.
-
-Taught in notebook 02.
-"""
+"""Strings: Unicode normal form, what a reader sees as one character, and what messages say. Taught in notebook 02."""
 
 from __future__ import annotations
 

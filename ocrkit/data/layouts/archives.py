@@ -32,7 +32,7 @@ def unpack(tar: str | Path, folder: str | Path, max_bytes: int = 4 << 30, max_fi
     """Unpack a data set's `.tar`, `.tar.gz`, `.tar.bz2` or `.tar.xz` into a new `folder`, which is returned.
 
     Only folders and plain files are made, with the rights that new files have. Junk of a Mac is skipped:
-    `.DS_Store`, `._*` and `__MACOSX`.
+    `.DS_Store`, `._*` and `__MACOSX`. Taught in notebook 09.
 
     Args:
         folder: must not be there yet, or be empty. It is there with all files, or not at all.
@@ -43,8 +43,6 @@ def unpack(tar: str | Path, folder: str | Path, max_bytes: int = 4 << 30, max_fi
         FileExistsError: `folder` holds something.
         ArchiveError: the file is damaged, too large, empty, or has an entry that does not belong into a data set: an
             absolute path or `..`, a link, a device, a sparse file, or one name twice.
-
-    Taught in notebook 09.
     """
     tar, folder = Path(tar), Path(folder)
     if not tar.is_file():

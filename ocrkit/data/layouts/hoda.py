@@ -32,13 +32,11 @@ class Glyph(NamedTuple):
 
 
 def read_cdb(path: str | Path) -> Iterator[Glyph]:
-    """Read a `.cdb` file record by record.
+    """Read a `.cdb` file record by record. Taught in notebook 09.
 
     Raises:
         ValueError: the file is none, ends too early, or a record does not fit the header; the message names the record,
             and those before it have been given by then.
-
-    Taught in notebook 09.
     """
     data = Path(path).read_bytes()
     if len(data) < _HEADER.size:
@@ -92,7 +90,6 @@ def _unpack_runs(runs: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def write_images(cdb: str | Path, folder: str | Path) -> Path:
     """Write each record as `folder/CLASS/NUMBER.png`, which `load_samples` reads as glyphs; numbers count from 1.
-
     Taught in notebook 09.
     """
     folder = Path(folder)

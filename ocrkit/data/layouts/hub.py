@@ -45,7 +45,6 @@ def export_imagefolder(samples: pd.DataFrame, folder: str | Path) -> pd.DataFram
 
     Note that `datasets` guesses types when it reads a CSV: it takes the labels NA and "" for missing, and a column of
     labels such as 007 for numbers. `load_samples` reads every label as it is, and `to_datasets` guesses nothing.
-
     Taught in notebook 12.
     """
     folder = Path(folder)
@@ -103,7 +102,7 @@ def _write_image(row: pd.Series, stem: Path) -> str:
 
 
 def from_datasets(dataset, image: str = "image", text: str = "text") -> pd.DataFrame:
-    """A `datasets.Dataset` or `DatasetDict` as a samples table.
+    """A `datasets.Dataset` or `DatasetDict` as a samples table. Taught in notebook 12.
 
     Args:
         image: the column of images (`datasets.Image`); they are decoded, as `read_image` does it, and stay in memory.
@@ -117,8 +116,6 @@ def from_datasets(dataset, image: str = "image", text: str = "text") -> pd.DataF
         ImportError: the package is not installed.
         TypeError: `dataset` is neither, for instance one that is streamed.
         ValueError: a column is missing, or the labels are no strings any more.
-
-    Taught in notebook 12.
     """
     datasets = _package()
     if isinstance(dataset, datasets.DatasetDict):
@@ -169,13 +166,11 @@ def to_datasets(samples: pd.DataFrame):
     """A samples table as a `datasets.DatasetDict`, one `Dataset` a split; labels stay the strings that they are.
 
     Images that are cropped by the table or in memory are stored as PNG, others as the bytes of their files. Only plain
-    columns are kept. Rows without a split are in `"train"`, as Hugging Face does it.
+    columns are kept. Rows without a split are in `"train"`, as Hugging Face does it. Taught in notebook 12.
 
     Raises:
         ImportError: the package is not installed.
         ImageError: an image cannot be read; leave out what `lint` reports.
-
-    Taught in notebook 12.
     """
     datasets = _package()
     names, plain, parts = _splits(samples).replace({"": "train", **_HUB_SPLITS}), _plain_columns(samples), {}

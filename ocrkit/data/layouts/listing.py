@@ -1,7 +1,4 @@
-"""Listing: the files below a folder, and what their names tell, for the readers of `layouts`.
-
-Taught in notebook 01.
-"""
+"""Listing: the files below a folder, and what their names tell, for the readers of `layouts`. Taught in notebook 01."""
 
 from __future__ import annotations
 

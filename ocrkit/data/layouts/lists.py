@@ -1,5 +1,4 @@
 """Lists: CSV files that name images and their texts, with two columns of their own names or with `file_name,text`.
-
 Taught in notebooks 01 and 08.
 """
 

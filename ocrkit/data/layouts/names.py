@@ -2,7 +2,6 @@
 
 So the set "Handwriting Recognition" comes from Kaggle (https://www.kaggle.com/datasets/landlord/handwriting-recognition):
 `written_name_train_v2.csv` with `train_v2/train/TRAIN_00001.jpg`, and the same for validation and test.
-
 Taught in notebook 01.
 """
 
