@@ -1,7 +1,4 @@
-"""Forced alignment: where each character of a known text was written.
-
-Taught in notebook 06.
-"""
+"""Forced alignment: where each character of a known text was written. Taught in notebook 06."""
 
 from __future__ import annotations
 

@@ -2,9 +2,7 @@
 
 `weakest` asks for its least sure character, `path` for the whole best path, `margin` for the text that nearly won.
 What the model itself takes for the chance of the text is its `probability`. How far each is from the share of readings
-that are right, `ocrkit.errors.calibration` measures.
-
-Taught in notebook 11.
+that are right, `ocrkit.errors.calibration` measures. Taught in notebook 11.
 """
 
 from __future__ import annotations
@@ -33,7 +31,7 @@ def confidences(
     temperature: float = 1.0,
     width: int = 25,
 ) -> pd.DataFrame:
-    """Rate the greedy reading of each image in three ways.
+    """Rate the greedy reading of each image in three ways. Taught in notebook 11.
 
     Args:
         logits: `(T, N, K)` logits or log probabilities.
@@ -59,8 +57,6 @@ def confidences(
     Raises:
         ValueError: K differs from the tokenizer's classes, a number is NaN, `steps` does not fit the logits,
             `temperature` is not above 0, or `width` is below 2.
-
-    Taught in notebook 11.
     """
     if width < 2:
         raise ValueError(f"width={width}: a runner-up needs a beam of 2 or more")

@@ -43,7 +43,7 @@ class LexiconReading(NamedTuple):
 
 
 class Lexicon:
-    """Words, how often each was seen, and the trie (prefix tree) of their class numbers.
+    """Words, how often each was seen, and the trie (prefix tree) of their class numbers. Taught in notebook 08.
 
     Args:
         words: a list, where a repeated word counts again, or a mapping word -> count.
@@ -59,8 +59,6 @@ class Lexicon:
 
     Raises:
         TypeError, ValueError: as `count_words`; or no word is left.
-
-    Taught in notebook 08.
     """
 
     def __init__(self, words: Iterable[str] | Mapping[str, int], tokenizer: Tokenizer):
@@ -177,7 +175,7 @@ def lexicon_decode(
     unknown_share: float | None = None,
     beam: int = 25,
 ) -> list[LexiconReading]:
-    """The word with the highest `log P(word | image) + weight * log P(word)`.
+    """The word with the highest `log P(word | image) + weight * log P(word)`. Taught in notebooks 08 and 11.
 
     Args:
         logits: `(T, N, K)` logits or log probabilities.
@@ -198,8 +196,6 @@ def lexicon_decode(
     Raises:
         ValueError: an argument is out of its range, `steps` or `widths` has not N entries, K differs from the
             tokenizer's classes, or a number is NaN.
-
-    Taught in notebooks 08 and 11.
     """
     if not 0 <= weight < math.inf:
         raise ValueError(f"weight={weight}: it must be 0 (words are equally common) or more")

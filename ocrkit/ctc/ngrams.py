@@ -1,7 +1,4 @@
-"""How likely is a word that no list has? A character n-gram model, which spells it letter by letter.
-
-Taught in notebook 11.
-"""
+"""How likely is a word that no list has? A character n-gram model spells it letter by letter. Notebook 11."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Pattern:
 
     `Pattern(["AB", "12", "12"], shortest=2)` allows A1, B2 and A12 among others. `p | q` allows what p or q allows,
     and `text in p` tells whether the whole text is allowed. Places run from left to right, as the text stands on paper
-    (`Tokenizer.on_paper`).
+    (`Tokenizer.on_paper`). Taught in notebook 11.
 
     Args:
         slots: for each place the characters that may stand there.
@@ -37,8 +37,6 @@ class Pattern:
     Raises:
         TypeError: `slots` is one string.
         ValueError: there is no slot, one is empty, or `shortest` is not in 1..number of slots.
-
-    Taught in notebook 11.
     """
 
     def __init__(self, slots: Sequence[str], shortest: int | None = None):

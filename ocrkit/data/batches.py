@@ -1,12 +1,10 @@
-"""Batches: images and labels in the order of an epoch.
-
-Taught in notebook 03.
-"""
+"""Batches: images and labels in the order of an epoch. Taught in notebook 03."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -44,8 +42,8 @@ def label_problem(tokenizer: Tokenizer, text: str, steps: int) -> str:
     """Why no model can be trained to write `text` in so many time steps, or `""`."""
     if not text:
         return "the label is empty"
-    if tokenizer.unknown == "error" and tokenizer.missing(text):
-        return f"the label {text!r} has {''.join(tokenizer.missing(text))!r}, not in the alphabet"
+    if tokenizer.unknown == "error" and (missing := tokenizer.missing(text)):
+        return f"the label {text!r} has {''.join(missing)!r}, not in the alphabet"
     if (needed := min_steps(tokenizer.on_paper(text))) > steps:
         return f"the label {text!r} needs {needed} time steps, the image has {steps}"
     return ""
@@ -67,21 +65,18 @@ def collate(batch: tuple[Tensor, list[str]] | list[tuple[Tensor, str]], tokenize
 def loader(
     packed: Dataset, tokenizer: Tokenizer, batch_size: int, seed: int | None = None, used: np.ndarray | None = None
 ) -> DataLoader:
-    """A `DataLoader` that gives `Batch`es.
+    """A `DataLoader` that gives `Batch`es; the data lies in memory, so there are no worker processes to start.
 
     Args:
-        packed: a `Packed`, or any data set that gives (uint8 image `(C, H, W)`, text) pairs.
+        packed: a `Packed`, or any data set that gives (uint8 image `(C, H, W)`, text) pairs. One with a method
+            `batch_order`, such as `shards.Shards`, brings its own order of shuffled batches.
         seed: shuffle with this seed; call `set_epoch` before each epoch. None keeps the order.
         used: how many columns (or time steps) of each image count; with it, a shuffled batch has images that are about
             equally wide, see `sizes.Buckets`.
 
-    A data set with a method `batch_order`, such as `shards.Shards`, brings its own order of shuffled batches.
-
-    The data lies in memory, so there are no worker processes to start. Taught in notebook 03.
+    Taught in notebook 03.
     """
-    def join(batch):
-        return collate(batch, tokenizer)
-
+    join = partial(collate, tokenizer=tokenizer)
     if seed is not None and hasattr(packed, "batch_order"):
         return DataLoader(packed, batch_sampler=packed.batch_order(batch_size, seed, used), collate_fn=join)
     if seed is not None and used is not None:

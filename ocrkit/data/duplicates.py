@@ -1,11 +1,9 @@
-"""Near-twins: images that show nearly the same, found by thumbnails.
-
-Taught in notebooks 01 and 05.
-"""
+"""Near-twins: images that show nearly the same, found by thumbnails. Taught in notebooks 01 and 05."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -59,33 +57,20 @@ def _averaged(thumbs: np.ndarray) -> np.ndarray:
 
 
 def near_duplicates(samples: pd.DataFrame, threshold: float = NEARLY) -> pd.DataFrame:
-    """Find pairs of images that look nearly the same, the most alike first.
+    """Find pairs of images whose thumbnails correlate by `threshold` or more, the most alike first.
 
-    Of two such images with different labels, one label is likely wrong.
-
-    Args:
-        threshold: correlation of the thumbnails from which on a pair counts, see `ocrkit.data.duplicates.NEARLY`.
+    Of two such images with different labels, one label is likely wrong. Taught in notebook 05.
 
     Returns:
         A row a pair: `first`, `second` (index values of `samples`), `correlation`, `first_text`, `second_text`.
-
-    Taught in notebook 05.
     """
-    thumbs, places = [], []
-    for place, row in enumerate(samples.itertuples()):
-        try:
-            thumb = thumbnail(read_sample(row, "L"))
-        except ImageError:
-            continue
-        if thumb is not None:
-            thumbs.append(thumb)
-            places.append(place)
-    pairs = near_pairs(np.stack(thumbs), np.stack(thumbs), threshold) if thumbs else []
-    index, texts = samples.index, samples["text"].tolist()
-    rows = [
-        (index[places[a]], index[places[b]], correlation, texts[places[a]], texts[places[b]])
-        for a, b, correlation in pairs
-        if a < b
-    ]
+    found = []
+    for row in samples.itertuples():
+        with suppress(ImageError):
+            found.append((thumbnail(read_sample(row, "L")), row.Index, row.text))
+    found = [image for image in found if image[0] is not None]
+    thumbs = np.array([thumb for thumb, _, _ in found])
+    pairs = near_pairs(thumbs, thumbs, threshold) if found else []
+    rows = [(found[a][1], found[b][1], alike, found[a][2], found[b][2]) for a, b, alike in pairs if a < b]
     table = pd.DataFrame(rows, columns=["first", "second", "correlation", "first_text", "second_text"])
     return table.sort_values("correlation", ascending=False, kind="stable", ignore_index=True)

@@ -1,5 +1,4 @@
 """Exercises: a check cell that tells a right answer from a wrong one, and from one that is not there yet.
-
 Taught in notebook 00.
 """
 

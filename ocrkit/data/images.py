@@ -1,7 +1,4 @@
-"""Images: files -> uint8 arrays, crops, sizes, and augmentation of whole batches.
-
-Taught in notebooks 01 and 03.
-"""
+"""Images: files -> uint8 arrays, crops and sizes. Taught in notebooks 01 and 03."""
 
 from __future__ import annotations
 
@@ -27,17 +24,10 @@ class ImageError(ValueError):
 
 
 def read_image(path: str | os.PathLike, mode: str = "RGB") -> np.ndarray:
-    """Read an image file as a camera's owner sees it.
+    """Read an image file as a camera's owner sees it: uint8, (H, W, 3) for mode `"RGB"`, (H, W) for `"L"` (grey).
 
     The EXIF rotation is applied, transparency is laid over white, palettes, CMYK, 1-bit and grey become the
     mode asked for, 16-bit grey is scaled to 8 bits, and of an animation the first frame is taken.
-
-    Args:
-        path: the file.
-        mode: `"RGB"` or `"L"` (grey).
-
-    Returns:
-        uint8 array, (H, W, 3) for `"RGB"`, (H, W) for `"L"`.
 
     Raises:
         ImageError: the file is missing, empty, not an image, truncated, or too large to be a picture.
@@ -58,7 +48,11 @@ def decode_image(file: Path | BinaryIO, path: str | Path, mode: str = "RGB") -> 
     """As `read_image`, of an open file or of bytes in memory; `path` names the image in errors."""
     try:
         with Image.open(file) as image:
-            _check_size(path, image)
+            size = image.width * image.height
+            if not size:
+                raise ImageError(path, f"has no pixels (width {image.width}, height {image.height})")
+            if Image.MAX_IMAGE_PIXELS and size > Image.MAX_IMAGE_PIXELS:  # Pillow only warns up to twice this limit
+                raise ImageError(path, f"has too many pixels to be a picture: {image.width} x {image.height}")
             image.load()
             return np.array(_flatten(ImageOps.exif_transpose(image)).convert(mode))
     except ImageError:
@@ -72,19 +66,10 @@ def decode_image(file: Path | BinaryIO, path: str | Path, mode: str = "RGB") -> 
         raise ImageError(path, f"is {fault}: {error}") from error
 
 
-def _check_size(path: str | Path, image: Image.Image) -> None:
-    if min(image.size) == 0:
-        raise ImageError(path, f"has no pixels (width {image.width}, height {image.height})")
-    # Pillow itself only warns up to twice this limit.
-    if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
-        raise ImageError(path, f"has too many pixels to be a picture: {image.width} x {image.height}")
-
-
 def _flatten(image: Image.Image) -> Image.Image:
     """Any Pillow mode as 8-bit RGB or L, without transparency."""
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image).astype(np.float64)
-        values = np.nan_to_num(values, posinf=0, neginf=0)
+        values = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0, neginf=0)
         # 16-bit grey comes as I;16 or, from older Pillow, as I; floats commonly run from 0 to 1.
         top = 65535 if image.mode != "F" else 1.0 if values.max() <= 1 else 255
         scaled = values * (255 / max(top, values.max()))
@@ -96,36 +81,26 @@ def _flatten(image: Image.Image) -> Image.Image:
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Scale to `size` = (height, width) with Pillow's bilinear filter, which averages when it shrinks.
+    """Scale a uint8 image, (H, W) or (H, W, 3), to `size` = (height, width).
 
-    Args:
-        image: uint8, (H, W) or (H, W, 3).
-
-    Returns:
-        uint8, (height, width) or (height, width, 3).
+    Pillow's bilinear filter averages when it shrinks.
     """
-    height, width = size
     # reducing_gap shrinks a large photo by whole steps first: as good to the eye, several times faster.
-    return np.array(Image.fromarray(image).resize((width, height), BILINEAR, reducing_gap=3.0))
+    return np.array(Image.fromarray(image).resize(size[::-1], BILINEAR, reducing_gap=3.0))
 
 
 def warp_corners(
     image: np.ndarray, corners: Sequence[Sequence[float]], size: tuple[int, int] | None = None
 ) -> np.ndarray:
-    """Cut out a tilted rectangle and look at it from the front.
+    """Cut out a tilted rectangle and look at it from the front. Taught in notebook 01.
 
     Args:
         image: uint8, (H, W) or (H, W, 3).
         corners: (4, 2), x and y in pixels, clockwise from top left. What lies outside the image is black.
         size: (height, width) of the result; by default the mean lengths of the opposite sides.
 
-    Returns:
-        uint8, (height, width) or (height, width, 3).
-
     Raises:
         ValueError: the corners are not four points that span an area.
-
-    Taught in notebook 01.
     """
     quad = np.asarray(corners, dtype=np.float64)
     if quad.shape != (4, 2) or not np.isfinite(quad).all():
@@ -163,11 +138,8 @@ def read_sample(row: pd.Series, mode: str = "RGB") -> np.ndarray:
     """Read `row.image`, cut to `row.corners` or else `row.box` where the samples table has them.
 
     Args:
-        row: a row of the samples table, from `iterrows` or `itertuples`. `row.image` is a path, or an image
-            that is in memory already: uint8, (H, W, 3) or (H, W).
-
-    Returns:
-        uint8, (H, W, 3) or (H, W).
+        row: of the samples table, from `iterrows` or `itertuples`. `row.image` is a path, or an image that is in
+            memory already: uint8, (H, W, 3) or (H, W), as is what is returned.
 
     Raises:
         ImageError: the file cannot be read, or the crop lies outside the image.
@@ -191,8 +163,7 @@ def read_sample(row: pd.Series, mode: str = "RGB") -> np.ndarray:
 
 
 def _to_mode(image: np.ndarray, mode: str) -> np.ndarray:
-    fits = image.ndim == 2 or image.ndim == 3 and image.shape[2] == 3
-    if image.dtype != np.uint8 or not fits or not image.size:
+    if image.dtype != np.uint8 or not (image.ndim == 2 or image.shape[2:] == (3,)) or not image.size:
         reason = f"it must be uint8 of shape (H, W, 3) or (H, W), not {image.dtype} {image.shape}"
         raise ImageError("image in memory", reason)
     return np.array(Image.fromarray(image).convert(mode))

@@ -1,9 +1,6 @@
 """Linting: what is wrong with a data set, found before it costs a training run.
 
-`lint` looks at every label and opens every image. What it finds never stops anything: the image is named,
-counted and left where it is.
-
-Taught in notebook 01.
+What `lint` finds never stops anything: the image is named, counted and left where it is. Taught in notebook 01.
 """
 
 from __future__ import annotations
@@ -12,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +19,7 @@ from tqdm.auto import tqdm
 
 from ocrkit.data.duplicates import CLOSELY, NEARLY, near_pairs, thumbnail
 from ocrkit.data.images import ImageError, read_image, read_sample
-from ocrkit.text.strings import normalize, quote
+from ocrkit.text.strings import normalize, quote, require_columns
 from ocrkit.text.tokenizer import Tokenizer, min_steps
 
 #: Check -> level, in the order of the printed table. An error spoils training or scores; a warning may.
@@ -51,7 +49,7 @@ CHECKS = {
 COLUMNS = ["check", "level", "image", "text", "split", "detail"]
 MIN_SIDE = 8  # px; a character that is lower cannot be told from another
 
-_CLOSE = (64, 256)
+_CLOSE = (64, 256)  # pixels at which a second look correlates two images
 
 
 class _Look(NamedTuple):
@@ -63,22 +61,17 @@ class _Look(NamedTuple):
 
 
 def lint(samples: pd.DataFrame, tokenizer: Tokenizer | None = None, time_steps: int | None = None) -> pd.DataFrame:
-    """Check a samples table, print a line a check, and return a row a finding.
+    """Check every label and every image of a samples table, and print a line a check. Taught in notebook 01.
 
     Args:
-        samples: a table with `image` and `text`, better with `split` too.
         tokenizer: with it, labels are checked against its alphabet.
-        time_steps: T of the model; with it, labels are checked to fit: CTC needs a step for each character
-            and one more between two equal neighbors.
+        time_steps: T of the model; with it, labels are checked to fit, see `min_steps`.
 
     Returns:
-        A table with `check` and `level` (see `CHECKS`), `image`, `text`, `split`, `detail`. Of a pair of
-        images, the row stands for the second, and `detail` names the first.
-
-    Taught in notebook 01.
+        A row a finding: `check` and `level` (see `CHECKS`), `image`, `text`, `split`, `detail`. Of a pair of images,
+        the row stands for the second, and `detail` names the first.
     """
-    if missing := [c for c in ("image", "text") if c not in samples]:
-        raise ValueError(f"lint needs a samples table; this one has no column {', '.join(missing)}")
+    require_columns(samples, "image", "text")
     if not all(isinstance(image, (str, os.PathLike)) for image in samples["image"]):
         raise ValueError("lint reads image files: the column image must hold paths, not images in memory")
     samples = samples.reset_index(drop=True)
@@ -99,10 +92,8 @@ def lint(samples: pd.DataFrame, tokenizer: Tokenizer | None = None, time_steps: 
     found += _nearly_same_image(samples, looks)
     order = list(CHECKS)
     found.sort(key=lambda finding: (order.index(finding[0]), finding[1]))
-    findings = pd.DataFrame(
-        [(c, CHECKS[c], rows[i].image, rows[i].text, rows[i].split, detail) for c, i, detail in found],
-        columns=COLUMNS,
-    )
+    table = [(c, CHECKS[c], rows[i].image, rows[i].text, rows[i].split, detail) for c, i, detail in found]
+    findings = pd.DataFrame(table, columns=COLUMNS)
     _print(findings, len(samples))
     return findings
 
@@ -116,7 +107,9 @@ def _look(row) -> _Look:
         crop = read_sample(row, "L") if hasattr(row, "corners") or hasattr(row, "box") else whole
         digest = hashlib.sha1(Path(row.image).read_bytes()).hexdigest()
     except (ImageError, OSError) as error:
-        return _Look([_image_fault(row.image, error)])
+        reason = getattr(error, "reason", str(error))
+        kind = "missing" if not Path(row.image).exists() else "truncated" if "truncated" in reason else "unreadable"
+        return _Look([(f"{kind} image", reason)])
     faults = []
     if min(crop.shape) < MIN_SIDE:
         faults.append(("tiny image", f"{crop.shape[1]} x {crop.shape[0]} px"))
@@ -129,13 +122,6 @@ def _look(row) -> _Look:
         if np.dot(x, np.roll(y, -1)) < np.dot(y, np.roll(x, -1)):
             faults.append(("corners in wrong order", f"{corners} do not run clockwise from top left"))
     return _Look(faults, digest, thumbnail(crop))
-
-
-def _image_fault(path: str, error: Exception) -> tuple[str, str]:
-    reason = getattr(error, "reason", str(error))
-    if not Path(path).exists():
-        return "missing image", reason
-    return ("truncated image" if "truncated" in reason else "unreadable image"), reason
 
 
 def _label_faults(row, tokenizer: Tokenizer | None, time_steps: int | None) -> Iterator[tuple[str, str]]:
@@ -169,8 +155,8 @@ def _same_text(samples: pd.DataFrame) -> Iterator[tuple[str, int, str]]:
     counts = labeled.groupby(["text", "split"], sort=False).size()
     first = labeled.drop_duplicates(["text", "split"])
     for i in first.index[first.duplicated("text")]:
-        shares = ", ".join(f"{n} in {name}" for name, n in counts[samples.at[i, "text"]].items())
-        yield "same text in two splits", i, shares
+        shares = counts[samples.at[i, "text"]].items()
+        yield "same text in two splits", i, ", ".join(f"{n} in {name}" for name, n in shares)
 
 
 def _same_image(samples: pd.DataFrame, digests: list[str | None]) -> Iterator[tuple[str, int, str]]:
@@ -196,27 +182,18 @@ def _nearly_same_image(samples: pd.DataFrame, looks: list[_Look]) -> Iterator[tu
         return
     thumbs = np.stack([looks[i].thumb for i in seen])
     splits = samples["split"].to_numpy()[seen]
-    names = list(dict.fromkeys(splits))
     best: dict[int, tuple[float, int]] = {}
-    for k, name in enumerate(names):
-        for other in names[k + 1 :]:
-            here, there = np.flatnonzero(splits == name), np.flatnonzero(splits == other)
-            for a, b, correlation in near_pairs(thumbs[here], thumbs[there], NEARLY):
-                old, new = seen[here[a]], seen[there[b]]
-                if looks[old].digest != looks[new].digest:
-                    best[new] = max(best.get(new, (0.0, old)), (correlation, old))
-    rows = list(samples.itertuples(index=False))
+    for name, other in combinations(dict.fromkeys(splits), 2):
+        here, there = np.flatnonzero(splits == name), np.flatnonzero(splits == other)
+        for a, b, correlation in near_pairs(thumbs[here], thumbs[there], NEARLY):
+            old, new = seen[here[a]], seen[there[b]]
+            if looks[old].digest != looks[new].digest:
+                best[new] = max(best.get(new, (0.0, old)), (correlation, old))
     for i, (correlation, old) in best.items():
-        if _close_correlation(rows[old], rows[i]) < CLOSELY:
-            continue
-        detail = f"correlation {correlation:.3f} with {_name(samples.loc[old], samples.loc[i])}"
-        yield "nearly same image in two splits", i, detail
-
-
-def _close_correlation(old, new) -> float:
-    """Correlation of two samples at 64 x 256 pixels, by the files as they are now."""
-    one, two = (thumbnail(read_sample(row, "L"), _CLOSE).astype(np.float32) for row in (old, new))
-    return float(one @ two)
+        pair = samples.loc[old], samples.loc[i]
+        one, two = (thumbnail(read_sample(row, "L"), _CLOSE).astype(np.float32) for row in pair)
+        if one @ two >= CLOSELY:
+            yield "nearly same image in two splits", i, f"correlation {correlation:.3f} with {_name(*pair)}"
 
 
 def _name(old: pd.Series, new: pd.Series) -> str:
@@ -235,11 +212,11 @@ def _print(findings: pd.DataFrame, n: int) -> None:
     width = findings["check"].str.len().max()
     for check, group in findings.groupby("check", sort=False):
         first = group.iloc[0]
-        example = f"{Path(first['image']).name}: {first['detail']}"
-        print(f"  {first['level']:<7}  {check:<{width}}  {len(group):>6}  {example[:140]}")
+        lines = [(first["level"], check, len(group), f"{Path(first['image']).name}: {first['detail']}")]
         kinds = group["detail"].value_counts()
         if check == "unusable file" and 1 < len(kinds) < len(group):
-            for kind, n in kinds.head(5).items():
-                print(f"  {'':<7}  {'':<{width}}  {n:>6}    {kind[:140]}")
+            lines += [("", "", n, f"  {kind}") for kind, n in kinds.head(5).items()]
             if len(kinds) > 5:
-                print(f"  {'':<7}  {'':<{width}}  {kinds.iloc[5:].sum():>6}    for other reasons")
+                lines.append(("", "", kinds.iloc[5:].sum(), "  for other reasons"))
+        for level, name, count, example in lines:
+            print(f"  {level:<7}  {name:<{width}}  {count:>6}  {example[:140]}")

@@ -1,7 +1,4 @@
-"""Measures of images that may explain errors: size, contrast, sharpness, tilt.
-
-Taught in notebook 05.
-"""
+"""Measures of images that may explain errors: size, contrast, sharpness, tilt. Taught in notebook 05."""
 
 from __future__ import annotations
 
@@ -21,9 +18,7 @@ def image_facts(samples: pd.DataFrame) -> pd.DataFrame:
     Columns: `brightness` (mean, 0..255), `blur` (spread of the grey values over the spread of their steps from pixel
     to pixel, in pixels of an image 32 pixels high; low is sharp), `tilt` (angle of the line in degrees, -20 to 20,
     positive where it falls to the right), `length` (of the label, in code points) and `province` (the character, of
-    labels that begin with one, else ""). All of an unreadable image but the last two is NaN.
-
-    Taught in notebook 05.
+    labels that begin with one, else ""). All of an unreadable image but the last two is NaN. Taught in notebook 05.
     """
     measured = [_measure(row) for row in samples.itertuples()]
     facts = pd.DataFrame(measured, columns=["brightness", "blur", "tilt"], index=samples.index)

@@ -1,7 +1,4 @@
-"""Packed images: decoded and resized once, kept as bytes, and mixed from several sets.
-
-Taught in notebook 03.
-"""
+"""Packed images: decoded and resized once, kept as bytes, and mixed from several sets. Taught in notebook 03."""
 
 from __future__ import annotations
 
@@ -17,6 +14,7 @@ from torch.utils.data import Dataset
 
 from ocrkit.data.images import ImageError, read_sample
 from ocrkit.data.sizes import fit_size
+from ocrkit.text.strings import require_columns
 
 
 @dataclass
@@ -26,8 +24,7 @@ class Packed(Dataset):
     Attributes:
         images: `(N, C, H, W)` uint8.
         samples: the N rows of the samples table, in the same order.
-        widths: N, how many pixels of the image as it was the width W stands for; where an image was squeezed, its own
-            width.
+        widths: N, how many pixels of the image as it was the width W stands for; its own where it was squeezed.
         rejected: the rows that could not be read, with a column `reason`.
     """
 
@@ -64,27 +61,19 @@ class Packed(Dataset):
 def pack(
     samples: pd.DataFrame, size: tuple[int, int] = (32, 128), mode: str = "RGB", resize: str = "squeeze"
 ) -> Packed:
-    """Read every sample, crop it where the table says so, and bring it to `size`.
+    """Read every sample, crop it where the table says so, and bring it to `size`, (height, width) in pixels.
 
-    Args:
-        samples: a samples table; `image` may also hold arrays `(H, W, 3)` instead of paths.
-        size: (height, width) in pixels.
-        mode: `"RGB"` or `"L"` (grey).
-        resize: `"squeeze"` or `"pad"`, see `sizes.fit_size`.
-
-    A file that cannot be read stops nothing: it is left out, and `Packed.rejected` names it and why.
-    Taught in notebook 03.
+    `mode` is `"RGB"` or `"L"` (grey), `resize` `"squeeze"` or `"pad"`, see `sizes.fit_size`. A file that cannot be read
+    stops nothing: it is left out, and `Packed.rejected` names it and why. Taught in notebook 03.
     """
-    channels = 1 if mode == "L" else 3
-    images = np.empty((len(samples), channels, *size), dtype=np.uint8)
+    images = np.empty((len(samples), 1 if mode == "L" else 3, *size), dtype=np.uint8)
     kept, widths, reasons = [], [], {}
     for i, row in enumerate(samples.itertuples()):
         try:
-            image = read_sample(row, mode)
+            small, width = fit_size(read_sample(row, mode), size, resize)
         except ImageError as error:
             reasons[i] = error.reason
             continue
-        small, width = fit_size(image, size, resize)
         images[len(kept)] = small[None] if small.ndim == 2 else small.transpose(2, 0, 1)
         kept.append(i)
         widths.append(width)
@@ -107,8 +96,7 @@ def pack_any(
         ValueError: the table has no column `image`, or an image that was not in a table cannot be read.
     """
     if isinstance(samples, pd.DataFrame):
-        if "image" not in samples:
-            raise ValueError(f"the table has no column 'image'; it has: {', '.join(map(str, samples.columns))}")
+        require_columns(samples, "image")
         return pack(samples, size, mode, resize)
     if isinstance(samples, (str, Path, np.ndarray)):
         samples = [samples]
@@ -117,7 +105,6 @@ def pack_any(
     images = pd.Series([s if isinstance(s, np.ndarray) else str(s) for s in samples], dtype=object)
     packed = pack(pd.DataFrame({"image": images}), size, mode, resize)
     if len(packed.rejected):
-        # A few images by name: the caller wants to know at once, not in a column.
         raise ValueError("; ".join(f"{r.image}: {r.reason}" for r in packed.rejected.itertuples()))
     return packed
 
@@ -145,11 +132,9 @@ def concatenate(packs: Sequence[Packed]) -> Packed:
 
 
 class Mixed(Dataset):
-    """Packs of one image size dealt out as one set, without a copy; the images of some may count several times.
+    """`Packed`s of one image size dealt out as one set, without a copy.
 
-    Args:
-        parts: `Packed`s, in memory or in stores.
-        repeats: how often the images of each part count in an epoch; once by default.
+    `repeats` says how often the images of each part count in an epoch, once by default.
 
     Raises:
         ValueError: the packs hold images of different sizes.
@@ -170,14 +155,12 @@ class Mixed(Dataset):
     def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, list[str]]:
         """A whole batch, gathered part by part and put back into the order of `indices`."""
         indices = np.asarray(indices)
-        owners, order, images, texts = np.searchsorted(self.ends, indices, side="right"), [], [], []
+        owners, images, texts = np.searchsorted(self.ends, indices, side="right"), [], []
         for k in np.unique(owners):
-            places = np.flatnonzero(owners == k)
-            some, words = self.parts[k].__getitems__((indices[places] - self.ends[k]) % len(self.parts[k]))
-            order.append(places)
+            some, words = self.parts[k].__getitems__((indices[owners == k] - self.ends[k]) % len(self.parts[k]))
             images.append(some)
             texts += words
-        back = np.argsort(np.concatenate(order))
+        back = np.argsort(np.argsort(owners, kind="stable"))
         return torch.cat(images)[torch.from_numpy(back)], [texts[i] for i in back]
 
 

@@ -1,9 +1,7 @@
 """Platforms: where this Python runs (a laptop, Colab, Kaggle) and what it lacks.
 
-Only the standard library is imported at the top, so that the first cell of a notebook works where nothing
-is installed yet.
-
-Taught in notebook 00.
+Only the standard library is imported at the top, so that the first cell of a notebook works where nothing is installed
+yet. Taught in notebook 00.
 """
 
 from __future__ import annotations
@@ -50,8 +48,8 @@ PROFILES = ("tiny", "laptop", "gpu")
 def requirements(extra: str = "") -> list[str]:
     """Names for pip of the dependencies that pyproject.toml lists for this Python, or of those of one of its extras.
 
-    pyproject.toml lies beside the package in a checkout; where the package was installed without it, pip has kept the
-    same list. Where there is neither, it is [].
+    It lies beside the package in a checkout; where the package was installed, pip has kept the same list. Where there
+    is neither, it is [].
     """
     try:
         text = (COURSE / "pyproject.toml").read_text(encoding="utf-8")
@@ -62,15 +60,19 @@ def requirements(extra: str = "") -> list[str]:
         block = re.search(rf"^{extra or 'dependencies'} = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL)
         lines = re.findall(r'^ *"(.+)",$', block[1], re.MULTILINE) if block else []
     else:
-        lines = [line for line in _kept_by_pip() if (re.findall(r"extra == ['\"](\w+)", line) or [""]) == [extra]]
+        try:
+            kept = metadata.requires("ocrkit") or []
+        except metadata.PackageNotFoundError:
+            kept = []
+        lines = [line for line in kept if (re.findall(r"extra == ['\"](\w+)", line) or [""]) == [extra]]
     return [re.match(r"[\w.-]+", line)[0] for line in lines if _fits_python(line)]
 
 
-def _kept_by_pip() -> list[str]:
+def _version(package: str) -> str | None:
     try:
-        return metadata.requires("ocrkit") or []
+        return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return []
+        return None
 
 
 def _fits_python(requirement: str) -> bool:
@@ -102,10 +104,7 @@ def way_out(error: ImportError) -> str:
 
 
 def platform() -> str:
-    """Return `"kaggle"`, `"colab"` or `"local"`, by environment variables first and folders second.
-
-    Kaggle is asked first, because its image shares parts with Colab's.
-    """
+    """`"kaggle"`, `"colab"` or `"local"`. Kaggle is asked first, because its image shares parts with Colab's."""
     if "KAGGLE_KERNEL_RUN_TYPE" in os.environ or (ROOT / "kaggle" / "working").is_dir():
         return "kaggle"
     if "COLAB_RELEASE_TAG" in os.environ or (ROOT / "content" / "sample_data").is_dir():
@@ -128,8 +127,8 @@ def _is_here(name: str) -> bool:
 def install(names: list[str]) -> list[str]:
     """Install packages of `PACKAGES` with pip, and return the import names that are still missing.
 
-    A constraint file holds torch, torchvision, numpy, pandas and pillow at the versions that are installed,
-    so pip finds packages that fit them, or fails; it never replaces them.
+    Pip finds packages that fit the torch, torchvision, numpy, pandas and pillow that are installed, or fails; it never
+    replaces them.
     """
     with tempfile.TemporaryDirectory() as folder:
         constraint = Path(folder, "keep.txt")
@@ -167,8 +166,7 @@ def summary_line() -> str:
 def prepare_notebook() -> None:
     """Make this Python ready for a notebook: install what is missing, and print one line that sums it up.
 
-    torch, torchvision and numpy are never installed or changed. Where pip fails (no internet), one line a
-    package says what will not work, and the notebook goes on.
+    Where pip fails (no internet), one line a package says what will not work, and the notebook goes on.
 
     Raises:
         ValueError: `OCRKIT_PROFILE` is none of `PROFILES`.
@@ -186,10 +184,3 @@ def prepare_notebook() -> None:
         if _version(package) is None:
             print(f"{package} is missing: install it as README.md says, then restart the notebook")
     print(summary_line())
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

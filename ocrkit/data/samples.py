@@ -2,9 +2,7 @@
 
 The samples table has a row an image: `image` (absolute path), `text` (label, NFC), `split` (`train`,
 `valid`, `test`), and whatever else the set says about it. Images of a `.cdb` file are arrays in the column `image`.
-`ocrkit.linting` tells what is wrong with a table.
-
-Taught in notebook 01.
+`ocrkit.linting` tells what is wrong with a table. Taught in notebook 01.
 """
 
 from __future__ import annotations
@@ -22,14 +20,14 @@ from ocrkit.data import sources
 from ocrkit.data.layouts.find import find_layout, read_csv
 from ocrkit.data.layouts.glyphs import is_cdb, read_cdb_file
 from ocrkit.data.layouts.listing import list_files, one_split
-from ocrkit.text.strings import normalize
+from ocrkit.text.strings import normalize, require_columns
 
 #: Shares of a set that brings no splits of its own.
 FRACTIONS = {"train": 0.6, "valid": 0.1, "test": 0.3}
 
 
 def load_samples(where: str | os.PathLike, *, split: str | None = None) -> pd.DataFrame:
-    """Read a data set into a samples table.
+    """Read a data set into a samples table. Taught in notebook 01.
 
     Args:
         where: a name (`"plates"`, the shipped samples; `"ccpd"`, the full set), a folder in one of the
@@ -46,8 +44,6 @@ def load_samples(where: str | os.PathLike, *, split: str | None = None) -> pd.Da
     Raises:
         FileNotFoundError: there is no such folder, file or registered set.
         ValueError: the layout is not known, a CSV cannot be used, or the split does not exist.
-
-    Taught in notebook 01.
     """
     place = sources.locate(where) if where in sources.SOURCES else Path(where).expanduser()
     if not place.exists():
@@ -90,8 +86,7 @@ def assign_splits(
     """
     if min(fractions.values(), default=-1) < 0 or abs(sum(fractions.values()) - 1) > 1e-6:
         raise ValueError(f"the shares {dict(fractions)} must each be at least 0 and add up to 1")
-    if by not in samples:
-        raise ValueError(f"the samples cannot be split by {by!r}: their columns are {', '.join(samples)}")
+    require_columns(samples, by)
     return samples.assign(split=[_split_of_text(str(value), fractions) for value in samples[by]])
 
 

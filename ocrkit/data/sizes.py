@@ -1,8 +1,6 @@
 """Images of different widths in one batch: kept in proportion, filled up with white, and masked.
 
-To squeeze a name of 5 letters and one of 15 into one size makes the letters of the one three times as wide as those of
-the other. Here an image keeps its proportions and stands at the left of a white canvas; the model is told how many
-columns of it count. Taught in notebook 08.
+Squeezed into one size, a name of 5 letters has letters three times as wide as one of 15. Taught in notebook 08.
 """
 
 from __future__ import annotations
@@ -26,28 +24,23 @@ STEP = 32  # widths of batches are multiples of this
 
 
 def fit_size(image: np.ndarray, size: tuple[int, int], how: str = "squeeze") -> tuple[np.ndarray, float]:
-    """Bring an image to `size` = (height, width).
+    """Bring a uint8 image, (H, W) or (H, W, 3), to `size` = (height, width). Taught in notebook 08.
 
     Args:
-        image: uint8, (H, W) or (H, W, 3).
         how: `"squeeze"` scales both sides as needed. `"pad"` shrinks it in proportion where it is too large, never
             enlarges it (scans of one resolution keep letters of one size), and puts it at the left and half way up on
             white. `"ink"`, for single characters, takes the part around the ink, see `cut_to_ink`.
 
     Returns:
-        `(image, width)`: uint8 (height, width) or (height, width, 3), and how many pixels of the given image its width
-        stands for.
+        `(image, width)`: the new image, and how many pixels of the given one its width stands for.
 
     Raises:
         ValueError: `how` is none of these.
-
-    Taught in notebook 08.
     """
     if how not in GLYPH_RESIZES:
         raise ValueError(f'resize={how!r}: it must be "squeeze" or "pad", or "ink" for single characters')
-    if how == "ink":
-        image = cut_to_ink(image, size)
-    if how in ("squeeze", "ink"):
+    if how != "pad":
+        image = cut_to_ink(image, size) if how == "ink" else image
         return resize(image, size), image.shape[1]
     (h, w), (height, width) = image.shape[:2], size
     scale = min(height / h, width / w, 1.0)
@@ -61,17 +54,12 @@ def fit_size(image: np.ndarray, size: tuple[int, int], how: str = "squeeze") -> 
 def cut_to_ink(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The part of an image around its ink, in the proportions of `size` = (height, width), filled up with its paper.
 
-    So a character that is lost in the middle of a large white square is seen as large as one that was cut out tightly.
     An eighth of the ink's extent is left free on each side. The longer side of the part is at least a third of the
     image's shorter one, so a dot stays smaller than a letter. Where a sign stands is lost: `-` and `_` look the same.
 
     Ink is what is darker than the middle between the darkest pixel and the paper, which is the median; an image without
-    such a contrast comes back whole. One dark speck far away counts as ink.
-
-    Args:
-        image: uint8, (H, W) or (H, W, 3), dark on light.
-
-    Taught in notebook 09.
+    such a contrast comes back whole. One dark speck far away counts as ink. `image` is uint8, (H, W) or (H, W, 3), dark
+    on light. Taught in notebook 09.
     """
     gray = image if image.ndim == 2 else image.min(axis=2)
     paper, darkest = float(np.median(gray)), int(gray.min())
@@ -93,10 +81,7 @@ def cut_to_ink(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def used_columns(images: Tensor, chunk: int = 1024) -> Tensor:
-    """`(N, C, H, W)` uint8 images -> `(N,)`, how many columns count: up to the last ink, and a margin.
-
-    Taught in notebook 08.
-    """
+    """`(N, C, H, W)` uint8 images -> `(N,)`, how many columns count: up to the last ink, and a margin."""
     width, found = images.shape[-1], [torch.empty(0, dtype=torch.long)]
     for part in images.split(chunk):
         ink = part.amin(dim=(1, 2)) < INK
@@ -113,11 +98,8 @@ def batch_width(used: Tensor, width: int) -> int:
 class Buckets(Sampler):
     """Batches of images that are about equally wide, so that little of a batch is padding; in a new order each epoch.
 
-    The order depends on (seed, epoch) alone. Images are shuffled, then sorted by width within some batches at a time:
-    sorted all at once, the same images would meet in every epoch.
-
-    Args:
-        used: N numbers of columns, or of time steps.
+    The order depends on (seed, epoch) alone. Images are shuffled, then sorted by width (`used`: N numbers of columns or
+    time steps) within some batches at a time: sorted all at once, the same images would meet in every epoch.
     """
 
     POOL = 32  # batches that are sorted at a time

@@ -1,9 +1,4 @@
-"""Sources: a data set's name -> the folder it lies in on this platform.
-
-`samples` reads what this module finds. Nothing is downloaded unless `download` is called.
-
-Taught in notebook 01.
-"""
+"""Sources: a data set's name -> the folder it lies in on this platform. Taught in notebook 01."""
 
 from __future__ import annotations
 
@@ -19,13 +14,13 @@ from ocrkit.data import platforms
 class Source:
     """A data set that can be asked for by name.
 
-    `shipped` is its folder below the course folder, or None where the set is too large to ship; then `homepage`
-    says where to get it, or `kaggle`, `"owner/dataset"`, the end of its address there.
+    It lies in `data/samples` where it is `shipped`; else `homepage` says where to get it, or `kaggle`,
+    `"owner/dataset"`, the end of its address there.
     """
 
     name: str
     about: str
-    shipped: str | None = None
+    shipped: bool = False
     homepage: str | None = None
     kaggle: str | None = None
 
@@ -37,7 +32,7 @@ class Source:
     def places(self) -> list[Path]:
         """Folders where the set may lie, the first choice first; they need not exist."""
         if self.shipped:
-            return [platforms.COURSE / self.shipped]
+            return [platforms.COURSE / "data" / "samples" / self.name]
         data = os.environ.get("OCRKIT_DATA")
         return [
             *([Path(data) / self.name] if data else []),
@@ -52,20 +47,16 @@ class Source:
 SOURCES = {
     source.name: source
     for source in (
-        Source("plates", "rendered Chinese license plates, shipped", shipped="data/samples/plates"),
+        Source("plates", "rendered Chinese license plates", shipped=True),
         Source(
             "ccpd",
             "Chinese City Parking Dataset (CCPD2019, CCPD2020): photos of cars with plates",
             homepage="https://github.com/detectRecog/CCPD",
         ),
-        Source("look-alikes", "rendered lines of look-alike characters, shipped", shipped="data/samples/look-alikes"),
-        Source("names", "rendered handwritten names, shipped", shipped="data/samples/names"),
-        Source(
-            "persian-glyphs",
-            "rendered Persian digits and words, 18 classes, shipped",
-            shipped="data/samples/persian-glyphs",
-        ),
-        Source("letters", "rendered Persian business letters with boxes, shipped", shipped="data/samples/letters"),
+        Source("look-alikes", "rendered lines of look-alike characters", shipped=True),
+        Source("names", "rendered handwritten names", shipped=True),
+        Source("persian-glyphs", "rendered Persian digits and words, 18 classes", shipped=True),
+        Source("letters", "rendered Persian business letters with boxes", shipped=True),
         Source(
             "names-full",
             "Handwriting Recognition: 410,000 names, cut from scanned forms",
@@ -94,13 +85,11 @@ def locate(name: str) -> Path:
         raise FileNotFoundError(
             f"the samples {name!r} should lie in {looked}: the course folder is not complete, get it again"
         )
-    put = {
-        "kaggle": f"attach it to the notebook (Add Input), under a name that contains {source.mounted!r}",
-        "colab": f"unpack it to {platforms.ROOT / 'content' / name}, or set the environment variable "
-        f"OCRKIT_DATA to a folder that holds {name}/",
-        "local": f"unpack it to data/full/{name} in the course folder, or set the environment variable "
-        f"OCRKIT_DATA to a folder that holds {name}/",
-    }[platforms.platform()]
+    if (platform := platforms.platform()) == "kaggle":
+        put = f"attach it to the notebook (Add Input), under a name that contains {source.mounted!r}"
+    else:
+        place = platforms.ROOT / "content" / name if platform == "colab" else f"data/full/{name} in the course folder"
+        put = f"unpack it to {place}, or set the environment variable OCRKIT_DATA to a folder that holds {name}/"
     by_program = f"; or run ocrkit.data.sources.download({name!r})" if source.kaggle else ""
     raise FileNotFoundError(
         f"the data set {name!r} is not on this machine ({source.about}). Get it from "
@@ -117,7 +106,7 @@ def download(slug: str) -> Path:
 
     Raises:
         ValueError: `slug` does not look like that.
-        RuntimeError: kagglehub is not installed, or the download failed; the message says the way out.
+        RuntimeError: kagglehub is not installed, or the download failed.
     """
     if slug in SOURCES:
         slug = SOURCES[slug].kaggle or slug

@@ -39,41 +39,31 @@ def packed_store(
     mode: str = "RGB",
     resize: str = "squeeze",
 ) -> Packed:
-    """`packed.pack` with its result kept in `folder`, and made anew only when the source has changed.
+    """`packed.pack` with its result kept in `folder`, a `Packed` whose images are mapped from disk.
 
-    The source has changed when a row of `samples`, the size or the date of an image file, `size`, `mode` or
-    `resize` has. Until the new store is whole, the old one stays.
-
-    Returns:
-        A `Packed` whose images are mapped from disk: pages are read when they are asked for.
+    It is made anew where a row of `samples`, the size or the date of an image file, `size`, `mode` or `resize` has
+    changed; until the new store is whole, the old one stays.
 
     Raises:
         ValueError: `samples` is empty.
     """
     source = digest("samples", samples.to_dict("list"), [file_mark(p) for p in samples["image"]], size, mode, resize)
-
-    def chunks():
-        for first in range(0, len(samples), CHUNK):
-            yield pack(samples.iloc[first : first + CHUNK], size, mode, resize)
-
-    return _open_or_make(Path(folder), source, len(samples), size, mode, chunks())
+    parts = (samples.iloc[first : first + CHUNK] for first in range(0, len(samples), CHUNK))
+    chunks = (pack(part, size, mode, resize) for part in parts)
+    return _open_or_make(Path(folder), source, len(samples), size, mode, chunks)
 
 
 def open_store(folder: str | Path, check: bool = True) -> Packed:
-    """Map a store into memory.
-
-    Args:
-        check: compare the checksums first, which reads the whole store once (about 1 GB a second).
+    """Map a store into memory; to `check` its checksums first reads it once (about 1 GB a second).
 
     Raises:
         StoreError: a file is missing, of another size, or its bytes are not those that were written.
     """
     folder = Path(folder)
-    facts = _checked(folder, check)
-    images = mapped_images(folder)[: facts["n"]]
+    n = _checked(folder, check)["n"]
     tables = json.loads((folder / "samples.json").read_text(encoding="utf-8"))
     samples, rejected = map(from_columns, (tables["kept"], tables["rejected"]))
-    return Packed(images, samples, tables["widths"], rejected)
+    return Packed(mapped_images(folder)[:n], samples, tables["widths"], rejected)
 
 
 def _open_or_make(
@@ -106,16 +96,12 @@ def make_once(folder: Path, source: str, write: Callable[[Path], dict], needed: 
     """Make a store in `folder`, unless one from the same `source` is there and whole.
 
     Args:
-        source: a digest of all that the store is made from.
+        source: a `digest` of all that the store is made from.
         write: fills the empty folder that it is given and returns facts for its `store.json`. Until it is done, the
             old store stays.
-        needed: about how many bytes it writes.
-
-    Raises:
-        OSError: the disk is full; the message says what is needed and free.
+        needed: about how many bytes it writes, for the `OSError` of a full disk.
     """
-    facts = _facts(folder)
-    if facts is not None and facts["source"] == source:
+    if _facts(folder).get("source") == source:
         try:
             _checked(folder)
             return
@@ -163,7 +149,7 @@ def mapped_images(folder: Path) -> Tensor:
 def _checked(folder: Path, check: bool = True) -> dict:
     """The facts of a store whose files are there and, with `check`, hold the bytes that were written."""
     facts = _facts(folder)
-    if facts is None:
+    if not facts:
         raise StoreError(f"{folder} is no packed store: store.json is missing or not of the format {_FORMAT!r}")
     for name, crc in facts["crc32"].items():
         if not (folder / name).is_file() or (check and crc32(folder / name) != crc):
@@ -187,16 +173,18 @@ def plain(value):
     return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
-def _facts(folder: Path) -> dict | None:
+def _facts(folder: Path) -> dict:
+    """What `store.json` says, or {} where it is none of ours."""
     try:
         facts = json.loads((folder / "store.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    return facts if isinstance(facts, dict) and facts.get("format") == _FORMAT else None
+        return {}
+    return facts if isinstance(facts, dict) and facts.get("format") == _FORMAT else {}
 
 
 def digest(*parts) -> str:
     """A text that changes when one of `parts` does: plain values, or arrays."""
+
     def short(value):
         return hashlib.sha256(value.tobytes()).hexdigest() if isinstance(value, np.ndarray) else str(value)
 

@@ -14,6 +14,7 @@ from ocrkit.data.files import atomic
 from ocrkit.errors.gallery import STYLE, card_html
 from ocrkit.errors.metrics import paired_texts, score
 from ocrkit.text.edits import operations
+from ocrkit.text.strings import require_columns
 
 # No address outside the page may be loaded, whatever a label says.
 _HEAD = """<!doctype html>
@@ -93,8 +94,7 @@ def report(
 
     Taught in notebook 05.
     """
-    if missing := [c for c in ("text", "prediction", "confidence") if c not in results]:
-        raise ValueError(f"the results table has no column {', '.join(missing)}; Recognizer.read makes them")
+    require_columns(results, "text", "prediction", "confidence")
     boxes = []
     texts, predictions = paired_texts(results["text"], results["prediction"])
     for row, text, prediction in zip(results.itertuples(), texts, predictions, strict=True):

@@ -13,7 +13,7 @@ from ocrkit.maps.cam import METHODS, CharacterMaps, character_maps, feature_laye
 from ocrkit.maps.pictures import maps_html
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.text.edits import operations
-from ocrkit.text.strings import normalize
+from ocrkit.text.strings import normalize, require_columns
 
 ALL = "all"
 
@@ -35,8 +35,9 @@ class MapExplorer:
     """
 
     def __init__(self, recognizer: Recognizer, samples: pd.DataFrame):
-        if "image" not in samples or not len(samples):
-            raise ValueError("the explorer needs a samples table with a column 'image' and at least one row")
+        require_columns(samples, "image")
+        if not len(samples):
+            raise ValueError("the explorer needs at least one row")
         self.recognizer, self.samples = recognizer, samples
         self.layers = [*feature_layers(recognizer.model), "lstm"]
         self.image, self.layer, self.method, self.character = 0, self.layers[-2], next(iter(METHODS)), ALL

@@ -1,7 +1,4 @@
-"""Alphabets: which characters are read, which look alike, and what a plate may be.
-
-Taught in notebook 02.
-"""
+"""Alphabets: which characters are read, which look alike, and what a plate may be. Taught in notebook 02."""
 
 from __future__ import annotations
 

@@ -2,9 +2,7 @@
 
 Both sequences are compared as they are given: two strings by code point, or two lists item by item
 (for instance grapheme clusters). Text that may mix Unicode forms goes through `ocrkit.text.strings.normalize`
-first; `ocrkit.metrics` does so.
-
-Taught in notebook 04.
+first; `ocrkit.metrics` does so. Taught in notebook 04.
 """
 
 from __future__ import annotations
@@ -48,10 +46,7 @@ def distance_table(reference: Sequence[str], prediction: Sequence[str]) -> list[
 
 
 def edit_distance(reference: Sequence[str], prediction: Sequence[str]) -> int:
-    """Return the Levenshtein distance: the fewest substitutions, insertions and deletions between the two.
-
-    Taught in notebook 04.
-    """
+    """The Levenshtein distance: the fewest substitutions, insertions and deletions. Taught in notebook 04."""
     return distance_table(reference, prediction)[-1][-1]
 
 
@@ -61,9 +56,7 @@ def align(reference: Sequence[str], prediction: Sequence[str]) -> list[Edit]:
     Many alignments can be equally cheap. This one is found by walking the table back from its last
     cell, and at each cell takes the first of these that is cheapest: equal or substitute, then
     delete, then insert. So the same two texts always give the same edits, and of a run of equal
-    characters the first is the one that is reported as deleted or inserted.
-
-    Taught in notebook 04.
+    characters the first is the one that is reported as deleted or inserted. Taught in notebook 04.
     """
     table = distance_table(reference, prediction)
     i, j = len(reference), len(prediction)

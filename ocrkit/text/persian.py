@@ -1,7 +1,4 @@
-"""Persian text: what a comparison may forgive.
-
-Taught in notebook 10.
-"""
+"""Persian text: what a comparison may forgive. Taught in notebook 10."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ STEPS: dict[str, Callable[[str], str]] = {
 
 
 def fold(text: str, steps: Collection[str] = tuple(STEPS)) -> str:
-    """Write a Persian text in one of its ways.
+    """Write a Persian text in one of its ways. Taught in notebook 10.
 
     Args:
         steps: which of `STEPS`, in any order: `"nfc"` composes letters and marks, `"letters"` writes Arabic ye and kaf
@@ -35,8 +32,6 @@ def fold(text: str, steps: Collection[str] = tuple(STEPS)) -> str:
 
     Raises:
         ValueError: there is no such step.
-
-    Taught in notebook 10.
     """
     if unknown := [step for step in steps if step not in STEPS]:
         raise ValueError(f"there is no step {unknown[0]!r}; there are: {', '.join(STEPS)}")

@@ -1,7 +1,4 @@
-"""The tokenizer: labels to class numbers and back, and the collapse of CTC.
-
-Taught in notebook 02.
-"""
+"""The tokenizer: labels to class numbers and back, and the collapse of CTC. Taught in notebook 02."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ def ctc_collapse(path: Sequence[int]) -> tuple[int, ...]:
 
 
 class Tokenizer:
-    """Turns text into class numbers and back.
+    """Turns text into class numbers and back. Taught in notebooks 02 and 10.
 
     Class 0 is the CTC blank, 1 stands for any character out of the vocabulary (OOV), 2 fills short labels (PAD), and
     the characters follow from 3 on, in the order of the alphabet. The model needs `tokenizer.num_classes` outputs.
@@ -41,8 +38,6 @@ class Tokenizer:
     Raises:
         ValueError: the alphabet is empty, repeats a character or is not in NFC, `unknown` or `order` is not one of
             its words, or `order="visual"` and the alphabet has letters of a left-to-right script.
-
-    Taught in notebooks 02 and 10.
     """
 
     BLANK, OOV, PAD = 0, 1, 2

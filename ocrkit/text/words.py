@@ -1,7 +1,4 @@
-"""Lists of words and how often each occurs.
-
-Taught in notebooks 08 and 11.
-"""
+"""Lists of words and how often each occurs. Taught in notebooks 08 and 11."""
 
 from __future__ import annotations
 

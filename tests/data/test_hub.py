@@ -74,7 +74,7 @@ def test_what_cannot_be_written_is_told_and_nothing_is_overwritten(samples, tmp_
     assert len(ok.load_samples(tmp_path / "out")) == 6
     with pytest.raises(FileExistsError, match="out is not empty: choose another folder"):
         export_imagefolder(samples, tmp_path / "out")
-    with pytest.raises(ValueError, match="no column text; it has: image"):
+    with pytest.raises(ValueError, match="no column 'text'; it has: image"):
         export_imagefolder(samples[["image"]], tmp_path / "new")
 
 
@@ -133,7 +133,7 @@ def test_sets_of_classes_and_what_is_refused():
     table = from_datasets(datasets.Dataset.from_dict(rows, features), text="label")
     assert table["text"].tolist() == ["pe", ""] and table["split"].tolist() == ["valid", "test"]
     assert table["image"][1] == "x.png" and "not an image" in table["problem"][1]
-    with pytest.raises(ValueError, match="no column words; it has: image, label"):
+    with pytest.raises(ValueError, match="no column 'words'; it has: image, label"):
         from_datasets(datasets.Dataset.from_dict(rows, features), text="words")
     with pytest.raises(TypeError, match="not IterableDataset"):
         from_datasets(datasets.Dataset.from_dict(rows, features).to_iterable_dataset())

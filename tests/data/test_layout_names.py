@@ -135,7 +135,7 @@ def test_a_bad_csv_beside_a_good_one(put):
     samples = load_samples(put("a.jpg", written_name_dev=good, written_name_more=bad, words=words))
     problems = {name: problem for name, _, problem in rows(samples)}
     assert problems["a.jpg"] == "" and "not UTF-8" in problems["written_name_more.csv"]
-    assert "no column FILENAME and no IDENTITY" in problems["words.csv"]
+    assert "no column 'FILENAME' and no column 'IDENTITY'" in problems["words.csv"]
 
 
 # --- splits, and images of one name ---

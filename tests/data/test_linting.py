@@ -237,7 +237,7 @@ def test_corners(draw):
 
 
 def test_needs_a_samples_table_of_files():
-    with pytest.raises(ValueError, match="no column image, text"):
+    with pytest.raises(ValueError, match="no column 'image' and no column 'text'; it has: path"):
         lint(pd.DataFrame({"path": ["a"]}))
     with pytest.raises(ValueError, match="paths, not images in memory"):
         lint(pd.DataFrame({"image": [np.zeros((3, 3))], "text": ["a"]}))

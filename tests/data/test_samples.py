@@ -228,10 +228,10 @@ def test_rows_of_the_wrong_length_are_kept_with_their_problem(put):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("name,score\na.png,1\n", "no column file_name and no text; it has: name, score"),
-        ("FILENAME,NAME\na.png,x\n", "no column IDENTITY; it has: FILENAME, NAME"),
+        ("name,score\na.png,1\n", "no column 'file_name' and no column 'text'; it has: name, score"),
+        ("FILENAME,NAME\na.png,x\n", "no column 'IDENTITY'; it has: FILENAME, NAME"),
         ("FILENAME,IDENTITY\n", "no rows below"),
-        ("file_name,label\na.png,x\n", "no column text; it has: file_name, label"),
+        ("file_name,label\na.png,x\n", "no column 'text'; it has: file_name, label"),
         ("file_name;text\na.png;x\n", "it has: file_name;text; put a comma between the columns"),
         ("", "is empty: its first line must be 'file_name,text'"),
         ("file_name,text\n", "no rows below"),
@@ -253,7 +253,7 @@ def test_a_bad_csv_beside_a_good_one_is_reported_and_stops_nothing(put):
     files = {"good.csv": "file_name,text\na.png,x\n", "other.csv": "name,score\na.png,1\n"}
     samples = load_samples(put("a.png", files=files))
     assert samples["text"].tolist() == ["x", ""]
-    assert "other.csv has no column file_name and no text" in named(samples, "other.csv").problem
+    assert "other.csv has no column 'file_name' and no column 'text'" in named(samples, "other.csv").problem
 
 
 # --- where ---
@@ -318,5 +318,5 @@ def test_splits_by_writer_keep_a_writer_together():
     parted = assign_splits(samples, by="writer_id")
     assert (parted.groupby("writer_id")["split"].nunique() == 1).all()
     assert set(parted["split"]) == {"train", "valid", "test"}
-    with pytest.raises(ValueError, match="by 'writer': their columns are text, writer_id"):
+    with pytest.raises(ValueError, match="no column 'writer'; it has: text, writer_id"):
         assign_splits(samples, by="writer")

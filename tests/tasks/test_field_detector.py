@@ -220,7 +220,7 @@ def test_bad_images_are_set_aside_with_the_reason(trained, pages, tmp_path):
 
 @pytest.mark.parametrize("wrong", [7, [7], pd.DataFrame({"file": ["a"]})])
 def test_what_is_no_page(untrained, wrong):
-    with pytest.raises(TypeError, match="image"):
+    with pytest.raises((TypeError, ValueError), match="image"):
         untrained.detect(wrong)
 
 

@@ -18,9 +18,6 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
-#: What a data set may unpack to, unless the caller knows better.
-MAX_BYTES = 4 << 30
-MAX_FILES = 1_000_000
 #: Bytes that may stand between two files: their headers, with long names, and what is read ahead.
 _BETWEEN = 1 << 20
 _BLOCK = 1 << 20
@@ -31,28 +28,21 @@ class ArchiveError(ValueError):
     """A tar file that is not unpacked; the message names the file, the entry and the reason."""
 
 
-def unpack(
-    tar: str | Path, folder: str | Path, max_bytes: int = MAX_BYTES, max_files: int = MAX_FILES
-) -> Path:
-    """Unpack a data set's `.tar`, `.tar.gz`, `.tar.bz2` or `.tar.xz` into a new folder.
+def unpack(tar: str | Path, folder: str | Path, max_bytes: int = 4 << 30, max_files: int = 1_000_000) -> Path:
+    """Unpack a data set's `.tar`, `.tar.gz`, `.tar.bz2` or `.tar.xz` into a new `folder`, which is returned.
 
     Only folders and plain files are made, with the rights that new files have. Junk of a Mac is skipped:
-    `.DS_Store`, `._*` and `__MACOSX`.
+    `.DS_Store`, `._*` and `__MACOSX`. Taught in notebook 09.
 
     Args:
         folder: must not be there yet, or be empty. It is there with all files, or not at all.
         max_bytes, max_files: what all files together may have; empty files and folders count as files too.
-
-    Returns:
-        `folder` as a path.
 
     Raises:
         FileNotFoundError: there is no such tar file.
         FileExistsError: `folder` holds something.
         ArchiveError: the file is damaged, too large, empty, or has an entry that does not belong into a data set: an
             absolute path or `..`, a link, a device, a sparse file, or one name twice.
-
-    Taught in notebook 09.
     """
     tar, folder = Path(tar), Path(folder)
     if not tar.is_file():
@@ -63,7 +53,7 @@ def unpack(
     temporary.mkdir(parents=True)
     try:
         with _opened(tar) as stream:
-            _unpack_into(stream, temporary, tar, max_bytes, max_files)
+            _unpack_into(_Metered(stream), temporary, tar, max_bytes, max_files)
         if folder.exists():
             folder.rmdir()  # it is empty; Windows would not replace it
         os.replace(temporary, folder)
@@ -72,12 +62,12 @@ def unpack(
     return folder
 
 
-def _unpack_into(stream: BinaryIO, folder: Path, tar: Path, max_bytes: int, max_files: int) -> None:
-    metered, total, count, written = _Metered(stream), 0, 0, 0
-    metered.left = _BETWEEN
-    with tarfile.open(fileobj=metered, mode="r|", tarinfo=_Entry) as archive:
-        for member in archive:
-            count, total = count + 1, total + member.size
+def _unpack_into(stream: _Metered, folder: Path, tar: Path, max_bytes: int, max_files: int) -> None:
+    total = written = 0
+    # Not tarfile's filter="data", which accepts links, names that come twice, and an archive that stops too early.
+    with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Entry) as archive:
+        for count, member in enumerate(archive, start=1):
+            total += member.size
             if count > max_files:
                 raise ArchiveError(f"{tar} has more than {max_files:,} files: pass a larger max_files if you trust it")
             if total > max_bytes:
@@ -86,7 +76,7 @@ def _unpack_into(stream: BinaryIO, folder: Path, tar: Path, max_bytes: int, max_
                     "pass a larger max_bytes if you trust it"
                 )
             path = _checked_path(member, tar)
-            metered.left = member.size + _BETWEEN
+            stream.left = member.size + _BETWEEN
             if path is None or member.isdir():
                 continue
             place = folder / path
@@ -97,8 +87,8 @@ def _unpack_into(stream: BinaryIO, folder: Path, tar: Path, max_bytes: int, max_
             except (FileExistsError, NotADirectoryError) as error:
                 raise ArchiveError(f"{tar}: {member.name!r} is there twice, so one would be lost") from error
             written += 1
-            metered.left = _BETWEEN
-    while metered.read(_BLOCK):  # the checksum of what is compressed stands at the very end
+            stream.left = _BETWEEN
+    while stream.read(_BLOCK):  # the checksum of what is compressed stands at the very end
         pass
     if not written:
         raise ArchiveError(f"{tar} holds no files")
@@ -137,7 +127,7 @@ class _Metered:
     """A stream from which only `left` more bytes may be read: what stands between the files can be a bomb too."""
 
     def __init__(self, stream: BinaryIO):
-        self.stream, self.left = stream, 0
+        self.stream, self.left = stream, _BETWEEN
 
     def read(self, size: int) -> bytes:
         data = self.stream.read(size)
@@ -156,11 +146,7 @@ def _opened(tar: Path) -> Iterator[BinaryIO]:
     try:
         with opener(tar, "rb") as stream:
             yield stream
-    except ArchiveError:
-        raise
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        if getattr(error, "errno", None) is not None:  # of the disk; those of damaged data have no number
+            raise
         raise ArchiveError(f"{tar} is damaged or no tar file: {error}; copy it again") from error
-    except OSError as error:
-        if error.errno is None:  # bz2 says so of damaged data
-            raise ArchiveError(f"{tar} is damaged: {error}; copy it again") from error
-        raise

@@ -1,23 +1,23 @@
 """Layouts: the ways in which data sets lie on disk, each with its reader.
 
-A reader gives one plain `dict` an image; `samples` makes them a table. A file that should have been a
-sample and is not (no label in its name, not an image) gives a row with `problem` and without `text`.
-
-Taught in notebook 01.
+A reader gives one plain `dict` an image; `samples` makes them a table. A file that should have been a sample and is not
+(no label in its name, not an image) gives a row with `problem` and without `text`. Taught in notebook 01.
 """
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ocrkit.data.layouts.glyphs import has_cdb, has_class_folders, read_cdb_files, read_class_folders
-from ocrkit.data.layouts.listing import csv_header, csv_problem, is_csv, is_image
-from ocrkit.data.layouts.names import NAME_COLUMNS, has_names, read_name_list, read_names
+from ocrkit.data.layouts.listing import is_image
+from ocrkit.data.layouts.lists import WORD_COLUMNS, csv_problem, has_list, is_csv, read_word_list, read_word_lists
+from ocrkit.data.layouts.names import NAME_COLUMNS, read_name_list, read_names
 from ocrkit.data.layouts.plates import has_ccpd_names, has_plate_labels, read_ccpd, read_plates
-from ocrkit.data.layouts.words import WORD_COLUMNS, has_word_list, read_word_list, read_word_lists
 
 
 class Layout(NamedTuple):
@@ -31,13 +31,15 @@ class Layout(NamedTuple):
 
 #: Tried in this order. A new layout is one more line here.
 LAYOUTS = [
-    Layout("names", "a .csv file with FILENAME,IDENTITY, and folders of images beside it", has_names, read_names),
-    Layout("word list", "a .csv file with file_name,text beside the images", has_word_list, read_word_lists),
+    Layout("names", "a .csv file with FILENAME,IDENTITY, and folders of images beside it",
+           partial(has_list, NAME_COLUMNS), read_names),
+    Layout("word list", "a .csv file with file_name,text beside the images",
+           partial(has_list, WORD_COLUMNS), read_word_lists),
     Layout("CCPD", "025-95_113-154&383_386&473-...-0_0_22_27_27_33_16-37-15.jpg", has_ccpd_names, read_ccpd),
     Layout("plates", "[split/]ANYTHING-皖A25V59.jpg", has_plate_labels, read_plates),
     Layout("Hoda", "a .cdb file, such as 'Train 60000.cdb'", has_cdb, read_cdb_files),
     Layout("glyphs", "[split/]CLASS/file, two classes or more, each a folder", has_class_folders, read_class_folders),
-]
+]  # fmt: skip
 
 
 def find_layout(folder: Path, files: list[str]) -> Layout:
@@ -69,4 +71,9 @@ def read_csv(path: Path) -> Iterator[dict]:
 
 def _list_columns(path: Path) -> tuple[str, str]:
     """The columns that a CSV file should have, by those that it has."""
-    return max(WORD_COLUMNS, NAME_COLUMNS, key=lambda columns: len(csv_header(path) & set(columns)))
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            header = {name.strip() for name in next(csv.reader(file), [])}
+    except (UnicodeDecodeError, csv.Error):
+        header = set()
+    return max(WORD_COLUMNS, NAME_COLUMNS, key=lambda columns: len(header & set(columns)))

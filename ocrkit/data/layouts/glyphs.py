@@ -1,10 +1,8 @@
 """The layouts of single characters: a folder a class, as of ImageNet, and the `.cdb` files of Hoda.
 
-Their label is the name of a class, which may be several letters long. So a set that brings no splits is split by file
-and not by text, which would put each class whole into one split; the column `glyph_file` is there for that. Images of
-one file name stay together whatever their class: where the name is the number of a font, so do its glyphs.
-
-Taught in notebook 09.
+A set that brings no splits is split by the column `glyph_file`, and not by text, which would put each class whole into
+one split. Images of one file name stay together whatever their class: where the name is the number of a font, so do its
+glyphs. Taught in notebook 09.
 """
 
 from __future__ import annotations
@@ -13,31 +11,24 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from ocrkit.data.layouts.hoda import read_cdb
-from ocrkit.data.layouts.listing import SPLIT_NAMES, is_image, split_of_path, start_of
-
-#: The share of the images that must lie in class folders; those that do not are reported.
-PLACED = 0.9
+from ocrkit.data.layouts.listing import SPLIT_NAMES, file_rows, is_image
 
 
 def has_class_folders(folder: Path, files: list[str]) -> bool:
-    """There are two classes or more, and nearly all images lie right in the folder of one."""
+    """There are two classes or more, and nine of ten images lie right in the folder of one; others are reported."""
     images = [file for file in files if is_image(file)]
     classes = [name for name in map(class_of, images) if name]
-    return len(set(classes)) > 1 and len(classes) >= PLACED * len(images)
+    return len(set(classes)) > 1 and len(classes) >= 0.9 * len(images)
 
 
 def read_class_folders(folder: Path, files: list[str]) -> Iterator[dict]:
     """`[split/]CLASS/file`: the label is the folder's name. Adds `glyph_file`, the name of the file."""
-    start = start_of(folder)
-    for file in files:
-        name = PurePosixPath(file).name.encode(errors="backslashreplace").decode()  # whatever its encoding
-        row = {"image": start + file, "split": split_of_path(folder.name, file), "glyph_file": name}
-        if not is_image(file):
-            yield {**row, "problem": "not an image file"}
-        elif name := class_of(file):
-            yield {**row, "text": name}
-        else:
-            yield {**row, "problem": "lies in no class folder: [split/]CLASS/file"}
+    for file, row in file_rows(folder, files):
+        row["glyph_file"] = PurePosixPath(file).name.encode(errors="backslashreplace").decode()  # whatever its encoding
+        name = class_of(file)
+        if not name:
+            row.setdefault("problem", "lies in no class folder: [split/]CLASS/file")
+        yield row if "problem" in row else {**row, "text": name}
 
 
 def class_of(file: str) -> str:
@@ -48,14 +39,14 @@ def class_of(file: str) -> str:
     return folders[0] if len(folders) == 1 else ""
 
 
-def is_cdb(file: str) -> bool:
-    """The name ends in `.cdb`."""
-    return file.lower().endswith(".cdb")
-
-
 def has_cdb(folder: Path, files: list[str]) -> bool:
     """There is some `.cdb` file."""
     return any(map(is_cdb, files))
+
+
+def is_cdb(file: str) -> bool:
+    """The name ends in `.cdb`."""
+    return file.lower().endswith(".cdb")
 
 
 def read_cdb_files(folder: Path, files: list[str]) -> Iterator[dict]:
@@ -74,7 +65,7 @@ def read_cdb_file(path: Path) -> Iterator[dict]:
     `Train 60000.cdb#17`, counted from 1. Where the file is damaged, the images before that place are given, and a row
     with its `problem`. `hoda.write_images` makes files of them, to look at in a folder and to `lint`.
     """
-    split = SPLIT_NAMES.get(path.stem.split()[0].lower() if path.stem.split() else "", "")
+    split = SPLIT_NAMES.get((path.stem.lower().split() or [""])[0], "")
     number = 0
     try:
         for number, glyph in enumerate(read_cdb(path), start=1):

@@ -32,13 +32,11 @@ class Glyph(NamedTuple):
 
 
 def read_cdb(path: str | Path) -> Iterator[Glyph]:
-    """Read a `.cdb` file record by record.
+    """Read a `.cdb` file record by record. Taught in notebook 09.
 
     Raises:
-        ValueError: the file is no `.cdb` file, ends too early, or its records do not fit their header; the message
-            names the record. The records before it have been given by then.
-
-    Taught in notebook 09.
+        ValueError: the file is none, ends too early, or a record does not fit the header; the message names the record,
+            and those before it have been given by then.
     """
     data = Path(path).read_bytes()
     if len(data) < _HEADER.size:
@@ -62,41 +60,36 @@ def _record(data: bytes, place: int, size: tuple[int, int], gray: bool) -> tuple
     mark, label = struct.unpack_from("<BB", data, place)
     if mark != _MARK:
         raise ValueError(f"it begins with {mark}, not {_MARK}")
-    place += 2
     height, width = size
     if not height or not width:
-        width, height = struct.unpack_from("<BB", data, place)
         place += 2
-    (length,) = struct.unpack_from("<H", data, place)
-    place += 2
-    body = data[place : place + length]
-    if len(body) < length:
+        width, height = struct.unpack_from("<BB", data, place)
+    (length,) = struct.unpack_from("<H", data, place + 2)
+    place += 4
+    if place + length > len(data):
         raise ValueError("the file ends in the middle of it")
     if not height or not width:
         raise ValueError(f"the image has no pixels (width {width}, height {height})")
-    if gray:
-        if length != height * width:
-            raise ValueError(f"{length} bytes are no image of {width} x {height} pixels")
-        image = np.frombuffer(body, np.uint8).reshape(height, width).copy()
-    else:
-        image = _unpack_runs(body, height, width)
-    return Glyph(image, label), place + length
+    body = np.frombuffer(data, np.uint8, length, place)
+    if not gray:
+        body = _unpack_runs(body.astype(np.intp), height, width)
+    elif length != height * width:
+        raise ValueError(f"{length} bytes are no image of {width} x {height} pixels")
+    return Glyph(body.reshape(height, width).copy(), label), place + length
 
 
-def _unpack_runs(body: bytes, height: int, width: int) -> np.ndarray:
-    runs = np.frombuffer(body, np.uint8).astype(np.intp)
+def _unpack_runs(runs: np.ndarray, height: int, width: int) -> np.ndarray:
     starts = np.cumsum(runs) - runs
     rows = np.arange(height) * width
     firsts = np.searchsorted(starts, rows)  # the first run of each row
     if runs.sum() != height * width or not np.array_equal(starts[firsts], rows):
         raise ValueError(f"its runs do not fill {height} rows of {width} pixels")
     in_row = np.arange(len(runs)) - np.repeat(firsts, np.diff(firsts, append=len(runs)))
-    return np.repeat(np.where(in_row % 2, 0, 255).astype(np.uint8), runs).reshape(height, width)
+    return np.repeat(np.where(in_row % 2, 0, 255).astype(np.uint8), runs)
 
 
 def write_images(cdb: str | Path, folder: str | Path) -> Path:
     """Write each record as `folder/CLASS/NUMBER.png`, which `load_samples` reads as glyphs; numbers count from 1.
-
     Taught in notebook 09.
     """
     folder = Path(folder)

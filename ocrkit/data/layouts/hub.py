@@ -20,12 +20,12 @@ from PIL import Image
 from ocrkit.data.files import atomic, fits_on_disk
 from ocrkit.data.images import ImageError, decode_image, read_image, read_sample
 from ocrkit.data.layouts.listing import IMAGE_SUFFIXES, SPLIT_NAMES
-from ocrkit.text.strings import normalize
+from ocrkit.text.strings import normalize, require_columns
 
 #: Our names of splits -> those of Hugging Face.
-HUB_SPLITS = {"valid": "validation"}
-#: Columns that say where in an image file the sample lies: it is cut out, so they mean nothing any more.
-PLACES = ("corners", "box")
+_HUB_SPLITS = {"valid": "validation"}
+#: Columns that are written in another way, and those that say where in an image file the sample lies: it is cut out.
+_NOT_KEPT = {"image", "text", "split", "corners", "box"}
 
 
 def export_imagefolder(samples: pd.DataFrame, folder: str | Path) -> pd.DataFrame:
@@ -35,29 +35,27 @@ def export_imagefolder(samples: pd.DataFrame, folder: str | Path) -> pd.DataFram
     truth values. Image files are copied as they are, under numbers for names; what the table crops or holds in
     memory is written as PNG. Rows without a split lie in `folder` itself, or in `folder/other` where others have one.
 
-    Note that `datasets` guesses types when it reads a CSV: it takes the labels NA and "" for missing, and a column of
-    labels such as 007 for numbers. `load_samples` reads every label as it is, and `to_datasets` guesses nothing.
-
     Returns:
-        The rows that could not be written, with a column `reason`; an empty table where all could.
+        The rows that could not be written, with a column `reason`.
 
     Raises:
         FileExistsError: `folder` is there and not empty.
         ValueError: the table has no `image` or no `text`.
         OSError: the disk is full.
 
+    Note that `datasets` guesses types when it reads a CSV: it takes the labels NA and "" for missing, and a column of
+    labels such as 007 for numbers. `load_samples` reads every label as it is, and `to_datasets` guesses nothing.
     Taught in notebook 12.
     """
     folder = Path(folder)
-    if missing := [c for c in ("image", "text") if c not in samples]:
-        raise ValueError(f"the table has no column {' and no '.join(missing)}; it has: {', '.join(map(str, samples))}")
+    require_columns(samples, "image", "text")
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty: choose another folder, nothing is overwritten")
     splits = _splits(samples)
     plain = _plain_columns(samples.drop(columns="file_name", errors="ignore"))
     reasons = [""] * len(samples)
     for split in splits.unique():
-        place = folder / (HUB_SPLITS.get(split, split) or ("other" if splits.any() else ""))
+        place = folder / (_HUB_SPLITS.get(split, split) or ("other" if splits.any() else ""))
         place.mkdir(parents=True, exist_ok=True)
         rows = []
         for i in np.flatnonzero(splits == split).tolist():
@@ -73,9 +71,7 @@ def export_imagefolder(samples: pd.DataFrame, folder: str | Path) -> pd.DataFram
         if not rows:
             continue  # a list without rows would be reported as a fault of the folder
         with atomic(place / "metadata.csv") as path:
-            header = list(dict.fromkeys(["file_name", "text", "original_name", *plain]))
-            table = pd.DataFrame(rows, columns=header)
-            table.to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC, encoding="utf-8")
+            pd.DataFrame(rows).to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC, encoding="utf-8")
     return samples.assign(reason=reasons)[[bool(reason) for reason in reasons]]
 
 
@@ -84,11 +80,8 @@ def _splits(samples: pd.DataFrame) -> pd.Series:
 
 
 def _plain_columns(samples: pd.DataFrame) -> list[str]:
-    return [c for c in samples if c not in ("image", "text", "split", *PLACES) and _is_plain(samples[c])]
-
-
-def _is_plain(column: pd.Series) -> bool:
-    return all(isinstance(value, (str, Number, np.bool_)) or value is None or value is pd.NA for value in column)
+    plain = (str, Number, np.bool_, type(None), type(pd.NA))
+    return [c for c in samples if c not in _NOT_KEPT and all(isinstance(value, plain) for value in samples[c])]
 
 
 def _is_whole_file(row: pd.Series) -> bool:
@@ -109,7 +102,7 @@ def _write_image(row: pd.Series, stem: Path) -> str:
 
 
 def from_datasets(dataset, image: str = "image", text: str = "text") -> pd.DataFrame:
-    """A `datasets.Dataset` or `DatasetDict` as a samples table.
+    """A `datasets.Dataset` or `DatasetDict` as a samples table. Taught in notebook 12.
 
     Args:
         image: the column of images (`datasets.Image`); they are decoded, as `read_image` does it, and stay in memory.
@@ -123,8 +116,6 @@ def from_datasets(dataset, image: str = "image", text: str = "text") -> pd.DataF
         ImportError: the package is not installed.
         TypeError: `dataset` is neither, for instance one that is streamed.
         ValueError: a column is missing, or the labels are no strings any more.
-
-    Taught in notebook 12.
     """
     datasets = _package()
     if isinstance(dataset, datasets.DatasetDict):
@@ -132,8 +123,7 @@ def from_datasets(dataset, image: str = "image", text: str = "text") -> pd.DataF
     if not isinstance(dataset, datasets.Dataset):
         raise TypeError(f"from_datasets takes a datasets.Dataset or DatasetDict, not {type(dataset).__name__}")
     features = dataset.features
-    if missing := [c for c in (image, text) if c not in features]:
-        raise ValueError(f"the data set has no column {' and no '.join(missing)}; it has: {', '.join(features)}")
+    require_columns(features, image, text, what="the data set")
     kind, names = getattr(features[text], "dtype", None), None
     if isinstance(features[text], datasets.ClassLabel):
         names = features[text].names
@@ -149,18 +139,17 @@ def from_datasets(dataset, image: str = "image", text: str = "text") -> pd.DataF
     # Undecoded: one image that is damaged must not stop the others.
     for row in dataset.cast_column(image, datasets.Image(decode=False)).select_columns(wanted):
         label, problem = row[text], ""
-        label = names[label] if names and label is not None else label
         try:
             picture = _picture(row[image])
         except ImageError as error:
             picture, problem = (row[image] or {}).get("path") or "", error.reason
         if label is None:
             problem = problem or 'no label; datasets reads "NA" and "" in a CSV as that'
-        label = normalize("" if problem else label)
+        label = "" if problem else normalize(names[label] if names else label)
         own = split or row.get("split") or ""
         kept = {c: row[c] for c in others}
-        problem = problem or kept.get("problem") or ""
-        rows.append({"image": picture, "text": label, "split": SPLIT_NAMES.get(own, own)} | kept | {"problem": problem})
+        kept["problem"] = problem or kept.get("problem") or ""
+        rows.append({"image": picture, "text": label, "split": SPLIT_NAMES.get(own, own), **kept})
     table = pd.DataFrame(rows, columns=list(dict.fromkeys(["image", "text", "split", *others, "problem"])))
     return table if table["problem"].any() else table.drop(columns="problem")
 
@@ -177,19 +166,14 @@ def to_datasets(samples: pd.DataFrame):
     """A samples table as a `datasets.DatasetDict`, one `Dataset` a split; labels stay the strings that they are.
 
     Images that are cropped by the table or in memory are stored as PNG, others as the bytes of their files. Only plain
-    columns are kept. Rows without a split are in `"train"`, as Hugging Face does it.
+    columns are kept. Rows without a split are in `"train"`, as Hugging Face does it. Taught in notebook 12.
 
     Raises:
         ImportError: the package is not installed.
         ImageError: an image cannot be read; leave out what `lint` reports.
-
-    Taught in notebook 12.
     """
     datasets = _package()
-    splits = _splits(samples)
-    names = splits.replace({"": "train", **HUB_SPLITS})
-    plain = _plain_columns(samples)
-    parts = {}
+    names, plain, parts = _splits(samples).replace({"": "train", **_HUB_SPLITS}), _plain_columns(samples), {}
     for name in names.unique():
         part = samples[names == name]
         table = part[["text", *plain]].astype({"text": str})

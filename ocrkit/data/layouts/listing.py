@@ -1,13 +1,9 @@
-"""Listing: the files below a folder, and the rows of the CSV files among them, for the readers of `layouts`.
-
-Taught in notebook 01.
-"""
+"""Listing: the files below a folder, and what their names tell, for the readers of `layouts`. Taught in notebook 01."""
 
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from posixpath import splitext
 
@@ -34,9 +30,8 @@ def list_files(folder: Path) -> list[str]:
 
 
 def _is_clutter(name: str) -> bool:
-    lower = name.lower()
-    stem, suffix = splitext(lower)
-    if name.startswith(".") or lower in ("thumbs.db", "desktop.ini") or suffix == ".md":
+    stem, suffix = splitext(name.lower())
+    if name.startswith(".") or stem + suffix in ("thumbs.db", "desktop.ini") or suffix == ".md":
         return True
     return stem in ("readme", "license", "licence") and suffix in ("", ".txt", ".rst")
 
@@ -44,11 +39,6 @@ def _is_clutter(name: str) -> bool:
 def is_image(file: str) -> bool:
     """The name ends like that of an image."""
     return splitext(file)[1].lower() in IMAGE_SUFFIXES
-
-
-def is_csv(file: str) -> bool:
-    """The name ends in `.csv`."""
-    return file.lower().endswith(".csv")
 
 
 def split_of_path(top: str, file: str) -> str:
@@ -62,81 +52,12 @@ def start_of(folder: Path) -> str:
     return str(folder / "_")[:-1]
 
 
-def read_lists(
-    folder: Path, files: list[str], columns: tuple[str, str], read: Callable[[Path], Iterable[dict]]
-) -> Iterator[dict]:
-    """The rows that `read` gives of each CSV file with `columns`, then a row with `problem` for all other files."""
-    listed = set()
-    for file in filter(is_csv, files):
-        if problem := csv_problem(folder / file, columns):
-            yield {"image": folder / file, "split": split_of_path(folder.name, file), "problem": problem}
-            continue
-        for row in read(folder / file):
-            listed.add(os.path.normcase(row["image"]))
-            yield row
+def file_rows(folder: Path, files: list[str]) -> Iterator[tuple[str, dict]]:
+    """Each file with the beginning of its row: `image`, `split` and, where it is no image, `problem`."""
     start = start_of(folder)
     for file in files:
-        if not is_csv(file) and os.path.normcase(start + file) not in listed:
-            problem = "in no row of the CSV" if is_image(file) else "not an image file"
-            yield {"image": folder / file, "split": split_of_path(folder.name, file), "problem": problem}
-
-
-def csv_header(path: Path) -> set[str]:
-    """The columns of a CSV file; none where it is empty or its first line cannot be read."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            return {name.strip() for name in next(csv.reader(file), [])}
-    except (UnicodeDecodeError, csv.Error):
-        return set()
-
-
-def csv_problem(path: Path, columns: tuple[str, str]) -> str:
-    """Why `path` is no CSV file with `columns`, or `""`: it is read as far as its first row."""
-    try:
-        next(csv_rows(path, columns))
-    except ValueError as error:
-        return str(error)
-    return ""
-
-
-def csv_rows(path: Path, columns: tuple[str, str]) -> Iterator[tuple[dict[str, str], str]]:
-    """Rows of a CSV file, each with the reason why it cannot be used, or `""`. Every value stays a string.
-
-    Args:
-        columns: what the file must have, in any order and beside others: file name first, then text.
-
-    Raises:
-        ValueError: the file is empty, not UTF-8, not a table, or has not both columns.
-    """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            header = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
-            if not header:
-                raise ValueError(f"{path} is empty: its first line must be '{','.join(columns)}'")
-            if missing := [c for c in columns if c not in header]:
-                found = ", ".join(header)
-                hint = "" if len(header) > 1 else "; put a comma between the columns"
-                raise ValueError(f"{path} has no column {' and no '.join(missing)}; it has: {found}{hint}")
-            empty = True
-            for row in reader:
-                empty = False
-                values = len(header) + len(row.pop(None, [])) - list(row.values()).count(None)
-                problem = ""
-                if values != len(header):
-                    problem = f"has {values} values for {len(header)} columns: quote a text with a comma"
-                elif not row[columns[0]]:
-                    problem = "has no file name"
-                yield (
-                    {key: value or "" for key, value in row.items()},
-                    problem and f"line {reader.line_num} of {path.name} {problem}",
-                )
-            if empty:
-                raise ValueError(f"{path} has a first line and no rows below it")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8") from error
-    except csv.Error as error:
-        raise ValueError(f"{path} is not a CSV file that can be read: {error}") from error
+        row = {"image": start + file, "split": split_of_path(folder.name, file)}
+        yield file, row if is_image(file) else {**row, "problem": "not an image file"}
 
 
 def one_split(table: pd.DataFrame, split: str | None, place: Path, things: str) -> pd.DataFrame:

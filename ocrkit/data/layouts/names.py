@@ -2,7 +2,6 @@
 
 So the set "Handwriting Recognition" comes from Kaggle (https://www.kaggle.com/datasets/landlord/handwriting-recognition):
 `written_name_train_v2.csv` with `train_v2/train/TRAIN_00001.jpg`, and the same for validation and test.
-
 Taught in notebook 01.
 """
 
@@ -14,17 +13,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from ocrkit.data.layouts.listing import (
-    SPLIT_NAMES,
-    csv_problem,
-    csv_rows,
-    is_csv,
-    is_image,
-    list_files,
-    read_lists,
-    split_of_path,
-    start_of,
-)
+from ocrkit.data.layouts.listing import SPLIT_NAMES, is_image, list_files, split_of_path, start_of
+from ocrkit.data.layouts.lists import csv_rows, read_lists
 from ocrkit.text.strings import names_text
 
 NAME_COLUMNS = ("FILENAME", "IDENTITY")
@@ -34,12 +24,6 @@ NO_TEXT = {
     "EMPTY": "the label says EMPTY: nothing is written",
     "UNREADABLE": "the label says UNREADABLE",
 }
-ABSENT = "no image of this name in the folders beside the CSV"
-
-
-def has_names(folder: Path, files: list[str]) -> bool:
-    """Some CSV file has the columns `FILENAME` and `IDENTITY`."""
-    return any(not csv_problem(folder / f, NAME_COLUMNS) for f in files if is_csv(f))
 
 
 def read_names(folder: Path, files: list[str]) -> Iterator[dict]:
@@ -49,19 +33,15 @@ def read_names(folder: Path, files: list[str]) -> Iterator[dict]:
 
 
 def read_name_list(path: Path) -> Iterator[dict]:
-    """Rows of one CSV file of names; each image is looked for by its name in all folders beside the file.
+    """Rows of one CSV file of names, their images found by name in all folders beside it; raises as `csv_rows`.
 
-    The text is the label as `names_text` writes it, and `label_raw` the label as it stands wherever the two
-    differ. Small letters or accents in the image are no fault of the label: the set leaves them out. A row has a
-    `problem` and the text `""` where the label is one of `NO_TEXT`, the image is not there, or the values do not
-    fit the columns. Every value stays the string that it is.
+    The text is the label as `names_text` writes it, and `label_raw` the label as it stands wherever the two differ. A
+    row has a `problem` and the text `""` where the label is one of `NO_TEXT`, the image is not there, or the values do
+    not fit the columns.
 
     The split is that of the file's name (`written_name_validation_v2.csv`), else of the image's folder, else `""`.
     Of two images with one name, the row's is the one whose folder has the file's split or word (`dev` in
     `written_name_dev.csv`); an image in the folder of another split is never taken.
-
-    Raises:
-        ValueError: the file is empty, not UTF-8, not a table, or has no `FILENAME` and `IDENTITY`.
     """
     yield from _rows(path, path.parent, _by_name(list_files(path.parent)))
 
@@ -81,7 +61,8 @@ def _rows(path: Path, folder: Path, places: dict[str, list[str]]) -> Iterator[di
         file = _find(name, word, places)
         split = word if word in SPLIT_NAMES.values() else split_of_path(folder.name, file)
         text = names_text(label)
-        problem = problem or ("" if file else ABSENT) or NO_TEXT.get(text)
+        absent = "" if file else "no image of this name in the folders beside the CSV"
+        problem = problem or absent or NO_TEXT.get(text)
         row.update(image=start + file if file else path.parent / name, text="" if problem else text, split=split)
         if problem:
             row["problem"] = problem
@@ -92,12 +73,9 @@ def _rows(path: Path, folder: Path, places: dict[str, list[str]]) -> Iterator[di
 
 def _find(name: str, word: str, places: dict[str, list[str]]) -> str:
     """The image that a row of the CSV file of this word means, or `""`."""
-    best, best_rank = "", 0
-    for file in places.get(name.rpartition("/")[2], ()):
-        rank = _rank(file.rpartition("/")[0], word) if f"/{file}".endswith(f"/{name}") else 0
-        if rank > best_rank:
-            best, best_rank = file, rank
-    return best
+    found = [file for file in places.get(name.rpartition("/")[2], ()) if f"/{file}".endswith(f"/{name}")]
+    ranks = [_rank(file.rpartition("/")[0], word) for file in found]
+    return found[ranks.index(max(ranks))] if any(ranks) else ""
 
 
 @lru_cache(maxsize=1024)

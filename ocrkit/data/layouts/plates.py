@@ -1,7 +1,4 @@
-"""Plates: the label stands in the file name, as in CCPD or after the last hyphen.
-
-Taught in notebook 01.
-"""
+"""Plates: the label stands in the file name, as in CCPD or after the last hyphen. Taught in notebook 01."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from ocrkit.data.layouts.listing import SPLIT_NAMES, is_image, split_of_path
+from ocrkit.data.layouts.listing import SPLIT_NAMES, file_rows, is_image
 from ocrkit.text.alphabets import PLATE_MARKS, PROVINCES, plate_kind
 from ocrkit.text.strings import normalize
 
@@ -22,16 +19,11 @@ def has_plate_labels(folder: Path, files: list[str]) -> bool:
 
 def read_plates(folder: Path, files: list[str]) -> Iterator[dict]:
     """The label stands between the last `-` and the `.` of the name. Adds `province`, `length`, `kind`."""
-    for file in files:
-        row = {"image": folder / file, "text": "", "split": split_of_path(folder.name, file)}
-        row.update(plate_columns(""))
-        label = _plate_label(file)
-        if not is_image(file):
-            yield {**row, "problem": "not an image file"}
-        elif not label:
-            yield {**row, "problem": "no label between the last '-' and the '.' of the name"}
-        else:
-            yield {**row, "text": label, **plate_columns(label)}
+    for file, row in file_rows(folder, files):
+        label = "" if "problem" in row else _plate_label(file)
+        if not label:
+            row.setdefault("problem", "no label between the last '-' and the '.' of the name")
+        yield {**row, "text": label, **plate_columns(label)}
 
 
 def _plate_label(file: str) -> str:
@@ -40,6 +32,7 @@ def _plate_label(file: str) -> str:
 
 
 def plate_columns(label: str) -> dict:
+    """What a plate's label tells: `province` (its character), `length` and `kind`, `""` where it has none."""
     text = normalize(label)
     province = text[0] if text and text[0] in PROVINCES else ""
     return {"province": province, "length": len(text), "kind": plate_kind(text) or ""}
@@ -77,18 +70,14 @@ def read_ccpd(folder: Path, files: list[str]) -> Iterator[dict]:
         split = SPLIT_NAMES.get(PurePosixPath(name).stem, "test")
         for line in (folder / name).read_text(encoding="utf-8").splitlines():
             official[str(base / line.strip())] = split
-    for file in sorted(set(files) - set(lists)):
+    for file, row in file_rows(folder, sorted(set(files) - set(lists))):
         path = PurePosixPath(file)
-        split = official.get(file) or split_of_path(folder.name, file)
-        row = {"image": folder / file, "text": "", "split": split, **plate_columns("")}
+        row.update(split=official.get(file) or row["split"], **plate_columns(""))
         row["part"] = path.parent.name or folder.name
         match = _CCPD_NAME.fullmatch(path.stem)
-        if not is_image(file):
-            yield {**row, "problem": "not an image file"}
-        elif match is None:
-            yield {**row, "problem": "the name has no CCPD label"}
-        else:
-            yield {**row, **_ccpd_columns(match)}
+        if match is None:
+            row.setdefault("problem", "the name has no CCPD label")
+        yield row if "problem" in row else {**row, **_ccpd_columns(match)}
 
 
 def _ccpd_columns(match: re.Match) -> dict:

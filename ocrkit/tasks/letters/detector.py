@@ -22,6 +22,7 @@ from ocrkit.reader.device import normalize_images, pick_device
 from ocrkit.reader.hooks import evaluating
 from ocrkit.reader.model_files import check_weights, fingerprint, read_model, write_model
 from ocrkit.tasks.letters.scores import overlap
+from ocrkit.text.strings import require_columns
 
 #: Two boxes of different kinds that overlap by more than this are one and the same value on the page.
 SAME = 0.5
@@ -245,10 +246,9 @@ def fit_page(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, floa
 
 
 def pages_table(pages: pd.DataFrame | str | Path | np.ndarray | Sequence) -> pd.DataFrame:
-    """Pages in any form that `detect` takes as a table with a column `image`; raises TypeError for anything else."""
+    """Pages in any form that `detect` takes as a table with `image`; a ValueError or TypeError for what is none."""
     if isinstance(pages, pd.DataFrame):
-        if "image" not in pages:
-            raise TypeError(f"the table has no column 'image'; it has: {', '.join(map(str, pages.columns))}")
+        require_columns(pages, "image")
         return pages
     if isinstance(pages, (str, Path, np.ndarray)):
         pages = [pages]
