@@ -1,7 +1,4 @@
-"""Where to compute, and pixels as a network takes them.
-
-Taught in notebook 03.
-"""
+"""Where to compute, and pixels as a network takes them. Taught in notebook 03."""
 
 from __future__ import annotations
 
