@@ -12,6 +12,8 @@ from difflib import get_close_matches
 import torch
 from torch import Tensor, nn
 
+from ocrkit.reader.device import evaluating
+
 
 def find_layer(model: nn.Module, layer: str | nn.Module) -> tuple[str, nn.Module]:
     """Dotted name and module of a layer, given either; raises a ValueError where the model has no such layer."""
@@ -112,17 +114,6 @@ class Hooks:
 
     def __len__(self) -> int:
         return len(self._hooks)
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[nn.Module]:
-    """Evaluation mode; afterwards each module by itself is in the mode it was in, also where the block raises."""
-    modes = {module: module.training for module in model.modules()}
-    try:
-        yield model.eval()
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 @contextmanager

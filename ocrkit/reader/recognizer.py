@@ -16,8 +16,7 @@ from ocrkit.ctc.greedy import Reading, greedy_decode
 from ocrkit.data.packed import Packed, pack_any
 from ocrkit.data.sizes import RESIZES, batch_width, used_columns
 from ocrkit.reader.crnn import CRNN, blank_logits
-from ocrkit.reader.device import normalize_images, pick_device
-from ocrkit.reader.hooks import evaluating
+from ocrkit.reader.device import evaluating, normalize_images, pick_device
 from ocrkit.reader.model_files import check_weights, fingerprint, read_model, write_model
 from ocrkit.reader.results import by_place, results_table
 from ocrkit.text.edits import operations
