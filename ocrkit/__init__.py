@@ -93,7 +93,7 @@ _LISTED = {
 }
 #: What single notebooks use besides; it works as `ocrkit.NAME` too.
 _MORE = {
-    "count_flops": "reader.flops",
+    "count_flops": "reader.shapes",
     "measure_steps": "training.speed",
     "to_logical": "text.reading_order",
     "to_visual": "text.reading_order",
@@ -136,10 +136,8 @@ _MORE = {
     "top_patches": "maps.patches",
     "randomized_check": "maps.checks",
     "ctc_frames": "maps.pictures",
-    "maps_figure": "maps.pictures",
     "maps_html": "maps.pictures",
     "overlay": "maps.pictures",
-    "patches_figure": "maps.pictures",
     "map_button": "maps.explorer",
     "render_line": "synth",
     "render_characters": "synth",

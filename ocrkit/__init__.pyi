@@ -43,7 +43,7 @@ from ocrkit.ctc.confidence import confidences as confidences
 from ocrkit.errors.suspects import confidently_wrong as confidently_wrong
 from ocrkit.errors.confusions import confusion_matrix as confusion_matrix
 from ocrkit.errors.confusions import confusions as confusions
-from ocrkit.reader.flops import count_flops as count_flops
+from ocrkit.reader.shapes import count_flops as count_flops
 from ocrkit.maps.pictures import ctc_frames as ctc_frames
 from ocrkit.maps.checks import deletion_insertion as deletion_insertion
 from ocrkit.text.edits import edit_distance as edit_distance
@@ -75,7 +75,6 @@ from ocrkit.training.rates import lr_find as lr_find
 from ocrkit.tasks.glyphs.training import lr_find_glyphs as lr_find_glyphs
 from ocrkit.ctc.decoding import make_decoder as make_decoder
 from ocrkit.maps.explorer import map_button as map_button
-from ocrkit.maps.pictures import maps_figure as maps_figure
 from ocrkit.maps.pictures import maps_html as maps_html
 from ocrkit.tasks.letters.templates import match_template as match_template
 from ocrkit.training.speed import measure_steps as measure_steps
@@ -89,7 +88,6 @@ from ocrkit.maps.pictures import overlay as overlay
 from ocrkit.data.packed import pack as pack
 from ocrkit.training.shard_files import packed_shards as packed_shards
 from ocrkit.tasks.letters.dates import parse_jalali as parse_jalali
-from ocrkit.maps.pictures import patches_figure as patches_figure
 from ocrkit.ctc.pattern import pattern_decode as pattern_decode
 from ocrkit.errors.plots import plot_accept_reject as plot_accept_reject
 from ocrkit.training.center_tracking import plot_distances as plot_distances

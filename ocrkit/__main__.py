@@ -1,7 +1,4 @@
-"""The command line: `python -m ocrkit doctor | lint | train | evaluate | read`.
-
-Each verb calls the same functions as the notebooks.
-"""
+"""The command line: `python -m ocrkit doctor | lint | train | evaluate | read`, what the notebooks call in one line."""
 
 from __future__ import annotations
 
@@ -12,14 +9,17 @@ import re
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ocrkit.ctc.decoding import DECODERS, make_decoder
+from ocrkit.ctc.lexicon import Lexicon
 from ocrkit.data import platforms
-from ocrkit.tasks.options import add_arguments, from_arguments
+from ocrkit.text.words import read_words
 
 if TYPE_CHECKING:
     from ocrkit.tasks.letters.detector import FieldDetector
@@ -77,14 +77,24 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--split", help="only this split: train, valid or test (default: all images)")
     evaluate.add_argument("--json", action="store_true", help="print one JSON object")
     evaluate.add_argument("--out", type=Path, help="write the results table to this CSV file")
-    add_arguments(evaluate)
+    _add_decoding(evaluate)
 
     read = verb("read", read_images, "read images")
     read.add_argument("model", metavar="MODEL", help="a model folder, or a shipped name such as plates")
     read.add_argument("images", nargs="+", metavar="IMAGE")
     read.add_argument("--json", action="store_true", help="print one JSON object an image, as for letters always")
-    add_arguments(read)
+    _add_decoding(read)
     return parser
+
+
+def _add_decoding(verb: argparse.ArgumentParser) -> None:
+    group = verb.add_argument_group("decoding, for models that read lines")
+    group.add_argument("--decode", choices=DECODERS, default="greedy", help="how to find the text (default: greedy)")
+    group.add_argument("--lexicon", metavar="FILE", type=Path, help="words, one a line, or word, tab and count")
+    group.add_argument("--weight", type=float, help="how much the counts of the words weigh (default: 0)")
+    more = "other texts than the words may win, needs --weight above 0"
+    group.add_argument("--open", action="store_true", default=None, help=more)
+    group.add_argument("--pattern", metavar="NAME", help="the form of the texts (default: what fits the model)")
 
 
 def doctor(options: argparse.Namespace) -> int:
@@ -132,8 +142,7 @@ def lint_samples(options: argparse.Namespace) -> int:
     from ocrkit.data.samples import load_samples
     from ocrkit.text.tokenizer import Tokenizer
 
-    tokenizer = Tokenizer.from_name(options.alphabet) if options.alphabet else None
-    time_steps = None
+    tokenizer, time_steps = Tokenizer.from_name(options.alphabet) if options.alphabet else None, None
     if options.model:
         from ocrkit.reader.recognizer import Recognizer
 
@@ -151,13 +160,9 @@ def train_recipe(options: argparse.Namespace) -> int:
     from ocrkit.training.processes import World
     from ocrkit.training.recipe import find_recipe
 
-    changes = {}
-    for change in options.changes:
-        key, equals, value = change.partition("=")
-        if not equals:
-            raise ValueError(f"{change!r} is not key=value, for instance epochs=4")
-        changes[key] = value
-    recipe = find_recipe(options.recipe, **changes)
+    if wrong := [change for change in options.changes if "=" not in change]:
+        raise ValueError(f"{wrong[0]!r} is not key=value, for instance epochs=4")
+    recipe = find_recipe(options.recipe, **dict(change.split("=", 1) for change in options.changes))
     run_dir = options.out or Path("runs") / Path(options.recipe).stem
     words = ["python", "-m", "ocrkit", "train", options.recipe, *options.changes, "--out", str(run_dir)]
     run_recipe(recipe, run_dir, options.resume, shlex.join(words))
@@ -165,6 +170,42 @@ def train_recipe(options: argparse.Namespace) -> int:
     world.print(f"the model lies in {run_dir}; measure it: python -m ocrkit evaluate {run_dir} SAMPLES")
     world.leave()
     return 0
+
+
+def decoder_for(options: argparse.Namespace, model: object) -> Callable | None:
+    """The decoder that the options ask for, None for the greedy one; words that are left out are named on stderr.
+
+    Raises:
+        ValueError: as `make_decoder`; the model reads no lines, or an option belongs to another way to decode.
+    """
+    from ocrkit.reader.recognizer import Recognizer
+
+    kind, file = options.decode, options.lexicon
+    for name in ("lexicon", "weight", "open", "pattern"):
+        own = "pattern" if name == "pattern" else "lexicon"
+        if getattr(options, name) is not None and kind != own:
+            raise ValueError(f"--{name} is of use with --decode {own} only, and this is --decode {kind}")
+    if kind == "greedy":
+        return None
+    if not isinstance(model, Recognizer):
+        raise ValueError(
+            f"--decode {kind} is for models that read lines of text, such as plates or names; "
+            f"{options.model} is a {type(model).__name__}: leave it out"
+        )
+    lexicon = None
+    if kind == "lexicon":
+        if file is None:
+            raise ValueError("--decode lexicon needs the words: --lexicon FILE")
+        words = read_words(file)
+        try:
+            lexicon = Lexicon(words, model.tokenizer)
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from error
+        if n := len(lexicon.rejected):
+            why = "; ".join(f"{word!r} {reason}" for word, reason in [*lexicon.rejected.items()][:3])
+            more = "; ..." if n > 3 else ""
+            print(f"{file}: {n:,} of {len(words):,} words are left out: {why}{more}", file=sys.stderr)
+    return make_decoder(kind, model.tokenizer, lexicon, options.weight or 0.0, not options.open, options.pattern)
 
 
 def evaluate_model(options: argparse.Namespace) -> int:
@@ -180,60 +221,49 @@ def evaluate_model(options: argparse.Namespace) -> int:
     from ocrkit.tasks.letters.reader import LetterReader
     from ocrkit.tasks.load import load_model
 
-    recognizer = load_model(options.model)
-    decoder = from_arguments(options, recognizer)
-    if isinstance(recognizer, (FieldDetector, LetterReader)):
-        return evaluate_pages(recognizer, options)
-    read = recognizer.read if decoder is None else partial(recognizer.read, decoder=decoder)
+    model = load_model(options.model)
+    decoder = decoder_for(options, model)
+    if isinstance(model, (FieldDetector, LetterReader)):
+        return evaluate_pages(model, options)
+    read = model.read if decoder is None else partial(model.read, decoder=decoder)
     samples = load_samples(options.samples, split=options.split)
     labeled = samples["text"] != ""
     # The time that counts is decoding files, resizing and reading; a first small call warms the library up.
     read(samples[labeled].head(8))
     started = time.perf_counter()
     results = read(samples[labeled])
-    seconds = time.perf_counter() - started
+    speed = len(results) / (time.perf_counter() - started)
     if "glyph_file" in results:  # what is in memory has no path to name it by
         paths = [i if isinstance(i, str) else name for i, name in zip(results["image"], results["glyph_file"])]
         results = results.assign(image=paths)
     if options.out:
         results.to_csv(options.out, index=False)
-    unread = results[results["error"] != ""]
     for row in samples[~labeled].itertuples():
         print(f"set aside: {row.image}: {getattr(row, 'problem', '') or 'no label'}", file=sys.stderr)
-    for row in unread.itertuples():
+    for row in results[results["error"] != ""].itertuples():
         print(f"set aside: {row.image}: {row.error}", file=sys.stderr)
     counted = results[results["error"] == ""]
     if not len(counted):
         raise ValueError(f"{options.samples} has no labeled image that can be read")
-    table = score_classes(counted) if isinstance(recognizer, GlyphClassifier) else score(counted)
-    if options.json:
-        rows = table.set_index("metric")
-        has_cer = "cer" in rows.index
-        facts = {
-            "n": len(counted),
-            "accuracy": rows.value["accuracy"],
-            "cer": rows.value["cer"] if has_cer else None,
-            "accuracy_ci": [rows.low["accuracy"], rows.high["accuracy"]],
-            "cer_ci": [rows.low["cer"], rows.high["cer"]] if has_cer else None,
-            "images_per_second": len(results) / seconds,
-            "decode": options.decode,
-        }
-        _print_scores(facts, len(samples) - len(counted), options)
-    else:
-        _print_table(table, f"{len(results) / seconds:.0f} images/s", len(samples) - len(counted))
+    table = (score_classes if isinstance(model, GlyphClassifier) else score)(counted)
+    rows, facts = table.set_index("metric"), {"n": len(counted)}
+    for name in ("accuracy", "cer"):
+        known = name in rows.index
+        facts[name] = rows.value[name] if known else None
+        facts[f"{name}_ci"] = [rows.low[name], rows.high[name]] if known else None
+    facts |= {"images_per_second": speed, "decode": options.decode}
+    _print_scores(table, facts, f"{speed:.0f} images/s", len(samples) - len(counted), options)
     return 0
 
 
-def _print_scores(facts: dict, set_aside: int, options: argparse.Namespace) -> None:
-    """Print `facts` and what was measured as one JSON object."""
-    asked = {"model": str(options.model), "samples": str(options.samples), "split": options.split}
-    print(json.dumps(facts | {"set_aside": set_aside} | asked, ensure_ascii=False))
-
-
-def _print_table(table: pd.DataFrame, speed: str, set_aside: int) -> None:
-    """The same for people."""
-    print(table.to_string(index=False, float_format=lambda v: f"{v:.4f}", na_rep=""))
-    print(f"{speed}; {set_aside} set aside")
+def _print_scores(table: pd.DataFrame, facts: dict, speed: str, set_aside: int, options: argparse.Namespace) -> None:
+    """Print what was measured: a table for people, or `facts` as one JSON object."""
+    if options.json:
+        asked = {"model": str(options.model), "samples": str(options.samples), "split": options.split}
+        print(json.dumps(facts | {"set_aside": set_aside} | asked, ensure_ascii=False))
+    else:
+        print(table.to_string(index=False, float_format=lambda v: f"{v:.4f}", na_rep=""))
+        print(f"{speed}; {set_aside} set aside")
 
 
 def evaluate_pages(model: FieldDetector | LetterReader, options: argparse.Namespace) -> int:
@@ -246,7 +276,7 @@ def evaluate_pages(model: FieldDetector | LetterReader, options: argparse.Namesp
     reads = isinstance(model, LetterReader)
     started = time.perf_counter()
     results = model.read(pages) if reads else model.detect(pages)
-    seconds = time.perf_counter() - started
+    speed = len(pages) / (time.perf_counter() - started)
     if options.out:
         results.to_csv(options.out, index=False)
     problems = dict(zip(results["page"], results["error"])) if reads else results.attrs["set_aside"]
@@ -254,38 +284,11 @@ def evaluate_pages(model: FieldDetector | LetterReader, options: argparse.Namesp
     for page, reason in unread.items():
         print(f"set aside: {pages['image'][page]}: {reason}", file=sys.stderr)
     table = (score_letters if reads else evaluate_fields)(results, pages.drop(index=[*unread]))
-    if options.json:
-        rows = table.set_index("kind")
-        fields = rows.astype(object).where(rows.notna(), None).T.to_dict()
-        facts = {"n": len(pages) - len(unread), "fields": fields, "pages_per_second": len(pages) / seconds}
-        _print_scores(facts, len(unread), options)
-    else:
-        _print_table(table, f"{len(pages) / seconds:.2f} pages/s", len(unread))
+    rows = table.set_index("kind")
+    fields = rows.astype(object).where(rows.notna(), None).T.to_dict()
+    facts = {"n": len(pages) - len(unread), "fields": fields, "pages_per_second": speed}
+    _print_scores(table, facts, f"{speed:.2f} pages/s", len(unread), options)
     return 0
-
-
-def read_pages(reader: LetterReader, options: argparse.Namespace) -> int:
-    """Print one JSON object a page; exit status 1 where one could not be read."""
-    results = reader.read(options.images)
-    for _, rows in results.groupby("page"):
-        facts = {"image": rows["image"].iloc[0], "fields": {}}
-        for row in rows.itertuples():
-            if row.box is None:
-                facts["fields"][row.kind] = None
-                continue
-            box = [round(value, 1) for value in row.box]
-            field = {"text": row.text, "confidence": row.confidence, "box": box, "score": row.score}
-            field |= {"iso": row.iso or None} if row.kind == "date" else {}
-            facts["fields"][row.kind] = field | ({"problem": row.problem} if row.problem else {})
-        if row.error:
-            facts = {"image": row.image, "error": row.error}
-            print(f"{row.image}: {row.error}", file=sys.stderr)
-        print(json.dumps(facts, ensure_ascii=False))
-    return int((results["error"] != "").any())
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def read_images(options: argparse.Namespace) -> int:
@@ -298,7 +301,7 @@ def read_images(options: argparse.Namespace) -> int:
     from ocrkit.tasks.load import load_model
 
     model = load_model(options.model)
-    decoder = from_arguments(options, model)
+    decoder = decoder_for(options, model)
     if isinstance(model, LetterReader):
         return read_pages(model, options)
     if isinstance(model, FieldDetector):
@@ -313,13 +316,31 @@ def read_images(options: argparse.Namespace) -> int:
             else:  # a model of glyphs
                 facts |= {"second": row.second, "margin": row.margin}
             if decoder:  # JSON has no infinity: null where no text fits, or nothing else does
-                facts |= {"log_prob": _finite(row.log_prob), "runner_up": row.runner_up, "margin": _finite(row.margin)}
+                log_prob, margin = (v if math.isfinite(v) else None for v in (row.log_prob, row.margin))
+                facts |= {"log_prob": log_prob, "runner_up": row.runner_up, "margin": margin}
             print(json.dumps(facts | ({"error": row.error} if row.error else {}), ensure_ascii=False))
         elif not row.error:
             more = [f"{row.log_prob:.3f}", row.runner_up, f"{row.margin:.3f}"] if decoder else []
             print(row.image, row.prediction, f"{row.confidence:.3f}", *more, sep="\t")
         if row.error:
             print(f"{row.image}: {row.error}", file=sys.stderr)
+    return int((results["error"] != "").any())
+
+
+def read_pages(reader: LetterReader, options: argparse.Namespace) -> int:
+    """Print one JSON object a page; exit status 1 where one could not be read."""
+    results = reader.read(options.images)
+    for _, rows in results.groupby("page"):
+        facts = {"image": rows["image"].iloc[0], "fields": dict.fromkeys(rows["kind"])}
+        for row in rows[rows["box"].notna()].itertuples():
+            box = [round(value, 1) for value in row.box]
+            field = {"text": row.text, "confidence": row.confidence, "box": box, "score": row.score}
+            field |= {"iso": row.iso or None} if row.kind == "date" else {}
+            facts["fields"][row.kind] = field | ({"problem": row.problem} if row.problem else {})
+        if error := rows["error"].iloc[0]:
+            facts = {"image": facts["image"], "error": error}
+            print(f"{facts['image']}: {error}", file=sys.stderr)
+        print(json.dumps(facts, ensure_ascii=False))
     return int((results["error"] != "").any())
 
 

@@ -1,10 +1,8 @@
 """Heat maps: which pixels speak for a class, or for one character of a text.
 
 A map is a float array of the image's size: what a layer gives at few places is enlarged, with each place at the center
-of its receptive field (`reader.receptive_fields`). What is explained is a target (`targets`): scores `(N,)`, or
-`(N, M)` for M characters an image, and the maps have the shape of the scores with `(H, W)` behind. Every function
-leaves the model as it was (`hooks.observed`). Pictures of the maps are in `pictures`, what they are worth
-is in `checks`. Taught in notebook 06.
+of its receptive field. What is explained is a target (`targets`): scores `(N,)`, or `(N, M)` for M characters an image,
+and the maps are of the scores' shape with `(H, W)` behind. All leave the model as it was. Taught in notebook 06.
 """
 
 from __future__ import annotations
@@ -27,8 +25,6 @@ from ocrkit.reader.receptive_fields import Cells, ReceptiveFields
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.text.reading_order import visual_order
 from ocrkit.text.strings import normalize
-
-# --- maps ---
 
 
 def activation_map(model: nn.Module, images: Tensor, layer: str | nn.Module) -> np.ndarray:
@@ -58,11 +54,8 @@ def grad_cam(model: nn.Module, images: Tensor, layer: str | nn.Module, target: T
         images, layer: as for `activation_map`.
         target: what to explain; a number is a class. One forward pass, one backward pass a character.
 
-    Returns:
-        Maps `(N, H, W)` or `(N, M, H, W)`, as the scores of the target.
-
-    Raises:
-        ValueError: as `activation_map`, or the score does not depend on the layer.
+    Returns maps `(N, H, W)` or `(N, M, H, W)`, as the scores of the target. Raises a ValueError as `activation_map`,
+    and where the score does not depend on the layer.
 
     Source: Selvaraju et al. (2017), https://arxiv.org/abs/1610.02391. Taught in notebook 06.
     """
@@ -180,25 +173,17 @@ def method_named(name: str) -> Callable:
     return METHODS[name]
 
 
-# --- one image, character by character ---
-
-
 @dataclass(frozen=True)
 class CharacterMaps:
-    """The maps of one image: `maps[k]` `(H, W)`, as large as the image of the model, says what speaks for `text[k]`.
+    """The maps of one image, as `character_maps` makes them."""
 
-    `image` is the uint8 image as it was given; `frames` are the time steps of each character, out of `steps`.
-    `order` has the places of the characters in `text` as they stand from left to right.
-    """
-
-    image: np.ndarray
+    image: np.ndarray  # uint8, as it was given
     text: str
-    frames: list[tuple[int, int]]
-    steps: int
-    maps: np.ndarray
+    frames: list[tuple[int, int]]  # the time steps of each character of the text
+    maps: np.ndarray  # (M, H, W), as large as the image of the model: what speaks for each character
     method: str
     layer: str
-    order: list[int]
+    order: list[int]  # the places of the characters in `text`, as they stand from left to right
 
 
 def feature_layers(model: nn.Module) -> list[str]:
@@ -238,11 +223,11 @@ def character_maps(
         maps = np.broadcast_to(maps[:, None], (1, len(alignment.frames), *height_width))
     if text is None or tokenizer.unknown == "drop":
         text = tokenizer.decode(alignment.path, collapse=True)
-    text, steps = normalize(text), len(alignment.path)
+    text = normalize(text)
     order = [k for k, _ in visual_order(text)] if tokenizer.order == "visual" else list(range(len(text)))
     places = np.argsort(order).tolist()  # of each character of the text, counted from the left
     frames = [alignment.frames[place] for place in places]
-    return CharacterMaps(pixels, text, frames, steps, maps[0][places], method, layer, order)
+    return CharacterMaps(pixels, text, frames, maps[0][places], method, layer, order)
 
 
 def read_one(recognizer: Recognizer, image) -> tuple[np.ndarray, Tensor]:
@@ -255,9 +240,6 @@ def read_one(recognizer: Recognizer, image) -> tuple[np.ndarray, Tensor]:
     small, _ = fit_size(pixels, recognizer.image_size, recognizer.resize)
     pixels = small if recognizer.resize == "pad" else pixels
     return pixels, torch.from_numpy(np.ascontiguousarray(small.reshape(*small.shape[:2], -1).transpose(2, 0, 1)))[None]
-
-
-# --- shared parts ---
 
 
 def prepare(model: nn.Module, images: Tensor) -> Tensor:

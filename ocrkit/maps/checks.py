@@ -1,7 +1,4 @@
-"""Checks on heat maps: a map that looks right may show the picture and not the model.
-
-Taught in notebook 06.
-"""
+"""Checks on heat maps: a map that looks right may show the picture and not the model. Taught in notebook 06."""
 
 from __future__ import annotations
 
@@ -11,7 +8,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d
 
 from ocrkit.maps.cam import method_named, prepare
 from ocrkit.maps.targets import Target, class_target
@@ -28,16 +24,12 @@ def randomized_check(
 ) -> pd.DataFrame:
     """Compare the maps of the trained model with those of ever more random ones, from the last layer to the first.
 
-    A map that stays the same when the weights become random does not show what the model has learned. The model is as
-    it was afterwards.
-
-    Args:
-        images, layer, target: as for `ocrkit.maps.cam.grad_cam`.
-        method: a key of `ocrkit.maps.cam.METHODS`.
+    A map that stays the same when the weights become random does not show what the model has learned. The arguments
+    are those of `cam.grad_cam`, and `method` is a key of `cam.METHODS`.
 
     Returns:
-        A row a layer: `layer` (it and all after it are random), `rank_correlation` (Spearman) and `ssim` with the maps
-        of the trained model, the mean over all maps. 1 is the same map; a map of one value correlates with none: 0.
+        A row a layer: `layer` (it and all after it are random) and `rank_correlation` with the maps of the trained
+        model, the mean over all maps. 1 is the same map; a map of one value correlates with none: 0.
 
     Source: Adebayo et al. (2018), "Sanity checks for saliency maps", https://arxiv.org/abs/1810.03292.
     Taught in notebook 06.
@@ -50,10 +42,9 @@ def randomized_check(
             if not hasattr(module, "reset_parameters") or not any(True for _ in module.parameters(recurse=False)):
                 continue
             module.reset_parameters()
-            pairs = list(zip(trained, _flat(explain(model, images, layer, target))))
-            measures = [np.mean([f(a, b) for a, b in pairs]) for f in (rank_correlation, ssim)]
-            rows.append((name, *measures))
-    return pd.DataFrame(rows, columns=["layer", "rank_correlation", "ssim"])
+            pairs = zip(trained, _flat(explain(model, images, layer, target)))
+            rows.append((name, np.mean([rank_correlation(a, b) for a, b in pairs])))
+    return pd.DataFrame(rows, columns=["layer", "rank_correlation"])
 
 
 def _flat(maps: np.ndarray) -> np.ndarray:
@@ -68,23 +59,6 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     if any(r.nunique() == 1 for r in ranks):
         return 0.0
     return float(np.corrcoef(*ranks)[0, 1])
-
-
-def ssim(a: np.ndarray, b: np.ndarray, window: int = 7) -> float:
-    """Structural similarity of two maps `(H, W)`, each first scaled to 0..1; 1 is the same picture.
-
-    Source: Wang et al. (2004), "Image quality assessment", with a flat window.
-    """
-    x, y = (torch.from_numpy(np.ascontiguousarray(m, dtype=np.float64)) for m in (a, b))
-    x, y = ((m - m.min()) / (m.max() - m.min()).clamp_min(1e-12) for m in (x, y))
-
-    def mean(values: Tensor) -> Tensor:
-        return avg_pool2d(values[None, None], window, 1)
-
-    mx, my = mean(x), mean(y)
-    vx, vy, together = mean(x * x) - mx * mx, mean(y * y) - my * my, mean(x * y) - mx * my
-    c1, c2 = 0.01**2, 0.03**2
-    return ((2 * mx * my + c1) * (2 * together + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))).mean().item()
 
 
 def random_boxes(size: tuple[int, int], box: int = 8, seed: int = 0) -> np.ndarray:
@@ -112,8 +86,7 @@ def deletion_insertion(
     insertion. Take a target with `scale="probability"`, so that areas lie in 0..1.
 
     Args:
-        images: `(N, C, H, W)` as for `ocrkit.maps.cam.grad_cam`.
-        target: what is explained; a number is a class, by its probability.
+        images, target: as for `cam.grad_cam`; where the target is a number, it is the probability of that class.
         maps: name -> maps `(N, H, W)` or `(N, M, H, W)`, as the scores of the target.
         steps: how often pixels are taken away.
         fill: the value of covered pixels; 0 is mid-gray for a `Recognizer`.
@@ -145,11 +118,9 @@ def deletion_insertion(
             for place in np.argwhere(known):
                 curves = _curves(model, images, target, values[tuple(place)], place, steps, fill, batch_size)
                 rows.append((name, *((c[1:] + c[:-1]).mean() / 2 for c in curves)))
-    table = pd.DataFrame(rows, columns=["map", "deletion", "insertion"])
-    table = table.groupby("map", as_index=False, sort=False).agg(
-        deletion=("deletion", "mean"), insertion=("insertion", "mean"), n=("deletion", "size")
-    )
-    table.insert(3, "difference", table["insertion"] - table["deletion"])
+    of_map = pd.DataFrame(rows, columns=["map", "deletion", "insertion"]).groupby("map", sort=False)
+    table = of_map.mean()
+    table = table.assign(difference=table["insertion"] - table["deletion"], n=of_map.size()).reset_index()
     return table.sort_values("difference", ascending=False, ignore_index=True)
 
 
@@ -158,9 +129,7 @@ def _curves(model, images, target, heat, place, steps, fill, batch_size) -> np.n
     row = int(place[0])
     # Many pixels of a map are exactly 0; among equal ones the order is random, or the top left would always win.
     order = np.lexsort((np.random.default_rng(0).random(heat.size), -heat.ravel()))
-    rank = np.empty(heat.size, dtype=np.int64)
-    rank[order] = np.arange(heat.size)
-    rank = torch.from_numpy(rank.reshape(heat.shape)).to(images.device)
+    rank = torch.from_numpy(order.argsort().reshape(heat.shape)).to(images.device)
     counts = torch.linspace(0, heat.size, steps + 1, device=images.device)[:, None, None]
     first = rank < counts  # (steps + 1, H, W)
     covers = torch.cat([first, ~first])[:, None]

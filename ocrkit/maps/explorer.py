@@ -22,16 +22,10 @@ class MapExplorer:
     """Heat maps of a table of images in a notebook; the last expression of a cell shows it.
 
     `choose` does what the four fields do, so everything works without widgets. Where ipywidgets are missing or the
-    page cannot show them (GitHub, a PDF), the maps that are chosen stand there as HTML.
-
-    Args:
-        recognizer: what reads the images.
-        samples: a samples or results table with at least one row.
+    page cannot show them (GitHub, a PDF), the maps that are chosen stand there as HTML. Taught in notebook 06.
 
     Raises:
-        ValueError: the table has no rows or no column `image`.
-
-    Taught in notebook 06.
+        ValueError: the samples or results table has no rows or no column `image`.
     """
 
     def __init__(self, recognizer: Recognizer, samples: pd.DataFrame):
@@ -55,37 +49,39 @@ class MapExplorer:
         Raises:
             ValueError: there is no such choice; nothing is changed.
         """
-        image = self.image if image is None else image
-        choices = [
-            ("image", image, range(len(self.samples))),
-            ("layer", layer or self.layer, self.layers),
-            ("method", method or self.method, list(METHODS)),
-        ]
-        for name, value, allowed in choices:
+        if character is None:  # another image has another text, so all its characters are shown
+            character = self.character if image in (None, self.image) else ALL
+        new = {
+            "image": self.image if image is None else image,
+            "layer": layer or self.layer,
+            "method": method or self.method,
+        }
+        for (name, value), allowed in zip(new.items(), (range(len(self.samples)), self.layers, list(METHODS))):
             if value not in allowed:
                 raise ValueError(f"there is no {name} {value!r}; choose one of: {', '.join(map(str, allowed))}")
-        # Another image has another text, so all its characters are shown.
-        kept = self.character if image == self.image else ALL
-        before = self.image, self.layer, self.method
-        self.image, self.layer, self.method = (value for _, value, _ in choices)
-        character = kept if character is None else character
-        if character != ALL and character not in range(len(self.text)):
-            self.image, self.layer, self.method = before
-            raise ValueError(f"there is no character {character!r}; choose 0..{len(self.text) - 1}, or {ALL!r}")
+        found = self._maps_of(*new.values())
+        text = "" if isinstance(found, str) else found.text
+        if character != ALL and character not in range(len(text)):
+            raise ValueError(f"there is no character {character!r}; choose 0..{len(text) - 1}, or {ALL!r}")
+        self.image, self.layer, self.method = new.values()
         self.character = character
         return self
 
-    @property
-    def maps(self) -> CharacterMaps | str:
-        """The maps of the chosen image, layer and method, made once; or why there are none."""
-        key = self.image, self.layer, self.method
+    def _maps_of(self, image: int, layer: str, method: str) -> CharacterMaps | str:
+        """The maps, made once; or why there are none: an image that cannot be read is one of the things to see."""
+        key = image, layer, method
         if key not in self._made:
-            row = next(self.samples.iloc[[self.image]].itertuples())
+            row = next(self.samples.iloc[[image]].itertuples())
             try:
-                self._made[key] = character_maps(self.recognizer, row, self.method, self.layer)
-            except ValueError as error:  # an image that cannot be read is one of the things to see
+                self._made[key] = character_maps(self.recognizer, row, method, layer)
+            except ValueError as error:
                 self._made[key] = str(error)
         return self._made[key]
+
+    @property
+    def maps(self) -> CharacterMaps | str:
+        """The maps of the chosen image, layer and method; or why there are none."""
+        return self._maps_of(self.image, self.layer, self.method)
 
     @property
     def text(self) -> str:
@@ -96,10 +92,8 @@ class MapExplorer:
         """What is chosen, as HTML that needs no widgets."""
         if isinstance(self.maps, str):
             return f"<i>{escape(self.maps)}</i>"
-        one = self.character != ALL
-        pictures = maps_html(self.maps, [self.character] if one else None, 144 if one else 72)
         note = f"read {self.text or '(nothing)'} · {self.method} of {self.layer}"
-        return f'<p style="font:14px sans-serif"><bdi>{escape(note)}</bdi></p>{pictures}'
+        return _page(note, self.maps, None if self.character == ALL else self.character)
 
     @cached_property
     def view(self):
@@ -107,27 +101,27 @@ class MapExplorer:
         import ipywidgets as w
 
         labels = self.samples["text"] if "text" in self.samples else [""] * len(self.samples)
-        fields = {
-            "image": w.Dropdown(options=[(f"{i}: {text}", i) for i, text in enumerate(labels)], value=self.image),
-            "layer": w.Dropdown(options=self.layers, value=self.layer),
-            "method": w.Dropdown(options=list(METHODS), value=self.method),
-            "character": w.Dropdown(options=self._characters(), value=self.character),
+        options = {
+            "image": [(f"{i}: {text}", i) for i, text in enumerate(labels)],
+            "layer": self.layers,
+            "method": list(METHODS),
+            "character": self._characters(),
         }
-        picture = w.HTML(self.html())
+        fields = {k: w.Dropdown(description=k, options=o, value=getattr(self, k)) for k, o in options.items()}
+        picture, own = w.HTML(self.html()), fields["character"]
 
         def choose(change) -> None:
             if change["owner"].busy:
                 return
             self.choose(**{change["owner"].description: change["new"]})
-            own = fields["character"]
             if change["owner"] is not own:  # another reading has other characters
                 own.busy = True
                 own.options, own.value = self._characters(), self.character
                 own.busy = False
             picture.value = self.html()
 
-        for name, field in fields.items():
-            field.description, field.busy = name, False
+        for field in fields.values():
+            field.busy = False
             field.style.description_width, field.layout.width = "initial", "auto"
             field.observe(choose, "value")
         row = w.Layout(flex_flow="row wrap", grid_gap="8px")
@@ -141,6 +135,13 @@ class MapExplorer:
 
     def __repr__(self) -> str:
         return f"MapExplorer(image {self.image} of {len(self.samples)}, {self.method} of {self.layer})"
+
+
+def _page(note: str, found: CharacterMaps, character: int | None) -> str:
+    """A line above the maps of all characters, or above the large one of one character."""
+    one = character is not None
+    pictures = maps_html(found, [character] if one else None, 144 if one else 72)
+    return f'<p style="font:14px sans-serif"><bdi>{escape(note)}</bdi></p>{pictures}'
 
 
 def map_button(recognizer: Recognizer, method: str = "hires_cam", layer: str | None = None) -> Callable:
@@ -169,8 +170,6 @@ def map_button(recognizer: Recognizer, method: str = "hires_cam", layer: str | N
             found = character_maps(recognizer, row, method, layer, text)
         except ValueError as problem:  # an unreadable image, or a label outside the alphabet
             return Gallery(f"<i>{escape(str(problem))}</i>")
-        one = place is not None and found.text == text  # a tokenizer may drop characters
-        pictures = maps_html(found, [place] if one else None, 144 if one else 72)
-        return Gallery(f'<p style="font:14px sans-serif"><bdi>{escape(note)}</bdi></p>{pictures}')
+        return Gallery(_page(note, found, place if found.text == text else None))  # a tokenizer may drop characters
 
     return show

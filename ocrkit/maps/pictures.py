@@ -1,12 +1,8 @@
-"""Pictures of heat maps and of CTC: what is drawn over the image, and what stands below it.
-
-Functions that end in `_figure` and `ctc_frames` return a matplotlib figure, where a character without a glyph is
-written in words; `maps_html` needs no fonts. Taught in notebook 06.
-"""
+"""Pictures of heat maps and of CTC: what is drawn over the image, and what stands below it. Taught in notebook 06."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 
 import numpy as np
@@ -22,24 +18,18 @@ from ocrkit.errors.diffs import visible
 from ocrkit.errors.gallery import Gallery, find_fonts, image_tag, in_words
 from ocrkit.errors.plots import Picture
 from ocrkit.maps.cam import CharacterMaps, read_one
-from ocrkit.maps.patches import Patch
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.text.strings import normalize
 from ocrkit.text.tokenizer import Tokenizer
 
-_MARK = "#d55e00"
+_MARK, _BOX = "#d55e00", "#00c8ff"
 
 
 def overlay(image: np.ndarray, heat: np.ndarray, alpha: float = 0.6) -> np.ndarray:
-    """A map laid over its image in the colors of magma: black is its lowest value, light yellow its highest.
+    """A map `(h, w)` of any size laid over its uint8 image `(H, W, 3)` or `(H, W)`; gives uint8 `(H, W, 3)`.
 
-    Args:
-        image: uint8 `(H, W, 3)` or `(H, W)`.
-        heat: `(h, w)` of any size; what is below 0, so speaks against the target, counts as 0.
-        alpha: how much the map covers the image, 0..1.
-
-    Returns:
-        uint8 `(H, W, 3)`.
+    In the colors of magma, black is its lowest value and light yellow its highest; what is below 0, so speaks against
+    the target, counts as 0. `alpha` says how much the map covers the image, 0..1.
     """
     heat = np.clip(np.nan_to_num(heat), 0, None).astype(np.float64)
     heat = heat - heat.min()
@@ -49,33 +39,12 @@ def overlay(image: np.ndarray, heat: np.ndarray, alpha: float = 0.6) -> np.ndarr
     return np.uint8(np.round((1 - alpha) * image + alpha * colors))
 
 
-def maps_figure(found: CharacterMaps, columns: int = 4) -> Figure:
-    """A row of overlays, one a character, after the image itself; below each the text, its character in orange."""
-    pictures = [found.image, *(overlay(found.image, heat) for heat in found.maps)]
-    columns = min(columns, len(pictures))
-    lines = -(-len(pictures) // columns)
-    ratio = found.image.shape[0] / found.image.shape[1]
-    drawing = Picture(figsize=(2.6 * columns, (2.6 * ratio + 0.35) * lines), layout="constrained")
-    for axes in drawing.subplots(lines, columns, squeeze=False).flat[len(pictures) :]:
-        axes.set_axis_off()
-    for k, (axes, picture) in enumerate(zip(drawing.axes, pictures)):
-        height, width = picture.shape[:2]
-        axes.imshow(picture, cmap="gray", vmin=0, vmax=255, aspect="auto", extent=(0, width, height, 0))
-        _strip(axes, found, width, k - 1)
-    return drawing
-
-
 def ctc_frames(recognizer: Recognizer, image, text: str | None = None, others: int = 2) -> Figure:
     """Where did it read that? The image, and below it the probability of each class at each time step.
 
     A row a character of the text, in reading order, so a right reading goes down like a staircase; the frames that
-    belong to it are boxed. Below stand the strongest `others` that were not chosen, and the blank.
-
-    Args:
-        image: as for `ocrkit.maps.cam.character_maps`.
-        text: align this text instead of the one that is read, for instance the label.
-
-    Raises as `character_maps` does. Taught in notebook 06.
+    belong to it are boxed. Below stand the strongest `others` that were not chosen, and the blank. A character that no
+    font has is written in words. Arguments and errors are those of `cam.character_maps`. Taught in notebook 06.
     """
     pixels, tensor = read_one(recognizer, image)
     tokenizer, log_probs = recognizer.tokenizer, recognizer.logits(tensor).log_softmax(-1)
@@ -104,34 +73,17 @@ def ctc_frames(recognizer: Recognizer, image, text: str | None = None, others: i
     below.set(xlabel="time step")
     below.axhline(len(codes), color="white", linewidth=0.8)
     for k, (start, end) in enumerate(frames):
-        below.add_patch(
-            Rectangle((start, k), end - start, 1, fill=False, edgecolor="#00c8ff", linewidth=1.5, clip_on=False)
-        )
-        top.axvspan(start, end, color="#00c8ff", alpha=0.25, linewidth=0)
+        box = Rectangle((start, k), end - start, 1, fill=False, edgecolor=_BOX, linewidth=1.5, clip_on=False)
+        below.add_patch(box)
+        top.axvspan(start, end, color=_BOX, alpha=0.25, linewidth=0)
     drawing.colorbar(picture, ax=[top, below], label="probability", fraction=0.03)
     return drawing
 
 
-def patches_figure(patches: Sequence[Sequence[Patch]], names: Iterable[str] = ()) -> Figure:
-    """A row of patches a channel (each as `ocrkit.maps.patches.top_patches` gives them), with its name before it."""
-    columns, names = max(map(len, patches), default=1), list(names) or [""] * len(patches)
-    drawing = Picture(figsize=(0.8 * columns + 0.8, 0.8 * max(len(patches), 1)), layout="constrained")
-    for line, found, name in zip(drawing.subplots(max(len(patches), 1), columns, squeeze=False), patches, names):
-        for axes, patch in zip(line, [*found, *[None] * columns]):
-            axes.set(xticks=[], yticks=[])
-            axes.set_frame_on(False)
-            if patch is not None:
-                axes.imshow(patch.pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        line[0].set_ylabel(name.replace("$", r"\$"), rotation=0, ha="right", va="center", fontsize=9)
-    return drawing
-
-
 def maps_html(found: CharacterMaps, characters: Iterable[int] | None = None, height: int = 72) -> Gallery:
-    """Overlays as HTML, below each the text with its character marked; every text is escaped.
+    """Overlays as HTML, `height` pixels high, below each the text with its character marked; every text is escaped.
 
-    Args:
-        characters: which, by their place in the text; all by default.
-        height: of the image on screen, in pixels.
+    `characters` says which are shown, by their place in the text; all by default.
     """
     chosen = range(len(found.text)) if characters is None else characters
     width = round(height * found.image.shape[1] / found.image.shape[0])
@@ -152,18 +104,7 @@ def _strip_html(found: CharacterMaps, chosen: int) -> str:
     return f'<div style="display:flex">{"".join(cells)}</div>'
 
 
-def _strip(axes, found: CharacterMaps, width: float, chosen: int) -> None:
-    """Write the text below an image, evenly spread: where CTC writes a character is often not where it stands."""
-    axes.set_yticks([])
-    text = "".join(found.text[k] for k in found.order)
-    axes.set_xticks((np.arange(len(text)) + 0.5) * width / max(len(text), 1), _names(text), fontfamily=_families(text))
-    axes.tick_params(length=0, pad=2)
-    for k, label in zip(found.order, axes.get_xticklabels()):
-        label.set(color=_MARK if k == chosen else "0.5", fontweight="bold" if k == chosen else "normal")
-        label.set_fontsize(9 if len(label.get_text()) < 3 else 6)
-
-
-def _names(characters: Sequence[str]) -> list[str]:
+def _names(characters: Iterable[str]) -> list[str]:
     """What matplotlib can write: a character that no font here has is written in words."""
     missing = find_fonts("".join(characters))[1]
     return [in_words(c) if c in missing else visible(c).replace("$", r"\$") for c in characters]

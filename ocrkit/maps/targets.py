@@ -29,11 +29,9 @@ def _scaled(scale: str) -> Callable[[Tensor], Tensor]:
 
 
 def class_target(classes: int | Sequence[int], scale: str = "logit") -> Target:
-    """The score of a class, for a classifier that gives logits `(N, K)`.
+    """The score of a class, or of one class an image, for a classifier that gives logits `(N, K)`.
 
-    Args:
-        classes: one class, or one an image.
-        scale: `"logit"`, `"log_prob"` or `"probability"`.
+    `scale` is `"logit"`, `"log_prob"` or `"probability"`.
     """
     scaled, classes = _scaled(scale), torch.as_tensor(classes)
 
@@ -47,9 +45,7 @@ def class_target(classes: int | Sequence[int], scale: str = "logit") -> Target:
 def character_target(alignments: Sequence[Alignment], scale: str = "log_prob") -> Target:
     """The score of each character at its aligned frames (their mean), for a model that gives logits `(T, N, K)`.
 
-    Args:
-        alignments: N, as `alignment.forced_alignment` gives them; M is the number of characters of the longest.
-        scale: as for `class_target`.
+    The scores are `(N, M)`, as the longest of the N alignments has M characters; `scale` as for `class_target`.
     """
     scaled = _scaled(scale)
     longest = max((len(a.frames) for a in alignments), default=0)
@@ -74,14 +70,10 @@ def character_target(alignments: Sequence[Alignment], scale: str = "log_prob") -
 def text_target(
     recognizer: Recognizer, images: Tensor, texts: Sequence[str] | None = None, scale: str = "log_prob"
 ) -> tuple[Target, list[Alignment]]:
-    """The target of each character of each text, and where the characters are.
+    """The target of each character of each text in `(N, C, H, W)` uint8 images, and where the characters are.
 
-    Args:
-        images: `(N, C, H, W)` uint8, as in `Packed.images`.
-        texts: N labels; by default what the recognizer reads.
-
-    Raises:
-        ValueError: a text has a character that the recognizer does not know, or needs more time steps.
+    By default, the texts are what the recognizer reads. Raises a ValueError where a text has a character that the
+    recognizer does not know, or needs more time steps than there are.
     """
     log_probs = recognizer.logits(images).log_softmax(-1)
     if texts is None:

@@ -1,12 +1,12 @@
-"""Where to compute, and pixels as a network takes them.
-
-Taught in notebook 03.
-"""
+"""Where a network computes, in which mode, and pixels as it takes them. Taught in notebook 03."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def pick_device() -> torch.device:
@@ -19,3 +19,14 @@ def pick_device() -> torch.device:
 def normalize_images(images: Tensor) -> Tensor:
     """`(N, C, H, W)` uint8 0..255 to float32 -1..1, in channels-last memory order, which convolutions like."""
     return images.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1.0)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[nn.Module]:
+    """Evaluation mode; afterwards each module by itself is in the mode it was in, also where the block raises."""
+    modes = {module: module.training for module in model.modules()}
+    try:
+        yield model.eval()
+    finally:
+        for module, training in modes.items():
+            module.training = training

@@ -12,13 +12,11 @@ from difflib import get_close_matches
 import torch
 from torch import Tensor, nn
 
+from ocrkit.reader.device import evaluating
+
 
 def find_layer(model: nn.Module, layer: str | nn.Module) -> tuple[str, nn.Module]:
-    """Dotted name and module of a layer of `model`, given either of the two.
-
-    Raises:
-        ValueError: the model has no such layer; the message names some that it has.
-    """
+    """Dotted name and module of a layer, given either; raises a ValueError where the model has no such layer."""
     modules = dict(model.named_modules())
     if isinstance(layer, nn.Module):
         name = next((name for name, module in modules.items() if module is layer), None)
@@ -33,23 +31,12 @@ def find_layer(model: nn.Module, layer: str | nn.Module) -> tuple[str, nn.Module
 
 
 class Hook:
-    """Keeps what one layer gives out, as a context manager.
-
-    ```python
-    with Hook(model.lstm) as hook:
-        model(images).sum().backward()
-    hook.output, hook.gradient
-    ```
+    """Keeps what one layer gives out: `with Hook(model.lstm) as hook: model(images).sum().backward()`.
 
     `output` is the tensor that the layer gave in the last forward pass; of a tuple, as an LSTM gives, its first part.
     `gradient` is what the last `backward` brought to it, of the same shape; None where no gradient is computed.
     Inside the block, `output` belongs to the graph, so `torch.autograd.grad(score, hook.output)` works; on leaving, it
-    is cut off, and the graph can go.
-
-    Raises:
-        TypeError: in the forward pass, where the layer gives no tensor.
-
-    Taught in notebook 06.
+    is cut off, and the graph can go. A layer that gives no tensor raises a TypeError. Taught in notebook 06.
     """
 
     def __init__(self, layer: nn.Module):
@@ -101,13 +88,8 @@ def places_of(values: Tensor, module: nn.Module, name: str, n: int) -> Tensor:
 class Hooks:
     """A `Hook` a layer: `with Hooks(model, "features.2", model.lstm) as hooks: ...`, then `hooks["lstm"].output`.
 
-    Layers are given as modules or by dotted name, and found again by dotted name. Without any, all modules that
-    have no parts of their own are hooked.
-
-    Raises:
-        ValueError: the model has no such layer.
-
-    Taught in notebook 06.
+    Layers are given as modules or by dotted name, see `find_layer`, and found again by dotted name. Without any, all
+    modules that have no parts of their own are hooked. Taught in notebook 06.
     """
 
     def __init__(self, model: nn.Module, *layers: str | nn.Module):
@@ -135,29 +117,12 @@ class Hooks:
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[nn.Module]:
-    """Evaluation mode; afterwards each module by itself is in the mode it was in, also where the block raises."""
-    modes = {module: module.training for module in model.modules()}
-    try:
-        yield model.eval()
-    finally:
-        for module, training in modes.items():
-            module.training = training
-
-
-@contextmanager
 def observed(model: nn.Module) -> Iterator[nn.Module]:
     """Evaluation mode with gradients; afterwards the model is bit by bit as it was, also where the block raises.
 
-    Restored are weights and buffers (so the running statistics of batch normalization), the gradients in `.grad`,
-    train or eval mode of every module by itself, dropout, and the random generators. Inside, the gradients are empty
-    and the block may even change the weights. Gradients are computed although the caller said `no_grad`.
-
-    A recurrent layer is in training mode inside, with its dropout at zero, which gives the same output: in evaluation
-    mode cuDNN does not write down what the way back needs, and `backward` raises "cudnn RNN backward can only be
-    called in training mode".
-
-    Taught in notebook 06.
+    Restored are weights, buffers, the gradients in `.grad`, train or eval mode of every module by itself, dropout, and
+    the random generators. Inside, the gradients are empty and the block may even change the weights. Gradients are
+    computed although the caller said `no_grad`. Taught in notebook 06.
     """
     dropouts = {module: module.dropout for module in model.modules() if isinstance(module, nn.RNNBase)}
     gradients = {parameter: parameter.grad for parameter in model.parameters()}
@@ -165,12 +130,9 @@ def observed(model: nn.Module) -> Iterator[nn.Module]:
     saved = [t.detach().clone() for t in tensors]
     devices = {t.device.index for t in tensors if t.is_cuda}
     try:
-        with (
-            evaluating(model),
-            torch.random.fork_rng(sorted(devices)),
-            torch.inference_mode(False),
-            torch.enable_grad(),
-        ):
+        forked = torch.random.fork_rng(sorted(devices))
+        with evaluating(model), forked, torch.inference_mode(False), torch.enable_grad():
+            # Without dropout this gives the same; in evaluation mode, cuDNN cannot go back through a recurrent layer.
             for module in dropouts:
                 module.training, module.dropout = True, 0.0
             for parameter in gradients:

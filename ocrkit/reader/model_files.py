@@ -1,7 +1,4 @@
-"""Model files: a folder with `config.json` and `model.safetensors`, which belong together.
-
-Taught in notebook 03.
-"""
+"""Model files: a folder with `config.json` and `model.safetensors`, which belong together. Taught in notebook 03."""
 
 from __future__ import annotations
 
@@ -27,11 +24,7 @@ FORMATS = {
 
 
 def model_folder(where: str | Path) -> Path:
-    """The folder of a model, given as such or by the name of a shipped one.
-
-    Raises:
-        FileNotFoundError: there is neither.
-    """
+    """The folder of a model, given as such or by the name of a shipped one; raises FileNotFoundError."""
     for folder in (Path(where), MODELS / str(where)):
         if (folder / "config.json").is_file():
             return folder
@@ -67,7 +60,10 @@ def write_config(folder: str | Path, kind: str, config: dict) -> None:
 
 def _read_config(folder: Path) -> tuple[str, dict]:
     path = folder / "config.json"
-    config = _read_json(path)
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid JSON ({error}); copy it again from the training run") from error
     found = config.get("format") if isinstance(config, dict) else type(config).__name__
     if found not in FORMATS:
         known = " or ".join(map(repr, FORMATS))
@@ -78,9 +74,7 @@ def _read_config(folder: Path) -> tuple[str, dict]:
 def read_model(where: str | Path, kind: str, keys: tuple[str, ...]) -> tuple[Path, dict, dict[str, str], dict]:
     """Read what `write_model` wrote: the folder, its config, the metadata and the weights.
 
-    Args:
-        kind: the class that asks, a value of `FORMATS`.
-        keys: what its config must have.
+    `kind` is the class that asks, a value of `FORMATS`, and `keys` are what its config must have.
 
     Raises:
         FileNotFoundError: there is no such model, or a file is missing.
@@ -93,9 +87,8 @@ def read_model(where: str | Path, kind: str, keys: tuple[str, ...]) -> tuple[Pat
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{weights_path} is missing: the model folder is not complete") from error
     except SafetensorError as error:
-        raise ValueError(
-            f"{weights_path} is damaged or no safetensors file ({error}); copy or train it again"
-        ) from error
+        why = f"{weights_path} is damaged or no safetensors file ({error}); copy or train it again"
+        raise ValueError(why) from error
     return folder, config, metadata, weights
 
 
@@ -133,13 +126,6 @@ def check_weights(model: nn.Module, weights: dict[str, Tensor], path: Path, abou
 def fingerprint(text: str) -> str:
     """What the weights keep of the alphabet or the classes, so that those of another model are noticed."""
     return sha1(text.encode()).hexdigest()
-
-
-def _read_json(path: Path):
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid JSON ({error}); copy it again from the training run") from error
 
 
 def copied_weights(model: nn.Module) -> dict[str, Tensor]:

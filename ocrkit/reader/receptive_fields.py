@@ -1,12 +1,11 @@
 """Receptive fields: which pixels a place of a layer sees, and where among them its center is. Taught in notebook 06.
 
 They are found while the model runs: each convolution and pool that an image goes through, called as a module or as a
-function, says by its kernel, stride and padding which places of its input a place of its output comes from. So they
-hold for the image at hand, of whatever size.
+function, says by its kernel, stride and padding which places of its input a place of its output comes from.
 
-The center of a place is the middle of its window, also where a part of that lies in the padding: in a layer of stride
-s the centers are s pixels apart up to the border. Where the first one lies, kernels and paddings decide: place i of
-stride 16 has its center at 16 i + 8 pixels behind four pools of 2 x 2, and at 16 i + 0.5 in a ResNet.
+The center of a place is the middle of its window, also where a part of that lies in the padding. Where the first one
+lies, kernels and paddings decide: place i of stride 16 is at 16 i + 8 pixels behind four pools of 2 x 2, and at
+16 i + 0.5 in a ResNet.
 """
 
 from __future__ import annotations
@@ -41,22 +40,13 @@ class Cells(NamedTuple):
 
 
 class ReceptiveFields(TorchFunctionMode):
-    """Follows images through a model, as a context manager.
-
-    ```python
-    with Hook(layer) as hook, ReceptiveFields(images) as fields:
-        model(images)
-        rows, columns = fields.of(hook.output, hook.output.shape[-2:])
-    ```
+    """Follows the tensor `images` `(N, C, H, W)` through a model that is called with it in the block.
 
     Where ways through the model meet (a shortcut, a feature pyramid), a place sees what any of them sees, and its
     center is that of the way with the smallest window. What mixes places otherwise, as LSTMs and attention do, is not
     followed: a time step keeps the center of its column. Nor are maps that are turned or mirrored. Where the way is
-    lost (the rows of `backbones.Stretch`, an operation that is not PyTorch's own), places count as spread evenly over
+    lost (the rows of `crnn.Stretch`, an operation that is not PyTorch's own), places count as spread evenly over
     the image, and each as seeing all of it.
-
-    Args:
-        images: `(N, C, H, W)`, the very tensor that the model is then called with.
     """
 
     def __init__(self, images: Tensor):
@@ -169,11 +159,11 @@ def _max_pool(into, out, kernel_size, stride=None, padding=0, dilation=1, *other
 
 
 def _avg_pool(into, out, kernel_size, stride=None, padding=0, *others, **more) -> list:
-    return _window(into, out, kernel_size, stride or kernel_size, padding)
+    return _max_pool(into, out, kernel_size, stride, padding)
 
 
 def _lp_pool(into, out, norm_type, kernel_size, stride=None, ceil_mode=False) -> list:
-    return _window(into, out, kernel_size, stride or kernel_size, 0)
+    return _max_pool(into, out, kernel_size, stride)
 
 
 def _adaptive_pool(into, out, *others, **more) -> list:
@@ -239,12 +229,9 @@ _WINDOWS = {
 
 
 def receptive_field(model: nn.Module, layer: str | None = None, axis: str = "columns") -> pd.DataFrame:
-    """Which pixel columns of the input each time step can see through the convolutions.
+    """Which pixel columns of the input each time step of a `CRNN` can see through the convolutions.
 
-    Args:
-        model: with `image_size` and `in_channels`, as a `CRNN`.
-        layer: dotted name; the places of its output are meant instead of the time steps.
-        axis: `"columns"` or `"rows"` of the image.
+    With the dotted name of a `layer`, the places of its output are meant instead; `axis` may be `"rows"` too.
 
     Returns a row a time step: `step`, `start` and `end` (pixel columns, end excluded, cut to the image), and `center`,
     the middle of its window, of which at the border a part lies outside the image. The LSTM after the convolutions

@@ -1,7 +1,4 @@
-"""`Recognizer`: a model, its tokenizer and its image size, which belong together.
-
-Taught in notebook 03.
-"""
+"""`Recognizer`: a model, its tokenizer and its image size, which belong together. Taught in notebook 03."""
 
 from __future__ import annotations
 
@@ -19,12 +16,13 @@ from ocrkit.ctc.greedy import Reading, greedy_decode
 from ocrkit.data.packed import Packed, pack_any
 from ocrkit.data.sizes import RESIZES, batch_width, used_columns
 from ocrkit.reader.crnn import CRNN, blank_logits
-from ocrkit.reader.device import normalize_images, pick_device
-from ocrkit.reader.hooks import evaluating
+from ocrkit.reader.device import evaluating, normalize_images, pick_device
 from ocrkit.reader.model_files import check_weights, fingerprint, read_model, write_model
 from ocrkit.reader.results import by_place, results_table
 from ocrkit.text.edits import operations
 from ocrkit.text.tokenizer import Tokenizer
+
+_CHANNELS = {"RGB": 3, "L": 1}
 
 
 class Recognizer:
@@ -50,16 +48,13 @@ class Recognizer:
         device: str | torch.device | None = None,
         resize: str = "squeeze",
     ):
-        if model.num_classes != tokenizer.num_classes:
+        if model.num_classes != (n := tokenizer.num_classes):
             raise ValueError(
-                f"the model has {model.num_classes} classes and the tokenizer {tokenizer.num_classes}: "
+                f"the model has {model.num_classes} classes and the tokenizer {n}: "
                 "make the model with CRNN(tokenizer.num_classes)"
             )
-        channels = {"RGB": 3, "L": 1}.get(mode)
-        if channels != model.in_channels:
-            raise ValueError(
-                f'mode={mode!r} does not fit a model with {model.in_channels} channels: "RGB" has 3, "L" has 1'
-            )
+        if _CHANNELS.get(mode) != (n := model.in_channels):
+            raise ValueError(f'mode={mode!r} does not fit a model with {n} channels: "RGB" has 3, "L" has 1')
         if resize not in RESIZES:
             raise ValueError(f'resize={resize!r}: it must be "squeeze" or "pad"')
         if resize == "pad" and model.backbone == "resnet":
@@ -85,7 +80,7 @@ class Recognizer:
         """Make an untrained recognizer; `alphabet` is a key of `ALPHABETS` or a tokenizer. Same seed, same weights."""
         tokenizer = alphabet if isinstance(alphabet, Tokenizer) else Tokenizer.from_name(alphabet)
         torch.manual_seed(seed)
-        model = CRNN(tokenizer.num_classes, backbone, 1 if mode == "L" else 3, image_size)
+        model = CRNN(tokenizer.num_classes, backbone, _CHANNELS.get(mode, 3), image_size)
         return cls(model, tokenizer, mode, device, resize)
 
     @property
@@ -123,8 +118,7 @@ class Recognizer:
     def trim(self, images: Tensor, used: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """What of a batch the model has to look at: the images cut to the widest, and `(N,)` steps that count.
 
-        With `resize="squeeze"` that is all, and no numbers of steps are needed. `used` are the `used_columns` of the
-        images, where they are known.
+        With `resize="squeeze"` that is all, and None. `used` are the `used_columns` of the images, where known.
         """
         if self.resize == "squeeze":
             return images, None
@@ -157,17 +151,16 @@ class Recognizer:
         """Read images and return the results table.
 
         Args:
-            samples: a samples table, a `Packed`, one image or a list of them. An image is a path
-                or a uint8 array `(H, W, 3)` or `(H, W)`.
+            samples: a samples table, a `Packed`, one image or a list of them. An image is a path or a uint8 array
+                `(H, W, 3)` or `(H, W)`.
             decoder: what finds the text, called with logits `(T, N, K)`, `steps` and `widths`, such as
                 `partial(lexicon_decode, lexicon=...)`; `greedy_decode` by default.
 
         Returns:
-            The samples table, same rows and order, with `prediction`, `confidence` (0..1), `spans`
-            (a list of `Span`, in pixels of the image as it was), where the decoder gives `Choice`s `log_prob`,
-            `runner_up` ("" where there is none) and `margin`, `error` (why an image could not be
-            read, else ""), and, where the table has labels in `text`, `distance` (edit distance) and
-            `operations` (the edits that are errors).
+            The samples table, same rows and order, with `prediction`, `confidence` (0..1), `spans` (a list of `Span` in
+            pixels of the image as it was), where the decoder gives `Choice`s `log_prob`, `runner_up` ("" where there is
+            none) and `margin`, `error` (why an image could not be read, else ""), and, where the table has labels in
+            `text`, `distance` (edit distance) and `operations` (the edits that are errors).
 
         Raises:
             TypeError: `samples` is none of these.
@@ -186,9 +179,11 @@ class Recognizer:
         }
         unread = {"prediction": "", "confidence": 0.0, "spans": [[] for _ in range(len(packed.rejected))]}
         if decoder is not None and all(hasattr(r, "runner_up") for r in readings):
-            columns["log_prob"] = [r.log_prob for r in readings]
-            columns["runner_up"] = [r.runner_up or "" for r in readings]
-            columns["margin"] = [r.margin for r in readings]
+            columns |= {
+                "log_prob": [r.log_prob for r in readings],
+                "runner_up": [r.runner_up or "" for r in readings],
+                "margin": [r.margin for r in readings],
+            }
             unread |= {"log_prob": -np.inf, "runner_up": "", "margin": 0.0}
         columns["error"] = ""
         return results_table(samples, packed, columns, unread, operations)
@@ -215,13 +210,8 @@ class Recognizer:
 
         `half=True` stores 16-bit floats: half the size, and the readings hardly change.
         """
-        config = {
-            "backbone": self.model.backbone,
-            "image_size": list(self.image_size),
-            "mode": self.mode,
-            "resize": self.resize,
-            **self.tokenizer.to_dict(),
-        }
+        own = {"backbone": self.model.backbone, "image_size": list(self.image_size), "mode": self.mode}
+        config = {**own, "resize": self.resize, **self.tokenizer.to_dict()}
         return write_model(folder, "Recognizer", config, self.model, {"alphabet": _fingerprint(self.tokenizer)}, half)
 
     @classmethod
@@ -232,18 +222,16 @@ class Recognizer:
             FileNotFoundError: there is no such folder and no such shipped model, or a file is missing.
             ValueError: a file is damaged, or config and weights do not belong together.
         """
-        folder, config, metadata, weights = read_model(
-            where, "Recognizer", ("backbone", "image_size", "mode", "alphabet")
-        )
+        keys = "backbone", "image_size", "mode", "alphabet"
+        folder, config, metadata, weights = read_model(where, "Recognizer", keys)
         tokenizer = Tokenizer.from_dict(config)
         if metadata.get("alphabet") != _fingerprint(tokenizer):
             raise ValueError(
                 f"{folder}: config.json and model.safetensors have different alphabets, so the classes would be "
                 "mixed up; take both files from one training run"
             )
-        model = CRNN(
-            tokenizer.num_classes, config["backbone"], 1 if config["mode"] == "L" else 3, tuple(config["image_size"])
-        )
+        channels = _CHANNELS.get(config["mode"], 3)
+        model = CRNN(tokenizer.num_classes, config["backbone"], channels, tuple(config["image_size"]))
         about = f"backbone {model.backbone!r}, {model.num_classes} classes"
         check_weights(model, weights, folder / "model.safetensors", about)
         model.load_state_dict(weights)

@@ -1,41 +1,21 @@
-"""Shapes: what each layer of a network gives out, and which pixels a cell of it sees.
+"""What a network is made of: the shape that each layer gives out, its parameters, and how much is computed.
 
-Taught in notebooks 03 and 06.
+Taught in notebooks 03 and 12.
 """
 
 from __future__ import annotations
 
+import copy
+
 import pandas as pd
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from ocrkit.reader.crnn import CRNN
-from ocrkit.reader.hooks import observed
+from ocrkit.reader.hooks import Hooks, observed
 
 _SHOWN = (nn.Conv2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.LSTM, nn.Linear)
-
-
-def _trace(model: CRNN) -> list[tuple[str, nn.Module, tuple]]:
-    """(name, module, output shape) of each layer with weights or a window, in order of use."""
-    steps, handles, device = [], [], next(model.parameters()).device
-
-    def note(name):
-        def hook(module, inputs, output):
-            output = output[0] if isinstance(output, tuple) else output
-            steps.append((name, module, tuple(output.shape)))
-
-        return hook
-
-    try:
-        for name, module in model.named_modules():
-            if isinstance(module, _SHOWN):
-                handles.append(module.register_forward_hook(note(name)))
-        with observed(model), torch.no_grad():
-            model(torch.zeros(1, model.in_channels, *model.image_size, device=device))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return steps
 
 
 def summary(model: CRNN) -> pd.DataFrame:
@@ -43,10 +23,34 @@ def summary(model: CRNN) -> pd.DataFrame:
 
     The total counts every parameter, batch normalization (which has no row) included. Taught in notebook 03.
     """
+    shown = {name: module for name, module in model.named_modules() if isinstance(module, _SHOWN)}
+    images = torch.zeros(1, model.in_channels, *model.image_size, device=next(model.parameters()).device)
+    with observed(model), torch.no_grad(), Hooks(model, *shown) as hooks:
+        model(images)
     rows = [
-        (name, type(module).__name__, " x ".join(map(str, out)), sum(p.numel() for p in module.parameters()))
-        for name, module, out in _trace(model)
+        (name, type(module).__name__, " x ".join(map(str, hooks[name].output.shape)), _parameters(module))
+        for name, module in shown.items()
     ]
-    total = sum(p.numel() for p in model.parameters())
-    rows.append(("total", "", "", total))
+    rows.append(("total", "", "", _parameters(model)))
     return pd.DataFrame(rows, columns=["layer", "kind", "output", "parameters"])
+
+
+def _parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def count_flops(model: nn.Module, shape: tuple[int, ...], backward: bool = False) -> int:
+    """FLOPs (a product with its addition is two) of a forward pass over one batch of `shape`, and of the way back.
+
+    Torch's `FlopCounterMode` counts convolutions and matrix products, those inside LSTMs too. Activations, pooling,
+    batch norm and the loss compute little, and are left out. Taught in notebook 12.
+    """
+    # On "meta" tensors, which have a shape and no numbers, torch takes an LSTM apart into its matrix products. On a
+    # real device it is a single operation, which the counter does not know.
+    model = copy.deepcopy(model).to("meta")
+    with FlopCounterMode(display=False) as counter:
+        out = model(torch.empty(shape, device="meta"))
+        out = out[0] if isinstance(out, tuple) else out
+        if backward:
+            out.sum().backward()
+    return counter.get_total_flops()

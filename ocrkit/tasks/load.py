@@ -1,7 +1,4 @@
-"""A model by its folder, whatever it is.
-
-Taught in notebook 09.
-"""
+"""A model by its folder, whatever it is. Taught in notebook 09."""
 
 from __future__ import annotations
 
@@ -23,12 +20,6 @@ KINDS = {
 
 
 def load_model(where: str | Path, device: str | torch.device | None = None) -> Any:
-    """Load a model of any kind, from a folder or by the name of a shipped one; its `config.json` says which.
-
-    Returns:
-        A `Recognizer`, `GlyphClassifier`, `FieldDetector` or `LetterReader`.
-
-    Raises as `Recognizer.load` does. Taught in notebook 09.
-    """
+    """Load a model of any of `KINDS`, from a folder or by the name of a shipped one; errors as of `Recognizer.load`."""
     kind = model_format(model_folder(where))
     return getattr(import_module(KINDS[kind]), kind).load(where, device)

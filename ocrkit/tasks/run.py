@@ -1,7 +1,4 @@
-"""Runs: a recipe from its data to a model folder with a card. The command `python -m ocrkit train` is this.
-
-Taught in notebook 03.
-"""
+"""Runs: a recipe from its data to a model folder with a card, as `python -m ocrkit train` makes it. See notebook 03."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ from ocrkit.errors.plots import print_epoch
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.synth.store import GLYPHS, RENDERERS, SPLIT_FONTS, rendered_store
 from ocrkit.tasks.glyphs.classifier import GlyphClassifier
-from ocrkit.tasks.glyphs.glyph_run import train_glyphs
+from ocrkit.tasks.glyphs.training import train_glyphs
 from ocrkit.tasks.letters.detector import FieldDetector
 from ocrkit.tasks.letters.detector_run import field_card, field_figures, letter_data, train_detector
 from ocrkit.text.strings import names_text
@@ -64,19 +61,20 @@ def recipe_samples(recipe: BaseRecipe, where: str) -> pd.DataFrame:
 def recipe_data(recipe: BaseRecipe, stores: str | Path) -> tuple[Mixed, Packed, list[str]]:
     """Pack what the recipe trains and validates on; also a line for each part of it, for the card.
 
-    The packs are kept in the folder `stores` for the next run. Test splits are never touched. Raises
-    ValueError where the recipe names no data, or what splicing needs is missing.
+    The packs are kept in the folder `stores` for the next run. Test splits are never touched.
     """
     form = recipe.image_size, recipe.mode, recipe.resize
     way = "" if recipe.resize == "squeeze" else f"-{recipe.resize}"
     shape = f"{recipe.image_size[0]}x{recipe.image_size[1]}-{recipe.mode}{way}"
 
+    def place(path: str) -> str:
+        return sha1(os.path.abspath(path).encode()).hexdigest()[:8]
+
     def kept(part: pd.DataFrame, where: str, split: str) -> Packed:
-        place = sha1(os.path.abspath(where).encode()).hexdigest()[:8]
-        return packed_store(part, Path(stores, f"{Path(where).name}-{split}-{shape}-{place}"), *form)
+        return packed_store(part, Path(stores, f"{Path(where).name}-{split}-{shape}-{place(where)}"), *form)
 
     def rendered(n: int, seed: int, split: str = "train") -> Packed:
-        own = sha1(os.path.abspath(recipe.words).encode()).hexdigest()[:8] if recipe.words else ""
+        own = place(recipe.words) if recipe.words else ""
         fonts = "" if split == "train" else f"-{split}"
         folder = Path(stores, f"rendered-{recipe.renderer}{own}-{n}-{seed}{fonts}-{shape}")
         return rendered_store(n, seed, folder, *form[:2], recipe.renderer, recipe.resize, recipe.words, split)
@@ -127,11 +125,11 @@ def run_recipe(
 ) -> Recognizer | GlyphClassifier | FieldDetector:
     """Train by `recipe` into the folder `run_dir`: model, history, checkpoint, `run.json` and a model card.
 
+    Several processes (see `World`) all call this; the main one makes the stores, measures and writes the card.
+
     Raises:
         FileExistsError: the folder holds a finished or broken-off run, and `resume` is off.
         ValueError: the recipe cannot be followed, or not in several processes.
-
-    Several processes (see `distributed`) all call this; the main one makes the stores, measures and writes the card.
     """
     run_dir, world, kind = Path(run_dir), World(), KINDS[type(recipe)]
     _check_run(recipe, kind, run_dir, resume, world.size)
@@ -166,16 +164,18 @@ def run_recipe(
 
 
 def _check_run(recipe: BaseRecipe, kind: Kind, run_dir: Path, resume: bool, processes: int) -> None:
-    if not kind.resumes and processes > 1:
+    if kind.resumes:
+        if (run_dir / "checkpoint.safetensors").exists() and not resume:
+            why = "holds a run already: pass --resume to go on with it, or choose another --out"
+            raise FileExistsError(f"{run_dir} {why}")
+    elif processes > 1:
         raise ValueError(
             f"only a model that reads lines of text trains in parts; this recipe is of {recipe.kind}, and was started "
             f"with {processes} processes: start one"
         )
-    if not kind.resumes and resume:
+    elif resume:
         raise ValueError(f"a run of {recipe.kind} keeps no checkpoint: start it again, in another --out")
-    if kind.resumes and (run_dir / "checkpoint.safetensors").exists() and not resume:
-        raise FileExistsError(f"{run_dir} holds a run already: pass --resume to go on with it, or choose another --out")
-    if not kind.resumes and (run_dir / "config.json").exists():
+    elif (run_dir / "config.json").exists():
         raise FileExistsError(f"{run_dir} holds a model already: choose another --out")
 
 
@@ -222,10 +222,7 @@ def image_figures(recipe: BaseRecipe, reader: Recognizer | GlyphClassifier) -> l
 
 
 def split_figures(reader: Recognizer | GlyphClassifier, samples: pd.DataFrame, name: str) -> dict | None:
-    """Measure on the test split of a set, which no training touches; None where the set has none.
-
-    `known_texts` is the share of the test images whose text other images of the set show as well.
-    """
+    """Measure on the test split of a set; None where it has none. `known_texts`: the share of those seen elsewhere."""
     test = samples[(samples["split"] == "test") & (samples["text"] != "")]
     if not len(test):
         return None
@@ -269,33 +266,22 @@ def _image_card(name: str, facts: dict) -> tuple[str, str]:
 
 
 class Kind(NamedTuple):
-    """What a kind of model brings to `run_recipe`.
+    """What a kind of model brings to `run_recipe`."""
 
-    `train` gives model and history; where it `resumes`, it is also given the folder of the run, and writes itself.
-    `data` gives, for a recipe and a folder for stores, what is trained and validated on, and a line for each part.
-    `figures` measures, by a recipe, a model. `card` gives, for a name and what `run.json` holds, what stands above the
-    table and below it. `chosen` are columns of the history, `columns` of the figures (None: all), with their words.
-    """
-
-    train: Callable
-    data: Callable
-    figures: Callable
-    card: Callable
-    chosen: dict[str, str]
-    columns: dict[str, str] | None = None
+    train: Callable  # gives model and history; if it `resumes`, it is given the folder of the run, and writes itself
+    data: Callable  # (recipe, folder for stores) -> what is trained and validated on, and a line for each part
+    figures: Callable  # (recipe, model) -> what is measured
+    card: Callable  # (name, what `run.json` holds) -> what stands above the table and below it
+    chosen: dict[str, str]  # columns of the history, with their words
+    columns: dict[str, str] | None = None  # those of the figures; None: all
     resumes: bool = False
 
 
 _IMAGES = recipe_data, image_figures, _image_card
 _COLUMNS = {"samples": "samples", "n": "images"}
+_READ, _CHOSEN = {"accuracy": "exact match", "cer": "CER"}, {"valid_cer": "CER", "valid_accuracy": "exact match"}
 KINDS = {
-    Recipe: Kind(
-        _train_texts,
-        *_IMAGES,
-        {"valid_cer": "CER", "valid_accuracy": "exact match"},
-        _COLUMNS | {"accuracy": "exact match", "cer": "CER"},
-        resumes=True,
-    ),
+    Recipe: Kind(_train_texts, *_IMAGES, _CHOSEN, _COLUMNS | _READ, resumes=True),
     GlyphRecipe: Kind(train_glyphs, *_IMAGES, {"valid_accuracy": "accuracy"}, _COLUMNS | {"accuracy": "accuracy"}),
     DetectorRecipe: Kind(
         train_detector, letter_data, field_figures, field_card, {"valid_recall": "recall", "valid_iou": "mean overlap"}

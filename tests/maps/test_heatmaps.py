@@ -13,8 +13,8 @@ from ocrkit.errors import gallery
 from ocrkit.maps import cam, pictures
 
 
-def test_a_notebook_shows_figures_before_pyplot_was_used(reader, plates, found):
-    for drawing in (ok.maps_figure(found), ok.ctc_frames(reader, plates.iloc[0]), gallery.figure(plates, n=2)):
+def test_a_notebook_shows_figures_before_pyplot_was_used(reader, plates):
+    for drawing in (ok.ctc_frames(reader, plates.iloc[0]), gallery.figure(plates, n=2)):
         assert drawing._repr_png_().startswith(b"\x89PNG")
 
 
@@ -28,15 +28,6 @@ def test_overlay_mixes_the_image_with_magma():
     assert (mixed[3, 5] == mixed[1, 1]).all() and mixed[1, 1].max() < 45  # below 0 is as 0
     assert np.array_equal(ok.overlay(image, heat, alpha=0), image)
     assert ok.overlay(image[..., 0], np.ones((2, 3))).shape == (4, 6, 3)
-
-
-def test_the_row_of_overlays(found):
-    axes = pictures.maps_figure(found).axes
-    assert len(axes) == 8
-    labels = axes[3].get_xticklabels()
-    assert [t.get_text() for t in labels][1:] == list(found.text[1:])
-    assert [t.get_color() == pictures._MARK for t in labels] == [k == 2 for k in range(7)]
-    assert np.array_equal(axes[0].images[0].get_array(), found.image)
 
 
 def test_frames_under_the_image(reader, plates, found, monkeypatch):
@@ -56,19 +47,12 @@ def test_frames_under_the_image(reader, plates, found, monkeypatch):
     assert len(label.get_yticklabels()) == 4
 
 
-def test_patches_figure_has_a_row_a_channel(reader, packed):
-    rows = [ok.top_patches(reader.model, "features.2", packed.images, c, n) for c, n in ((0, 3), (1, 2))]
-    axes = ok.patches_figure(rows, ["layer 1, channel $0", "another"]).axes
-    assert len(axes) == 6 and [len(a.images) for a in axes] == [1, 1, 1, 1, 1, 0]
-    assert axes[0].get_ylabel() == r"layer 1, channel \$0"
-
-
 @given(st.text("<>&\"'$ab京", min_size=1, max_size=6))
 def test_every_text_is_escaped(text):
     n = len(text)
     image = np.zeros((8, 16, 3), np.uint8)
     frames, order = [(k, k + 1) for k in range(n)], list(range(n))
-    found = cam.CharacterMaps(image, text, frames, n, np.ones((n, 8, 16)), "m", "l", order)
+    found = cam.CharacterMaps(image, text, frames, np.ones((n, 8, 16)), "m", "l", order)
     page = str(ok.maps_html(found))
     strip = re.findall(r"<bdi[^<>]*>([^<>]*)</bdi>", page)
     assert "".join(map(unescape, strip)) == n * text
@@ -80,7 +64,6 @@ def test_maps_as_html(found):
     assert "no characters" in str(ok.maps_html(found, []))
 
 
-def test_png_can_be_written(reader, plates, found, tmp_path):
-    for k, figure in enumerate([pictures.maps_figure(found), ok.ctc_frames(reader, plates.iloc[3])]):
-        figure.savefig(tmp_path / f"{k}.png")
-        assert np.asarray(Image.open(tmp_path / f"{k}.png")).std() > 10
+def test_png_can_be_written(reader, plates, tmp_path):
+    ok.ctc_frames(reader, plates.iloc[3]).savefig(tmp_path / "frames.png")
+    assert np.asarray(Image.open(tmp_path / "frames.png")).std() > 10

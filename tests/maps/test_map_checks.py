@@ -37,7 +37,7 @@ def test_random_weights_give_other_maps(reader, packed):
     table = ok.randomized_check(reader.model, packed.images, "features.16", target)
     assert torch.equal(weights(reader.model), before)
     assert table.layer.tolist()[:2] == ["classifier.1", "lstm"] and table.layer.tolist()[-1] == "features.0"
-    assert (table.rank_correlation.abs() < 0.6).all() and (table.ssim < 0.7).all()
+    assert (table.rank_correlation.abs() < 0.6).all()
     again = ok.randomized_check(reader.model, packed.images, "features.16", target)
     pd.testing.assert_frame_equal(table, again)
 
@@ -49,13 +49,13 @@ def test_a_map_of_the_picture_alone_passes_no_check(monkeypatch):
     )
     monkeypatch.setitem(cam.METHODS, "edges", lambda model, images, layer, target: images.abs().mean(1).numpy())
     table = ok.randomized_check(model, photos, "0", 1, "edges")
-    assert (table.rank_correlation > 0.999).all() and (table.ssim > 0.999).all()
+    assert (table.rank_correlation > 0.999).all()
 
 
 def test_measures_of_likeness():
     a = np.random.default_rng(0).random((16, 20))
-    assert checks.rank_correlation(a, a**3) == pytest.approx(1) == checks.ssim(a, 5 * a + 2)
-    assert checks.rank_correlation(a, -a) == pytest.approx(-1) and checks.ssim(a, -a) < 0
+    assert checks.rank_correlation(a, a**3) == pytest.approx(1)
+    assert checks.rank_correlation(a, -a) == pytest.approx(-1)
     assert checks.rank_correlation(a, np.zeros_like(a)) == 0.0
     ties = np.array([[0, 0, 1, 2]]), np.array([[1, 1, 3, 9]])
     assert checks.rank_correlation(*ties) == pytest.approx(1)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ocrkit.reader.crnn import BACKBONES, CRNN
-from ocrkit.reader.flops import count_flops
+from ocrkit.reader.shapes import count_flops
 
 
 def test_a_convolution_by_hand():

@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from ocrkit.reader.backbones import SharedDropout
-from ocrkit.reader.crnn import CRNN
+from ocrkit.reader.crnn import CRNN, SharedDropout
 from ocrkit.reader.receptive_fields import receptive_field
 from ocrkit.reader.shapes import summary
 

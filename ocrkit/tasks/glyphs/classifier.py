@@ -1,7 +1,6 @@
 """`GlyphClassifier`: a network, the names of its classes and its image size, which belong together.
 
-It is to single characters, or small words that count as one, what `Recognizer` is to texts: the same tables go in and
-come out, so all that measures, shows and explains errors works on both. Taught in notebook 09.
+It is to single characters, or small words that count as one, what `Recognizer` is to texts. Taught in notebook 09.
 """
 
 from __future__ import annotations
@@ -17,8 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from ocrkit.data.packed import Packed, pack_any
 from ocrkit.data.sizes import GLYPH_RESIZES
-from ocrkit.reader.device import normalize_images, pick_device
-from ocrkit.reader.hooks import evaluating
+from ocrkit.reader.device import evaluating, normalize_images, pick_device
 from ocrkit.reader.model_files import check_weights, fingerprint, read_model, write_model
 from ocrkit.reader.results import by_place, results_table
 from ocrkit.tasks.glyphs.network import GlyphNet, imagenet_weights
@@ -39,7 +37,7 @@ class GlyphClassifier:
             model takes every size: training goes on at a larger one ("progressive resizing").
         mode: `"RGB"` or `"L"` (gray, a third of the memory; the model sees three equal channels).
         resize: `"squeeze"`, `"pad"` or `"ink"`, see `sizes.fit_size`.
-        device: where to compute; the fastest one that is here by default.
+        device: the fastest one that is here by default.
 
     Raises:
         ValueError: model and classes do not fit each other, a class is there twice, or a setting cannot work.
@@ -83,20 +81,23 @@ class GlyphClassifier:
         """Make a classifier whose head is new; the same seed gives the same weights.
 
         Args:
-            classes: the names of the classes, for instance `sorted(set(samples["text"]))`.
             backbone: a key of `network.BACKBONES`.
             weights: `"imagenet"` takes the body that torchvision gives, trained on ImageNet's photos. Where it cannot
                 be had, one line says so, and the body is that of `start`, or new.
-            start: another glyph model, or where it lies; its body is taken over, whatever its classes are.
-
-        Raises:
-            ValueError: a setting cannot work, or `start` has another backbone.
+            start: another glyph model of this backbone, or where it lies, whose body is taken over.
         """
         if weights not in (None, "imagenet"):
             raise ValueError(f'weights={weights!r}: it must be "imagenet" or None; a model of yours goes into start=')
         torch.manual_seed(seed)
         model = GlyphNet(len(classes), backbone)
-        body = _start_body(start, backbone) if start is not None else None
+        body = None
+        if start is not None:
+            other = start if isinstance(start, GlyphClassifier) else GlyphClassifier.load(start, "cpu")
+            if other.model.backbone != backbone:
+                raise ValueError(
+                    f"start= has the backbone {other.model.backbone!r}, not {backbone!r}: name the same one"
+                )
+            body = other.model.features.state_dict()
         if weights == "imagenet":
             try:
                 body = imagenet_weights(backbone)
@@ -162,9 +163,6 @@ class GlyphClassifier:
             probability, 0..1), `second` (the next class), `margin` (how much less probable that one is, 0..1), `error`
             (why an image could not be read, else ""), and, where the table has labels in `text`, `distance` (0 right,
             1 wrong) and `operations` (the one edit that is an error: a class counts as one symbol).
-
-        Raises:
-            TypeError: `samples` is none of these.
         """
         packed = samples if isinstance(samples, Packed) else self.pack(by_place(samples))
         chances, order = self.logits(packed.images, batch_size).softmax(-1).topk(2)
@@ -187,23 +185,13 @@ class GlyphClassifier:
 
     def save(self, folder: str | Path, half: bool = False) -> Path:
         """Write `model.safetensors` and `config.json` into `folder`; `half=True` stores 16-bit floats."""
-        config = {
-            "backbone": self.model.backbone,
-            "image_size": list(self.image_size),
-            "mode": self.mode,
-            "resize": self.resize,
-            "classes": list(self.classes),
-        }
+        own = {"backbone": self.model.backbone, "image_size": list(self.image_size), "mode": self.mode}
+        config = {**own, "resize": self.resize, "classes": list(self.classes)}
         return write_model(folder, "GlyphClassifier", config, self.model, {"classes": _fingerprint(self.classes)}, half)
 
     @classmethod
     def load(cls, where: str | Path, device: str | torch.device | None = None) -> GlyphClassifier:
-        """Load what `save` wrote, from a folder or by the name of a shipped model.
-
-        Raises:
-            FileNotFoundError: there is no such folder and no such shipped model, or a file is missing.
-            ValueError: a file is damaged, or config and weights do not belong together.
-        """
+        """Load what `save` wrote, from a folder or by the name of a shipped model; errors as of `Recognizer.load`."""
         keys = ("backbone", "image_size", "mode", "resize", "classes")
         folder, config, metadata, weights = read_model(where, "GlyphClassifier", keys)
         if metadata.get("classes") != _fingerprint(config["classes"]):
@@ -222,16 +210,8 @@ class GlyphClassifier:
         parameters = sum(p.numel() for p in self.model.parameters())
         return (
             f"GlyphClassifier({self.model.backbone}, {parameters / 1e6:.1f}M parameters, "
-            f"{height} x {width} {self.mode}, {self.resize}, "
-            f"{len(self.classes)} classes, {self.device})"
+            f"{height} x {width} {self.mode}, {self.resize}, {len(self.classes)} classes, {self.device})"
         )
-
-
-def _start_body(start: GlyphClassifier | str | Path, backbone: str) -> dict[str, Tensor]:
-    other = start if isinstance(start, GlyphClassifier) else GlyphClassifier.load(start, "cpu")
-    if other.model.backbone != backbone:
-        raise ValueError(f"start= has the backbone {other.model.backbone!r}, not {backbone!r}: name the same one")
-    return other.model.features.state_dict()
 
 
 def _class_edits(text: str, prediction: str) -> list:

