@@ -9,7 +9,7 @@ from __future__ import annotations
 from ocrkit.synth.characters import render_characters
 from ocrkit.synth.degrade import DEGRADATIONS
 from ocrkit.synth.forms import LAYOUTS
-from ocrkit.synth.glyphs import LETTER_CLASSES, THESIS_CLASSES, render_glyph, render_glyphs, write_glyphs
+from ocrkit.synth.glyphs import LETTER_CLASSES, THESIS_CLASSES, render_glyph, render_glyphs
 from ocrkit.synth.letter_layouts import LETTER_LAYOUTS
 from ocrkit.synth.letters import render_letter, render_letters, write_letters
 from ocrkit.synth.lines import random_face, random_line_text, render_line, render_lines, write_lines
@@ -57,7 +57,6 @@ __all__ = [
     "render_plate",
     "render_plates",
     "render_words",
-    "write_glyphs",
     "write_letters",
     "write_lines",
     "write_names",

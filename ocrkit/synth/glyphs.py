@@ -7,10 +7,7 @@ of the alphabet. Only numpy, Pillow, pandas and the faces of `persian_atlas.png`
 from __future__ import annotations
 
 import io
-import shutil
-from collections.abc import Mapping
 from functools import cache, partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -154,28 +151,6 @@ def _numbered(i: int, seed: int, size: tuple[int, int], split: str, classes: str
     klass = names[rng.integers(len(names))]
     face = random_persian_face(rng, split, klass)
     return klass, face, render_glyph(klass, face, rng, size)
-
-
-def write_glyphs(folder: str | Path, parts: Mapping[str, int]) -> pd.DataFrame:
-    """Write the 18 classes in every face as `folder/train/Date/cairo-400.jpg` and so on, in grey.
-
-    Args:
-        parts: split -> seed.
-
-    Returns:
-        A samples table: `image` (absolute path), `text` (the class), `split`, `face`.
-    """
-    folder, rows = Path(folder).resolve(), []
-    for split, seed in parts.items():
-        shutil.rmtree(folder / split, ignore_errors=True)
-        for k, klass in enumerate(THESIS_CLASSES):
-            (folder / split / klass).mkdir(parents=True)
-            for j, face in enumerate(load_persian().names[split]):
-                image = render_glyph(klass, face, np.random.default_rng([seed, k, j]))
-                path = folder / split / klass / f"{face}.jpg"
-                Image.fromarray(image).convert("L").save(path, quality=85)
-                rows.append((str(path), klass, split, face))
-    return pd.DataFrame(rows, columns=["image", "text", "split", "face"])
 
 
 def _ink(text: str, face: str, rng: np.random.Generator) -> np.ndarray:

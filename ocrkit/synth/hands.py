@@ -1,66 +1,23 @@
 """Hands: the letters of many handwriting fonts as pen strokes, and of two printing fonts as pictures.
 
-Strokes can be drawn with any pen and bent in any way, so that one font gives many writers. `load_hands` and
-`load_print` are what the renderer uses, and need no fonts; `build_hands` is for maintainers (`make sample` runs it).
-No design of a font stands in two splits; the letters of `ALPHABET`, written here, serve for training only.
+Strokes can be drawn with any pen and bent in any way, so that one font gives many writers. No design of a font stands
+in two splits; the letters of `ALPHABET`, written here, serve for training only.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import string
 from functools import cache
-from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
-from ocrkit.synth.atlas import open_font, save_sheet
-from ocrkit.synth.faces import FONTS, Face
-from ocrkit.synth.skeleton import strokes
+from ocrkit.synth.atlas import load_sheet
 
 Strokes = list[np.ndarray]  # polylines of x and y, in heights of a capital: x from 0, y from -1 at the top to 0
 
-FILE = Path(__file__).with_name("names_atlas.png")
 CHARACTERS = string.ascii_uppercase + string.ascii_lowercase + string.digits
-#: Where `npm install @fontsource/...` put its packages.
-NODE = Path(os.environ.get("OCRKIT_NODE_MODULES", "node_modules"))
-
-
-def _web(split: str, names: str) -> list[Face]:
-    return [Face(f"{n}/files/{n}-latin-400-normal.woff", 0, f"@fontsource/{n}", split) for n in names.split()]
-
-
-def _debian(split: str, package: str, file: str) -> Face:
-    return Face(file, 0, package, split)
-
-
-HAND_FACES = [
-    *_web("train", "annie-use-your-telescope architects-daughter balsamiq-sans caveat cedarville-cursive"),
-    *_web("train", "covered-by-your-grace crafty-girls delius edu-sa-beginner gaegu gloria-hallelujah grape-nuts"),
-    *_web("train", "hi-melody itim just-another-hand just-me-again-down-here klee-one la-belle-aurore"),
-    *_web("train", "loved-by-the-king mali mansalva nanum-pen-script neucha nothing-you-could-do pangolin"),
-    *_web("train", "playpen-sans sedgwick-ave shadows-into-light shadows-into-light-two short-stack sriracha"),
-    *_web("train", "sue-ellen-francisco swanky-and-moo-moo waiting-for-the-sunrise walter-turncoat zeyada"),
-    _debian("train", "fonts-breip", "truetype/breip/Breip.ttf"),
-    _debian("train", "fonts-humor-sans", "truetype/humor-sans/Humor-Sans.ttf"),
-    _debian("train", "fonts-kiloji", "truetype/kiloji/kiloji.ttf"),
-    _debian("train", "fonts-georgewilliams", "truetype/fonts-georgewilliams/Caliban.ttf"),
-    _debian("train", "fonts-comic-neue", "opentype/comic-neue/ComicNeue-Light.otf"),
-    _debian("train", "fonts-tomsontalks", "truetype/tomsontalks/TomsonTalks.ttf"),
-    *_web("test", "coming-soon gochi-hand handlee indie-flower kalam patrick-hand schoolbell"),
-    *_web("test", "the-girl-next-door"),
-    _debian("test", "fonts-seto", "truetype/seto/setofont.ttf"),
-]
-#: Fonts of printed forms, by weight.
-PRINT_FACES = {
-    "regular": Face("arimo/files/arimo-latin-400-normal.woff", 0, "@fontsource/arimo", "both"),
-    "bold": Face("arimo/files/arimo-latin-700-normal.woff", 0, "@fontsource/arimo", "both"),
-}
 PRINTED = string.ascii_letters + string.digits + " :/-()É°è"
-PRINT_EM = 52  # pixels of a printing font's em in the atlas: capitals are 36 high
-PRINT_CELL = 60  # height of its row; the baseline is at PRINT_BASE
+PRINT_CELL = 60  # height of a row of printed characters; the baseline is at PRINT_BASE
 PRINT_BASE = 44
 
 #: Capitals as pupils write them: variants parted by "|", strokes by a blank, points as x (0 to 6) and y (0 at the top
@@ -103,9 +60,11 @@ ALPHABET = {
 def load_hands() -> tuple[dict[str, dict[str, list[Strokes]]], dict[str, list[str]]]:
     """Return `(hands, names)`: `hands[name][character]` lists the ways in which a hand writes the character, each as
     strokes; `names[split]` has the names of the fonts. The hand "pupil" has capitals only, from `ALPHABET`.
+
+    Used in notebook 08.
     """
     hands, names = {}, {"train": [], "test": []}
-    for face in json.loads(FILE.with_suffix(".json").read_text(encoding="utf-8"))["hands"]:
+    for face in load_sheet("names")[1]["hands"]:
         letters = zip(CHARACTERS, face["letters"], strict=True)
         hands[face["name"]] = {c: [[_points(stroke) for stroke in paths.split(",")]] for c, paths in letters}
         names[face["split"]].append(face["name"])
@@ -116,39 +75,12 @@ def load_hands() -> tuple[dict[str, dict[str, list[Strokes]]], dict[str, list[st
 @cache
 def load_print() -> dict[str, dict[str, np.ndarray]]:
     """Return `glyphs[weight][character]`, uint8 (60, advance), 255 is ink; capitals are 36 high, on row 44."""
-    index = json.loads(FILE.with_suffix(".json").read_text(encoding="utf-8"))
-    with Image.open(FILE) as image:
-        sheet = np.asarray(image.convert("L"))
-    glyphs = {}
-    for k, (weight, widths) in enumerate(index["print"].items()):
-        ends = np.cumsum(widths)
-        row = sheet[k * PRINT_CELL :][:PRINT_CELL]
-        glyphs[weight] = {c: row[:, b - w : b] for c, w, b in zip(PRINTED, widths, ends, strict=True)}
-    return glyphs
-
-
-def build_hands(file: Path = FILE) -> None:
-    """Draw all faces, and write the PNG with printed characters and the JSON with the strokes of the hands.
-
-    Raises:
-        FileNotFoundError: a font is missing; the message names its package.
-        ValueError: a font lacks a character.
-    """
-    hands = []
-    for face in HAND_FACES:
-        letters = _letters(_open(face, 200))
-        hands.append({"name": Path(face.file).stem.split("-latin")[0], "split": face.split, "letters": letters})
-    rows, widths = [], {}
-    for weight, face in PRINT_FACES.items():
-        font = _open(face, PRINT_EM)
-        widths[weight] = [round(font.getlength(c)) for c in PRINTED]
-        image = Image.new("L", (sum(widths[weight]), PRINT_CELL))
-        for c, x in zip(PRINTED, np.cumsum([0, *widths[weight]]), strict=False):
-            ImageDraw.Draw(image).text((int(x), PRINT_BASE), c, 255, font, anchor="ls")
-        rows.append(np.asarray(image))
-    wide = max(row.shape[1] for row in rows)
-    sheet = np.concatenate([np.pad(row, ((0, 0), (0, wide - row.shape[1]))) for row in rows])
-    save_sheet(file, sheet, {"print": widths, "hands": hands})
+    sheet, index = load_sheet("names")
+    rows = np.split(sheet, len(index["print"]))
+    return {
+        weight: dict(zip(PRINTED, np.split(row, np.cumsum(widths), axis=1)))
+        for row, (weight, widths) in zip(rows, index["print"].items())
+    }
 
 
 def _points(stroke: str) -> np.ndarray:
@@ -162,41 +94,6 @@ def _divide(points: np.ndarray, step: float = 0.3) -> np.ndarray:
         return points
     at = np.concatenate([[0], *(k + np.arange(1, n + 1) / n for k, n in enumerate(counts) if n)])
     return np.stack([np.interp(at, np.arange(len(points)), v) for v in points.T], axis=1)
-
-
-def _open(face: Face, size: int) -> ImageFont.FreeTypeFont:
-    if not face.package.startswith("@"):
-        return open_font(FONTS / face.file, size, face.index, face.package)
-    path = NODE / "@fontsource" / face.file
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path} is missing: install it with `npm install --no-save {face.package}`, and name the folder "
-            "`node_modules` in the environment variable OCRKIT_NODE_MODULES if it is not here"
-        )
-    return ImageFont.truetype(str(path), size, index=face.index)
-
-
-def _letters(font: ImageFont.FreeTypeFont) -> list[str]:
-    """The strokes of all `CHARACTERS`, parted by commas: x y x y ... in hundredths of a capital's height."""
-    drawn = [_lines(font, c) for c in CHARACTERS]
-    rows = [np.concatenate(paths)[:, 1] for paths in drawn[: len(string.ascii_uppercase)]]
-    top, foot = np.median([r.min() for r in rows]), np.median([r.max() for r in rows])
-    letters = []
-    for paths in drawn:
-        corner = np.array([min(p[:, 0].min() for p in paths), foot])
-        scaled = [np.round((p - corner) / (foot - top) * 100).astype(int).ravel() for p in paths]
-        letters.append(",".join(" ".join(map(str, p)) for p in scaled))
-    return letters
-
-
-def _lines(font: ImageFont.FreeTypeFont, c: str) -> Strokes:
-    """The center lines of one character in the font's pixels; y is 0 on its baseline."""
-    box = font.getbbox(c, anchor="ls")
-    image = Image.new("L", (box[2] - box[0] + 4, box[3] - box[1] + 4))
-    ImageDraw.Draw(image).text((2 - box[0], 2 - box[1]), c, 255, font, anchor="ls")
-    if not image.getbbox() or bytes(font.getmask(c)) == bytes(font.getmask("\U0010fffd")):
-        raise ValueError(f"the font {font.path} lacks {c!r}: take it off the list")
-    return [p + [0, box[1] - 2] for p in strokes(np.asarray(image) > 127, tolerance=font.size / 95)]
 
 
 def _read(variant: str) -> Strokes:
