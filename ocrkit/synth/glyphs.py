@@ -1,13 +1,13 @@
 """Draws one Persian letter, digit or word on a scrap of a scanned letter, for readers that sort pictures into classes.
 
 Two sets of classes: the 18 that find the date, number and title of a business letter, and the 43 letters and digits
-of the alphabet. Only numpy, Pillow, pandas and the faces of `persian_atlas.png` are needed. Taught in notebook 09.
+of the alphabet. Taught in notebook 09.
 """
 
 from __future__ import annotations
 
 import io
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -28,14 +28,15 @@ THESIS_CLASSES: dict[str, tuple[str, ...]] = {
     "underscore": ("_",),
     "Otherchar": (*LETTERS, *OTHER),
 }
-_LETTER_NAMES = "b p t se jim che h kh d zal r z zh sin shin sad zad t-long z-long ayin ghyin f ghe k g le m n v he ye"
-_DIGIT_NAMES = "zero one two three four five six seven eight nine"
-_NAMES = f"{_LETTER_NAMES} {_DIGIT_NAMES}".split()
+_NAMES = (
+    "b p t se jim che h kh d zal r z zh sin shin sad zad t-long z-long ayin ghyin f ghe k g le m n v he ye "
+    "zero one two three four five six seven eight nine"
+)
 #: The names of the folders of the data set DS-1 of github.com/ArtinABS/Persian-Alphabet-Recognition (MIT), in which
 #: alef is written out, he has the form that begins a word, and a five with a round foot is a class of its own.
 LETTER_CLASSES: dict[str, tuple[str, ...]] = {
     "1-alef": ("الف",),
-    **{f"{k}-{name}": (text,) for k, (name, text) in enumerate(zip(_NAMES, [*LETTERS, *DIGITS]), 2)},
+    **{f"{k}-{name}": (text,) for k, (name, text) in enumerate(zip(_NAMES.split(), [*LETTERS, *DIGITS]), 2)},
     "43-anewfive": ("۵", TEARDROP, TEARDROP),
 }
 GLYPH_CLASSES = {"thesis": THESIS_CLASSES, "persian-letters": LETTER_CLASSES}
@@ -62,17 +63,14 @@ def render_glyph(
 
     Raises:
         ValueError: no class, face or split has that name.
-
-    Taught in notebook 09.
     """
     rng = np.random.default_rng(rng)
-    texts = THESIS_CLASSES.get(klass) or LETTER_CLASSES.get(klass)
-    if texts is None:
-        raise ValueError(f"no class is named {klass!r}; there are: {', '.join([*THESIS_CLASSES, *LETTER_CLASSES])}")
+    if klass not in (classes := THESIS_CLASSES | LETTER_CLASSES):
+        raise ValueError(f"no class is named {klass!r}; there are: {', '.join(classes)}")
     face = face or random_persian_face(rng, split, klass)
     if face not in load_persian().glyphs:
         raise ValueError(f"no face is named {face!r}; there are: {', '.join(load_persian().glyphs)}")
-    tight = klass in THESIS_CLASSES
+    tight, texts = klass in THESIS_CLASSES, classes[klass]
     text = texts[rng.integers(len(texts))]
     if text == "۵" and klass == "43-anewfive" and face not in load_persian().round_five:
         text = TEARDROP
@@ -100,17 +98,10 @@ def random_persian_face(rng: np.random.Generator, split: str = "train", klass: s
     faces = load_persian()
     if split not in faces.names:
         raise ValueError(f"split={split!r}: the fonts are parted into {', '.join(faces.names)}")
-    names = _fitting(split, klass)
-    return names[rng.integers(len(names))]
-
-
-@cache
-def _fitting(split: str, klass: str) -> list[str]:
-    faces = load_persian()
     names = faces.names[split]
     if klass in ("38-five", "43-anewfive"):
-        return [n for n in names if (n in faces.round_five) == (klass == "43-anewfive")] or names
-    return names
+        names = [n for n in names if (n in faces.round_five) == (klass == "43-anewfive")] or names
+    return names[rng.integers(len(names))]
 
 
 def render_glyphs(
@@ -122,12 +113,9 @@ def render_glyphs(
     split: str = "train",
     classes: str = "thesis",
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """Draw `n` pictures of random classes in the fonts of `split`; picture i depends on `seed` and i alone.
+    """Draw `n` pictures of random classes in the fonts of `split`, as `render_plates` draws plates; for notebook 09.
 
     Args:
-        size: height and width of all images.
-        workers: processes that share the work; 0 or 1 does it here.
-        first: number of the first picture, to go on where another call ended.
         classes: `"thesis"` or `"persian-letters"`; all classes of the set are equally likely.
 
     Returns:
@@ -135,8 +123,6 @@ def render_glyphs(
 
     Raises:
         ValueError: there is no such set of classes, or no such split.
-
-    Taught in notebook 09.
     """
     if classes not in GLYPH_CLASSES:
         raise ValueError(f"classes={classes!r}: the sets of classes are {', '.join(GLYPH_CLASSES)}")
