@@ -6,6 +6,7 @@ A Persian letter has up to four forms: alone, at the beginning, in the middle an
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import NamedTuple
 
@@ -103,19 +104,14 @@ _PARTS = 4  # a letter may stand at any quarter of a pixel
 
 def _forms(text: str) -> list[str]:
     """For each character the drawing that stands for it: "" for none, and for an alef that its lam has taken in."""
-    forms = [c if c != ZWNJ else "" for c in text]
-    before = False  # whether the letter before joins this one
-    i = 0
-    while i < len(text):
-        c, after = text[i], text[i + 1 : i + 2]
-        if c == "ل" and after and after in ALEFS:
-            forms[i], forms[i + 1] = JOINER * before + c + after, ""
-            before, i = False, i + 2
-            continue
-        joins = c in BOTH and bool(after) and after in BOTH + RIGHT
-        if c in BOTH or c in RIGHT:
-            forms[i] = JOINER * before + c + JOINER * joins
-        before, i = joins, i + 1
+    forms, before = [], False  # whether the letter before joins this one
+    letters = re.findall(f"ل[{ALEFS}]|.", text, re.DOTALL)
+    for letter, after in zip(letters, [*letters[1:], " "]):
+        joins = letter in BOTH and after[0] in BOTH + RIGHT
+        known = letter[0] in BOTH + RIGHT
+        form = JOINER * before + letter + JOINER * joins if known else letter.replace(ZWNJ, "")
+        forms += [form, ""][: len(letter)]
+        before = joins
     return forms
 
 

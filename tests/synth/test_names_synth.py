@@ -70,7 +70,7 @@ def test_test_writers_never_borrow_a_training_letter():
 def test_printed_characters_have_ink():
     for glyphs in hands.load_print().values():
         assert set(glyphs) == set(hands.PRINTED)
-        assert all(g.shape[0] == hands.PRINT_CELL and (g.max() > 200) == (c != " ") for c, g in glyphs.items())
+        assert all(g.shape[0] == 60 and (g.max() > 200) == (c != " ") for c, g in glyphs.items())
 
 
 # --- names ---------------------------------------------------------------------------------------------

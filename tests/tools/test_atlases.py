@@ -12,6 +12,7 @@ from ocrkit.synth.joined import DRAWN, _glyphs
 from ocrkit.synth.persian_faces import SPLITS, TEXTS
 from tools.atlases import fonts, lines, names, persian, plates, skeleton
 from tools.atlases.fonts import Face, check_letters, open_font, save_sheet
+from tools.atlases.pupil import pupil_letters
 
 DEJAVU = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
 LINE_FACES = lines.CHINESE_FACES + lines.LATIN_FACES
@@ -110,6 +111,12 @@ def test_joined_letters_can_be_drawn_again():
             assert abs(drawing.advance - shipped[text].advance) < 0.1, text
             assert abs(drawing.left - shipped[text].left) <= 1, text  # 16 grey levels lose the palest columns
             assert abs(drawing.ink.sum() - float(shipped[text].ink.sum())) <= 0.15 * drawing.ink.sum(), text
+
+
+def test_pupils_letters_are_those_of_the_atlas():
+    assert pupil_letters() == load_sheet("names")[1]["pupil"]
+    ways = pupil_letters()["ABCDEFGHI".index("I")].split("|")  # with a bar at the top and foot, or without
+    assert len(ways) == 7 and ways[:2] == ["34.5 -100 34.5 0", "34.5 -100 34.5 0,11.5 -100 57.5 -100,11.5 0 57.5 0"]
 
 
 def test_forms_that_do_not_fit_are_refused():

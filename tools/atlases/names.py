@@ -10,8 +10,9 @@ import string
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ocrkit.synth.hands import CHARACTERS, PRINT_BASE, PRINT_CELL, PRINTED, Strokes
+from ocrkit.synth.hands import CHARACTERS, PRINT_BASE, PRINTED, Strokes
 from tools.atlases.fonts import check_letters, family, fontsource, open_font, stack
+from tools.atlases.pupil import pupil_letters
 from tools.atlases.skeleton import strokes
 
 _TRAIN = (
@@ -36,6 +37,7 @@ HAND_FACES = [
 #: Fonts of printed forms, by weight.
 PRINT_FACES = dict(zip(("regular", "bold"), fontsource("both", "arimo", 400, 700, script="latin")))
 PRINT_EM = 52  # pixels of a printing font's em in the atlas: capitals are 36 high
+PRINT_CELL = 60  # height of its row
 
 
 def build_names() -> tuple[np.ndarray, dict]:
@@ -57,7 +59,7 @@ def build_names() -> tuple[np.ndarray, dict]:
         for c, x in zip(PRINTED, np.cumsum([0, *widths[weight]])):
             ImageDraw.Draw(image).text((int(x), PRINT_BASE), c, 255, font, anchor="ls")
         rows.append(np.asarray(image))
-    return stack(rows), {"print": widths, "hands": hands}
+    return stack(rows), {"print": widths, "hands": hands, "pupil": pupil_letters()}
 
 
 def _letters(font: ImageFont.FreeTypeFont) -> list[str]:
