@@ -11,11 +11,9 @@ from ocrkit.synth.bulk import draw_many
 from ocrkit.synth.lines import random_face, render_line
 from ocrkit.text.alphabets import ALPHABETS
 
-SIZE = (64, 64)  # height and width in pixels of a picture by default
-
 
 def render_characters(
-    n: int, seed: int = 0, size: tuple[int, int] = SIZE, workers: int = 0, first: int = 0, split: str = "train"
+    n: int, seed: int = 0, size: tuple[int, int] = (64, 64), workers: int = 0, first: int = 0, split: str = "train"
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Draw `n` pictures of one character each, as `render_plates` draws plates; for notebook 09.
 
@@ -26,9 +24,6 @@ def render_characters(
 
     Returns:
         `(images, table)`: images uint8 (n, H, W, 3), and a table with `text` (the character), `face` and `split`.
-
-    Raises:
-        ValueError: there is no such split.
     """
     draw = partial(_numbered, seed=seed, size=tuple(size), split=split)
     images, table = draw_many(draw, range(first, first + n), size, workers, ("text", "face"))

@@ -6,7 +6,6 @@ of the alphabet. Taught in notebook 09.
 
 from __future__ import annotations
 
-import io
 from functools import partial
 
 import numpy as np
@@ -14,7 +13,8 @@ import pandas as pd
 from PIL import Image, ImageFilter
 
 from ocrkit.synth.bulk import draw_many
-from ocrkit.synth.degrade import BICUBIC
+from ocrkit.synth.ink import BICUBIC, lay, moved, saved
+from ocrkit.synth.ink import reweigh as ink_reweigh
 from ocrkit.synth.persian_faces import ALEF, BASELINE, DIGITS, HEIGHT, LETTERS, OTHER, WORDS, load_persian
 from ocrkit.synth.shapes import TEARDROP, draw_bar, draw_hollow
 
@@ -50,7 +50,7 @@ def render_glyph(
     degrade: bool = True,
     split: str = "train",
 ) -> np.ndarray:
-    """Draw one picture of a class and return it as uint8 (H, W, 3).
+    """Draw one picture of a class and return it as uint8 (H, W, 3); for notebook 09.
 
     Args:
         klass: a key of `THESIS_CLASSES`, which fills the picture as a crop of a letter does, or of `LETTER_CLASSES`,
@@ -86,15 +86,11 @@ def render_glyph(
     mask = _place(ink, size, text, tight, rng)
     if tight and rng.random() < 0.35:
         mask = np.maximum(mask, _neighbors(size, face, rng))
-    return scan(mask, rng) if scanned else _color(_saved(255 - mask, int(rng.integers(75, 96))))
+    return scan(mask, rng) if scanned else _color(saved(255 - mask, int(rng.integers(75, 96))))
 
 
 def random_persian_face(rng: np.random.Generator, split: str = "train", klass: str = "") -> str:
-    """A face of `split`; for a class of fives one with such a five, where there is one.
-
-    Raises:
-        ValueError: there is no such split.
-    """
+    """A face of `split`; for a class of fives one with such a five, where there is one."""
     faces = load_persian()
     if split not in faces.names:
         raise ValueError(f"split={split!r}: the fonts are parted into {', '.join(faces.names)}")
@@ -157,10 +153,8 @@ def _outline(ink: np.ndarray) -> np.ndarray:
 
 
 def reweigh(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Make all strokes a little bolder or finer: blur and cut off at another height."""
-    table = np.clip((np.arange(256) - rng.uniform(70, 150)) * 2.5 + 128, 0, 255)
-    blurred = Image.fromarray(np.pad(ink, 2)).filter(ImageFilter.GaussianBlur(0.6))
-    changed = np.asarray(blurred.point(table.astype(int).tolist()))[2:-2]
+    """Make all strokes a little bolder or finer, unless nothing would be left of them."""
+    changed = np.asarray(ink_reweigh(Image.fromarray(np.pad(ink, 2)), rng, 0.6, (70, 150), 2.5))[2:-2]
     return changed if changed.max() > 127 else np.pad(ink, ((0, 0), (2, 2)))
 
 
@@ -189,13 +183,7 @@ def _place(
         shift = rng.uniform(-0.8, 0.8, 2) * room * ([1, 0.12] if text in "-_" else [1, 0.7])
     forward = scale * np.array([[across, -slant], [0, 1]])
     forward = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ forward
-    inverse = np.linalg.inv(2 * forward)
-    center = np.array([width, height]) / 2 + shift
-    offset = np.array([w / 2, middle + 0.5]) - inverse @ (2 * center)
-    numbers = (inverse[0, 0], inverse[0, 1], offset[0], inverse[1, 0], inverse[1, 1], offset[1])
-    # Drawn twice as large and halved, so that thin strokes are not lost between two pixels.
-    large = Image.fromarray(ink).transform((2 * width, 2 * height), Image.Transform.AFFINE, numbers, BICUBIC)
-    return np.asarray(large.reduce(2))
+    return moved(ink, forward, np.array([w / 2, middle + 0.5]), size, np.array([width, height]) / 2 + shift)
 
 
 def _neighbors(size: tuple[int, int], face: str, rng: np.random.Generator) -> np.ndarray:
@@ -207,11 +195,7 @@ def _neighbors(size: tuple[int, int], face: str, rng: np.random.Generator) -> np
     scale = height / HEIGHT * rng.uniform(0.8, 1.2)
     glyph = np.asarray(glyph.resize((max(3, round(glyph.width * scale)), round(HEIGHT * scale))))
     part = min(int(rng.integers(2, max(3, round(0.07 * width)) + 1)), glyph.shape[1])
-    rows = min(height, glyph.shape[0])
-    if rng.random() < 0.5:
-        mask[:rows, :part] = glyph[:rows, -part:]
-    else:
-        mask[:rows, width - part :] = glyph[:rows, :part]
+    lay(mask, glyph, part - glyph.shape[1] if rng.random() < 0.5 else width - part, 0)
     return mask
 
 
@@ -238,13 +222,7 @@ def scan(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     image = Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8))
     if rng.random() < 0.4:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.9)))
-    return _color(_saved(np.asarray(image), int(rng.integers(40, 95))))
-
-
-def _saved(grey: np.ndarray, quality: int) -> np.ndarray:
-    file = io.BytesIO()
-    Image.fromarray(grey).save(file, "JPEG", quality=quality)
-    return np.asarray(Image.open(file))
+    return _color(saved(np.asarray(image), int(rng.integers(40, 95))))
 
 
 def _color(grey: np.ndarray) -> np.ndarray:

@@ -42,9 +42,7 @@ class Drawing(NamedTuple):
 
 
 def joined_ink(text: str, face: str, arabic_digits: bool = False) -> np.ndarray:
-    """One line of Persian as ink: uint8 (64, W), as wide as its ink, 255 is ink.
-
-    The baseline is row `persian_faces.BASELINE`, an alef `persian_faces.ALEF` pixels high.
+    """One line of Persian as ink, uint8 (64, W), 255 is ink: its baseline is row 38, an alef 22 high. For notebook 10.
 
     Args:
         text: in logical order: Persian letters, digits ۰-۹ and ٠-٩, blanks, ZWNJ and `MARKS`. On the picture
@@ -54,8 +52,6 @@ def joined_ink(text: str, face: str, arabic_digits: bool = False) -> np.ndarray:
 
     Raises:
         ValueError: no face has that name; or the text is blank, or has another character.
-
-    Taught in notebook 10.
     """
     glyphs = _glyphs(face)
     if unknown := sorted(set(text) - CHARACTERS):
@@ -88,11 +84,7 @@ def joined_ink(text: str, face: str, arabic_digits: bool = False) -> np.ndarray:
 
 
 def joined_faces(split: str = "train") -> list[str]:
-    """The names of the faces of a split, those of `persian_faces` whose letters fit together.
-
-    Raises:
-        ValueError: there is no such split.
-    """
+    """The faces of a split, "train", "valid" or "test": those of `load_persian` whose letters join well."""
     if split not in SPLITS:
         raise ValueError(f"split={split!r}: the fonts are parted into {', '.join(SPLITS)}")
     return [face["name"] for face in load_sheet("joined")[1]["faces"] if face["split"] == split]

@@ -115,7 +115,7 @@ def test_joined_letters_can_be_drawn_again():
 
 def test_pupils_letters_are_those_of_the_atlas():
     assert pupil_letters() == load_sheet("names")[1]["pupil"]
-    ways = pupil_letters()["ABCDEFGHI".index("I")].split("|")  # with a bar at the top and foot, or without
+    ways = pupil_letters()[8].split("|")  # the letter I, with a bar at the top and foot, or without
     assert len(ways) == 7 and ways[:2] == ["34.5 -100 34.5 0", "34.5 -100 34.5 0,11.5 -100 57.5 -100,11.5 0 57.5 0"]
 
 
