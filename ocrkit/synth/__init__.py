@@ -9,7 +9,7 @@ from __future__ import annotations
 from ocrkit.synth.characters import render_characters
 from ocrkit.synth.degrade import DEGRADATIONS
 from ocrkit.synth.forms import LAYOUTS
-from ocrkit.synth.glyphs import LETTER_CLASSES, THESIS_CLASSES, render_glyph, render_glyphs, write_glyphs
+from ocrkit.synth.glyphs import LETTER_CLASSES, THESIS_CLASSES, render_glyph, render_glyphs
 from ocrkit.synth.letter_layouts import LETTER_LAYOUTS
 from ocrkit.synth.letters import render_letter, render_letters, write_letters
 from ocrkit.synth.lines import random_face, random_line_text, render_line, render_lines, write_lines
@@ -28,38 +28,9 @@ from ocrkit.synth.plates import (
 from ocrkit.synth.words import persian_words, render_crop, render_dates, render_words
 
 __all__ = [
-    "DEGRADATIONS",
-    "INGREDIENTS",
-    "LAYOUTS",
-    "LETTER_CLASSES",
-    "LETTER_LAYOUTS",
-    "PLATE_COLORS",
-    "THESIS_CLASSES",
-    "Box",
-    "persian_words",
-    "plate_layout",
-    "plate_size",
-    "random_face",
-    "random_line_text",
-    "random_name",
-    "random_plate_text",
-    "render_characters",
-    "render_crop",
-    "render_dates",
-    "render_glyph",
-    "render_glyphs",
-    "render_letter",
-    "render_letters",
-    "render_line",
-    "render_lines",
-    "render_name",
-    "render_names",
-    "render_plate",
-    "render_plates",
-    "render_words",
-    "write_glyphs",
-    "write_letters",
-    "write_lines",
-    "write_names",
-    "write_plates",
-]
+    "DEGRADATIONS", "INGREDIENTS", "LAYOUTS", "LETTER_CLASSES", "LETTER_LAYOUTS", "PLATE_COLORS", "THESIS_CLASSES",
+    "Box", "persian_words", "plate_layout", "plate_size", "random_face", "random_line_text", "random_name",
+    "random_plate_text", "render_characters", "render_crop", "render_dates", "render_glyph", "render_glyphs",
+    "render_letter", "render_letters", "render_line", "render_lines", "render_name", "render_names", "render_plate",
+    "render_plates", "render_words", "write_letters", "write_lines", "write_names", "write_plates",
+]  # fmt: skip

@@ -1,7 +1,4 @@
-"""Draws single Chinese characters, letters and digits: another script, on which the body of a glyph model can begin.
-
-Only numpy, Pillow, pandas and the faces of `lines_atlas.png` are needed. Taught in notebook 09.
-"""
+"""Draws single Chinese characters, letters and digits: another script, on which the body of a glyph model can begin."""
 
 from __future__ import annotations
 
@@ -14,34 +11,19 @@ from ocrkit.synth.bulk import draw_many
 from ocrkit.synth.lines import random_face, render_line
 from ocrkit.text.alphabets import ALPHABETS
 
-SIZE = (64, 64)  # height and width in pixels of a picture by default
-
 
 def render_characters(
-    n: int,
-    seed: int = 0,
-    size: tuple[int, int] = SIZE,
-    workers: int = 0,
-    first: int = 0,
-    split: str = "train",
+    n: int, seed: int = 0, size: tuple[int, int] = (64, 64), workers: int = 0, first: int = 0, split: str = "train"
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """Draw `n` pictures of one character each; picture i depends on `seed` and i alone.
+    """Draw `n` pictures of one character each, as `render_plates` draws plates; for notebook 09.
 
     The characters are those of `ALPHABETS["look-alikes"]`, all equally likely, as `render_line` prints and spoils them.
 
     Args:
-        size: height and width of all images.
-        workers: processes that share the work; 0 or 1 does it here.
-        first: number of the first picture, to go on where another call ended.
         split: "train" or "test": no family of fonts is in both.
 
     Returns:
         `(images, table)`: images uint8 (n, H, W, 3), and a table with `text` (the character), `face` and `split`.
-
-    Raises:
-        ValueError: there is no such split.
-
-    Taught in notebook 09.
     """
     draw = partial(_numbered, seed=seed, size=tuple(size), split=split)
     images, table = draw_many(draw, range(first, first + n), size, workers, ("text", "face"))

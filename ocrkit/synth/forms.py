@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ocrkit.synth.hands import PRINT_BASE, load_print
+from ocrkit.synth.ink import lay
 
 
 class Form(NamedTuple):
@@ -32,8 +33,9 @@ def _number(rng: np.random.Generator, n: int) -> str:
     return "".join(str(d) for d in rng.integers(10, size=n))
 
 
-def _clock(rng: np.random.Generator) -> str:
-    return f"{_number(rng, 2)}:{_number(rng, 2)}:{_number(rng, 2)}"
+def _code(rng: np.random.Generator) -> str:
+    """The number of a school."""
+    return _number(rng, 7) + "ABCDEFSTUWXZ"[rng.integers(12)]
 
 
 def _labelled(rng: np.random.Generator) -> Form:
@@ -44,7 +46,8 @@ def _labelled(rng: np.random.Generator) -> Form:
     stamped = rng.random() < (0.8 if given else 0.25)
     if stamped:  # the scanner printed the time over the label's start
         edge = rng.uniform(0, 8)
-        printed.append((_clock(rng), "bold", edge, rng.uniform(2, 30), True))
+        clock = ":".join(_number(rng, 2) for _ in range(3))
+        printed.append((clock, "bold", edge, rng.uniform(2, 30), True))
         if rng.random() < 0.5:
             rules.append((edge - 2, 0, edge - 2, 99))
         x = edge + rng.uniform(5, 9)
@@ -60,7 +63,7 @@ def _labelled(rng: np.random.Generator) -> Form:
         tall, label = 36, "NOM :"
         line = rng.normal(30, 2.5)
         above = line - rng.uniform(23, 27)
-        digits.append((_number(rng, 7) + "ABCDEFSTUWXZ"[rng.integers(12)], x + rng.uniform(118, 126), above + 1))
+        digits.append((_code(rng), x + rng.uniform(118, 126), above + 1))
         printed.append(("CODE RNE / UAI :", "bold", x, above, False))
     printed.append((label, "bold", x, line, False))
     start, base = x + rng.uniform(80, 91), line + rng.normal(0.5 if given else 0, 1.6)
@@ -80,9 +83,7 @@ def _under_label(rng: np.random.Generator) -> Form:
     x, label = rng.uniform(28, 38), rng.uniform(15, 24)
     above = label - rng.uniform(18, 20)
     printed = [("NOM", "regular", x, label, False), ("CODE UAI / RNE", "regular", x, above, False)]
-    digits = [
-        (_number(rng, 7) + "ABCDEFSTUWXZ"[rng.integers(12)], x + rng.uniform(116, 134), above + rng.uniform(2, 6))
-    ]
+    digits = [(_code(rng), x + rng.uniform(116, 134), above + rng.uniform(2, 6))]
     tall = int(rng.choice([50, 50, 50, 50, 46, 47, 52]))
     line = label + rng.uniform(21, 27)
     start = x + rng.normal(4, 2)
@@ -136,24 +137,18 @@ LAYOUTS = {
 
 
 def random_form(rng: np.random.Generator, layout: str | None = None) -> tuple[str, Form]:
-    """Return the name of a layout, drawn as often as `LAYOUTS` says, and a form of that kind.
-
-    Raises:
-        ValueError: there is no such layout.
-    """
+    """Return the name of a layout, drawn as often as `LAYOUTS` says, and a form of that kind."""
     if layout is None:
-        chances = [chance for _, chance in LAYOUTS.values()]
-        layout = list(LAYOUTS)[rng.choice(len(chances), p=chances)]
+        layout = list(LAYOUTS)[rng.choice(len(LAYOUTS), p=[chance for _, chance in LAYOUTS.values()])]
     if layout not in LAYOUTS:
         raise ValueError(f"layout={layout!r}: there are {', '.join(LAYOUTS)}")
     return layout, LAYOUTS[layout][0](rng)
 
 
 @cache
-def phrase(text: str, weight: str) -> np.ndarray:
+def _phrase(text: str, weight: str) -> np.ndarray:
     """A printed phrase as uint8 (H, W), 255 is ink: twice the size on the crop, bold letters taller and narrower."""
-    glyphs = load_print()[weight]
-    ink = Image.fromarray(np.concatenate([glyphs[c] for c in text], axis=1))
+    ink = Image.fromarray(np.concatenate([load_print()[weight][c] for c in text], axis=1))
     across, up = _STRETCH[weight]
     return np.asarray(ink.resize((round(ink.width * across / 2), round(ink.height * up / 2)), Image.Resampling.BOX))
 
@@ -161,12 +156,8 @@ def phrase(text: str, weight: str) -> np.ndarray:
 def stamp(mask: np.ndarray, form: Form) -> None:
     """Draw what is printed on the form into `mask`, uint8 (2H, 2W), in place."""
     for text, weight, x, base, upright in form.printed:
-        ink, foot = phrase(text, weight), round(PRINT_BASE / 2 * _STRETCH[weight][1])
+        ink = _phrase(text, weight)
         if upright:  # reads upward, its capitals' feet toward the right
-            ink, top, left = np.rot90(ink), round(2 * base) - ink.shape[1] // 2, round(2 * x) - 4
+            lay(mask, np.rot90(ink), round(2 * x) - 4, round(2 * base) - ink.shape[1] // 2)
         else:
-            top, left = round(2 * base) - foot, round(2 * x)
-        row, column = max(top, 0), max(left, 0)
-        piece = ink[row - top : max(mask.shape[0] - top, 0), column - left : max(mask.shape[1] - left, 0)]
-        place = mask[row : row + piece.shape[0], column : column + piece.shape[1]]
-        np.maximum(place, piece, out=place)
+            lay(mask, ink, round(2 * x), round(2 * base) - round(PRINT_BASE / 2 * _STRETCH[weight][1]))

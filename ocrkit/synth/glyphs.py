@@ -1,23 +1,20 @@
 """Draws one Persian letter, digit or word on a scrap of a scanned letter, for readers that sort pictures into classes.
 
 Two sets of classes: the 18 that find the date, number and title of a business letter, and the 43 letters and digits
-of the alphabet. Only numpy, Pillow, pandas and the faces of `persian_atlas.png` are needed. Taught in notebook 09.
+of the alphabet. Taught in notebook 09.
 """
 
 from __future__ import annotations
 
-import io
-import shutil
-from collections.abc import Mapping
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageFilter
 
 from ocrkit.synth.bulk import draw_many
-from ocrkit.synth.degrade import BICUBIC
+from ocrkit.synth.ink import BICUBIC, lay, moved, saved
+from ocrkit.synth.ink import reweigh as ink_reweigh
 from ocrkit.synth.persian_faces import ALEF, BASELINE, DIGITS, HEIGHT, LETTERS, OTHER, WORDS, load_persian
 from ocrkit.synth.shapes import TEARDROP, draw_bar, draw_hollow
 
@@ -31,14 +28,15 @@ THESIS_CLASSES: dict[str, tuple[str, ...]] = {
     "underscore": ("_",),
     "Otherchar": (*LETTERS, *OTHER),
 }
-_LETTER_NAMES = "b p t se jim che h kh d zal r z zh sin shin sad zad t-long z-long ayin ghyin f ghe k g le m n v he ye"
-_DIGIT_NAMES = "zero one two three four five six seven eight nine"
-_NAMES = f"{_LETTER_NAMES} {_DIGIT_NAMES}".split()
+_NAMES = (
+    "b p t se jim che h kh d zal r z zh sin shin sad zad t-long z-long ayin ghyin f ghe k g le m n v he ye "
+    "zero one two three four five six seven eight nine"
+)
 #: The names of the folders of the data set DS-1 of github.com/ArtinABS/Persian-Alphabet-Recognition (MIT), in which
 #: alef is written out, he has the form that begins a word, and a five with a round foot is a class of its own.
 LETTER_CLASSES: dict[str, tuple[str, ...]] = {
     "1-alef": ("الف",),
-    **{f"{k}-{name}": (text,) for k, (name, text) in enumerate(zip(_NAMES, [*LETTERS, *DIGITS]), 2)},
+    **{f"{k}-{name}": (text,) for k, (name, text) in enumerate(zip(_NAMES.split(), [*LETTERS, *DIGITS]), 2)},
     "43-anewfive": ("۵", TEARDROP, TEARDROP),
 }
 GLYPH_CLASSES = {"thesis": THESIS_CLASSES, "persian-letters": LETTER_CLASSES}
@@ -52,7 +50,7 @@ def render_glyph(
     degrade: bool = True,
     split: str = "train",
 ) -> np.ndarray:
-    """Draw one picture of a class and return it as uint8 (H, W, 3).
+    """Draw one picture of a class and return it as uint8 (H, W, 3); for notebook 09.
 
     Args:
         klass: a key of `THESIS_CLASSES`, which fills the picture as a crop of a letter does, or of `LETTER_CLASSES`,
@@ -65,17 +63,14 @@ def render_glyph(
 
     Raises:
         ValueError: no class, face or split has that name.
-
-    Taught in notebook 09.
     """
     rng = np.random.default_rng(rng)
-    texts = THESIS_CLASSES.get(klass) or LETTER_CLASSES.get(klass)
-    if texts is None:
-        raise ValueError(f"no class is named {klass!r}; there are: {', '.join([*THESIS_CLASSES, *LETTER_CLASSES])}")
+    if klass not in (classes := THESIS_CLASSES | LETTER_CLASSES):
+        raise ValueError(f"no class is named {klass!r}; there are: {', '.join(classes)}")
     face = face or random_persian_face(rng, split, klass)
     if face not in load_persian().glyphs:
         raise ValueError(f"no face is named {face!r}; there are: {', '.join(load_persian().glyphs)}")
-    tight = klass in THESIS_CLASSES
+    tight, texts = klass in THESIS_CLASSES, classes[klass]
     text = texts[rng.integers(len(texts))]
     if text == "۵" and klass == "43-anewfive" and face not in load_persian().round_five:
         text = TEARDROP
@@ -91,29 +86,18 @@ def render_glyph(
     mask = _place(ink, size, text, tight, rng)
     if tight and rng.random() < 0.35:
         mask = np.maximum(mask, _neighbors(size, face, rng))
-    return scan(mask, rng) if scanned else _color(_saved(255 - mask, int(rng.integers(75, 96))))
+    return scan(mask, rng) if scanned else _color(saved(255 - mask, int(rng.integers(75, 96))))
 
 
 def random_persian_face(rng: np.random.Generator, split: str = "train", klass: str = "") -> str:
-    """A face of `split`; for a class of fives one with such a five, where there is one.
-
-    Raises:
-        ValueError: there is no such split.
-    """
+    """A face of `split`; for a class of fives one with such a five, where there is one."""
     faces = load_persian()
     if split not in faces.names:
         raise ValueError(f"split={split!r}: the fonts are parted into {', '.join(faces.names)}")
-    names = _fitting(split, klass)
-    return names[rng.integers(len(names))]
-
-
-@cache
-def _fitting(split: str, klass: str) -> list[str]:
-    faces = load_persian()
     names = faces.names[split]
     if klass in ("38-five", "43-anewfive"):
-        return [n for n in names if (n in faces.round_five) == (klass == "43-anewfive")] or names
-    return names
+        names = [n for n in names if (n in faces.round_five) == (klass == "43-anewfive")] or names
+    return names[rng.integers(len(names))]
 
 
 def render_glyphs(
@@ -125,12 +109,9 @@ def render_glyphs(
     split: str = "train",
     classes: str = "thesis",
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """Draw `n` pictures of random classes in the fonts of `split`; picture i depends on `seed` and i alone.
+    """Draw `n` pictures of random classes in the fonts of `split`, as `render_plates` draws plates; for notebook 09.
 
     Args:
-        size: height and width of all images.
-        workers: processes that share the work; 0 or 1 does it here.
-        first: number of the first picture, to go on where another call ended.
         classes: `"thesis"` or `"persian-letters"`; all classes of the set are equally likely.
 
     Returns:
@@ -138,8 +119,6 @@ def render_glyphs(
 
     Raises:
         ValueError: there is no such set of classes, or no such split.
-
-    Taught in notebook 09.
     """
     if classes not in GLYPH_CLASSES:
         raise ValueError(f"classes={classes!r}: the sets of classes are {', '.join(GLYPH_CLASSES)}")
@@ -154,28 +133,6 @@ def _numbered(i: int, seed: int, size: tuple[int, int], split: str, classes: str
     klass = names[rng.integers(len(names))]
     face = random_persian_face(rng, split, klass)
     return klass, face, render_glyph(klass, face, rng, size)
-
-
-def write_glyphs(folder: str | Path, parts: Mapping[str, int]) -> pd.DataFrame:
-    """Write the 18 classes in every face as `folder/train/Date/cairo-400.jpg` and so on, in grey.
-
-    Args:
-        parts: split -> seed.
-
-    Returns:
-        A samples table: `image` (absolute path), `text` (the class), `split`, `face`.
-    """
-    folder, rows = Path(folder).resolve(), []
-    for split, seed in parts.items():
-        shutil.rmtree(folder / split, ignore_errors=True)
-        for k, klass in enumerate(THESIS_CLASSES):
-            (folder / split / klass).mkdir(parents=True)
-            for j, face in enumerate(load_persian().names[split]):
-                image = render_glyph(klass, face, np.random.default_rng([seed, k, j]))
-                path = folder / split / klass / f"{face}.jpg"
-                Image.fromarray(image).convert("L").save(path, quality=85)
-                rows.append((str(path), klass, split, face))
-    return pd.DataFrame(rows, columns=["image", "text", "split", "face"])
 
 
 def _ink(text: str, face: str, rng: np.random.Generator) -> np.ndarray:
@@ -196,10 +153,8 @@ def _outline(ink: np.ndarray) -> np.ndarray:
 
 
 def reweigh(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Make all strokes a little bolder or finer: blur and cut off at another height."""
-    table = np.clip((np.arange(256) - rng.uniform(70, 150)) * 2.5 + 128, 0, 255)
-    blurred = Image.fromarray(np.pad(ink, 2)).filter(ImageFilter.GaussianBlur(0.6))
-    changed = np.asarray(blurred.point(table.astype(int).tolist()))[2:-2]
+    """Make all strokes a little bolder or finer, unless nothing would be left of them."""
+    changed = np.asarray(ink_reweigh(Image.fromarray(np.pad(ink, 2)), rng, 0.6, (70, 150), 2.5))[2:-2]
     return changed if changed.max() > 127 else np.pad(ink, ((0, 0), (2, 2)))
 
 
@@ -228,13 +183,7 @@ def _place(
         shift = rng.uniform(-0.8, 0.8, 2) * room * ([1, 0.12] if text in "-_" else [1, 0.7])
     forward = scale * np.array([[across, -slant], [0, 1]])
     forward = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ forward
-    inverse = np.linalg.inv(2 * forward)
-    center = np.array([width, height]) / 2 + shift
-    offset = np.array([w / 2, middle + 0.5]) - inverse @ (2 * center)
-    numbers = (inverse[0, 0], inverse[0, 1], offset[0], inverse[1, 0], inverse[1, 1], offset[1])
-    # Drawn twice as large and halved, so that thin strokes are not lost between two pixels.
-    large = Image.fromarray(ink).transform((2 * width, 2 * height), Image.Transform.AFFINE, numbers, BICUBIC)
-    return np.asarray(large.reduce(2))
+    return moved(ink, forward, np.array([w / 2, middle + 0.5]), size, np.array([width, height]) / 2 + shift)
 
 
 def _neighbors(size: tuple[int, int], face: str, rng: np.random.Generator) -> np.ndarray:
@@ -246,11 +195,7 @@ def _neighbors(size: tuple[int, int], face: str, rng: np.random.Generator) -> np
     scale = height / HEIGHT * rng.uniform(0.8, 1.2)
     glyph = np.asarray(glyph.resize((max(3, round(glyph.width * scale)), round(HEIGHT * scale))))
     part = min(int(rng.integers(2, max(3, round(0.07 * width)) + 1)), glyph.shape[1])
-    rows = min(height, glyph.shape[0])
-    if rng.random() < 0.5:
-        mask[:rows, :part] = glyph[:rows, -part:]
-    else:
-        mask[:rows, width - part :] = glyph[:rows, :part]
+    lay(mask, glyph, part - glyph.shape[1] if rng.random() < 0.5 else width - part, 0)
     return mask
 
 
@@ -277,13 +222,7 @@ def scan(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     image = Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8))
     if rng.random() < 0.4:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.9)))
-    return _color(_saved(np.asarray(image), int(rng.integers(40, 95))))
-
-
-def _saved(grey: np.ndarray, quality: int) -> np.ndarray:
-    file = io.BytesIO()
-    Image.fromarray(grey).save(file, "JPEG", quality=quality)
-    return np.asarray(Image.open(file))
+    return _color(saved(np.asarray(image), int(rng.integers(40, 95))))
 
 
 def _color(grey: np.ndarray) -> np.ndarray:

@@ -1,158 +1,51 @@
 """Hands: the letters of many handwriting fonts as pen strokes, and of two printing fonts as pictures.
 
-Strokes can be drawn with any pen and bent in any way, so that one font gives many writers. `load_hands` and
-`load_print` are what the renderer uses, and need no fonts; `build_hands` is for maintainers (`make sample` runs it).
-No design of a font stands in two splits; the letters of `ALPHABET`, written here, serve for training only.
+Strokes can be drawn with any pen and bent in any way, so that one font gives many writers. No design of a font stands
+in two splits; the hand "pupil", capitals as pupils write them, serves for training only.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import string
 from functools import cache
-from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
-from ocrkit.synth.atlas import open_font, save_sheet
-from ocrkit.synth.faces import FONTS, Face
-from ocrkit.synth.skeleton import strokes
+from ocrkit.synth.atlas import load_sheet
 
 Strokes = list[np.ndarray]  # polylines of x and y, in heights of a capital: x from 0, y from -1 at the top to 0
 
-FILE = Path(__file__).with_name("names_atlas.png")
 CHARACTERS = string.ascii_uppercase + string.ascii_lowercase + string.digits
-#: Where `npm install @fontsource/...` put its packages.
-NODE = Path(os.environ.get("OCRKIT_NODE_MODULES", "node_modules"))
-
-
-def _web(split: str, names: str) -> list[Face]:
-    return [Face(f"{n}/files/{n}-latin-400-normal.woff", 0, f"@fontsource/{n}", split) for n in names.split()]
-
-
-def _debian(split: str, package: str, file: str) -> Face:
-    return Face(file, 0, package, split)
-
-
-HAND_FACES = [
-    *_web("train", "annie-use-your-telescope architects-daughter balsamiq-sans caveat cedarville-cursive"),
-    *_web("train", "covered-by-your-grace crafty-girls delius edu-sa-beginner gaegu gloria-hallelujah grape-nuts"),
-    *_web("train", "hi-melody itim just-another-hand just-me-again-down-here klee-one la-belle-aurore"),
-    *_web("train", "loved-by-the-king mali mansalva nanum-pen-script neucha nothing-you-could-do pangolin"),
-    *_web("train", "playpen-sans sedgwick-ave shadows-into-light shadows-into-light-two short-stack sriracha"),
-    *_web("train", "sue-ellen-francisco swanky-and-moo-moo waiting-for-the-sunrise walter-turncoat zeyada"),
-    _debian("train", "fonts-breip", "truetype/breip/Breip.ttf"),
-    _debian("train", "fonts-humor-sans", "truetype/humor-sans/Humor-Sans.ttf"),
-    _debian("train", "fonts-kiloji", "truetype/kiloji/kiloji.ttf"),
-    _debian("train", "fonts-georgewilliams", "truetype/fonts-georgewilliams/Caliban.ttf"),
-    _debian("train", "fonts-comic-neue", "opentype/comic-neue/ComicNeue-Light.otf"),
-    _debian("train", "fonts-tomsontalks", "truetype/tomsontalks/TomsonTalks.ttf"),
-    *_web("test", "coming-soon gochi-hand handlee indie-flower kalam patrick-hand schoolbell"),
-    *_web("test", "the-girl-next-door"),
-    _debian("test", "fonts-seto", "truetype/seto/setofont.ttf"),
-]
-#: Fonts of printed forms, by weight.
-PRINT_FACES = {
-    "regular": Face("arimo/files/arimo-latin-400-normal.woff", 0, "@fontsource/arimo", "both"),
-    "bold": Face("arimo/files/arimo-latin-700-normal.woff", 0, "@fontsource/arimo", "both"),
-}
 PRINTED = string.ascii_letters + string.digits + " :/-()É°è"
-PRINT_EM = 52  # pixels of a printing font's em in the atlas: capitals are 36 high
-PRINT_CELL = 60  # height of its row; the baseline is at PRINT_BASE
-PRINT_BASE = 44
-
-#: Capitals as pupils write them: variants parted by "|", strokes by a blank, points as x (0 to 6) and y (0 at the top
-#: to 8); "~" begins a stroke that is smooth.
-ALPHABET = {
-    "A": "083068 1555|~080211305268 0565|0830 3068 0565|084068 0454|~0802204268 0565|084068 ~155666",
-    "B": "0008 ~0030523404 ~0444664808|0008 ~0040613414 ~1454664808|"
-    "~08001030523414 ~143455573808|2008 ~20505334 ~34566808",
-    "C": "~61300305284866|~502003052858|~612001062867|600002 ~02063868|~403003064868",
-    "D": "0008 ~003062653808|1018 ~004063654808|0008 ~0030525538 18|~18100040636548 18",
-    "E": "60000868 0454|0008 0060 0454 0868|~61200234 ~34062867|~612003062867 0454|50000858 0343|0008 0050 0858 0444",
-    "F": "6000 0008 0454|600008 0444|0060 1008 1454|0008 0050 0444|~60200208 0454",
-    "G": "~61300305284866 346468|~60300305285865 6535|~613002063867 67643464|"
-    "~502003062858 586434|~602004063868 6865 3575",
-    "H": "0008 6068 0464|0008 5058 0553|0008 5158 0454|1008 6058 0464|0008 6068 0563",
-    "I": "3038|3038 1050 1858|3338 30|3338 3031|3038 2040 2848|3338 2141|3038",
-    "J": "~505628 0706|2060 ~4045381706|3060 ~5055381807|~4045371807|1050 ~30362807",
-    "K": "0008 600468|0008 6004 1468|0008 500558|0008 ~6041044468|0008 ~61340414 3468",
-    "L": "000868|000858|0008 0868|100868|~00060868|~000608 0858",
-    "M": "0800346068|0810345068|0800376068|0008 ~0220313338 ~3342506368|"
-    "0008 0034 3460 6068|0800335068|08003860 6068|~0801102033 ~3351606268",
-    "N": "08006860|0008 0068 6860|0008 0167 6068|0008 ~0331526368|08006861|~08001068 6860|08005860",
-    "O": "~301205284865624020|~200206284866625030|~401103063866634120|~301104275866632010|~200205285653302010",
-    "P": "0008 ~0040624404|0008 ~0030523505|1018 ~0040633515|~08004051530404|0008 ~1040615505",
-    "Q": "~301205284865624020 4669|~200206284866625030 4769|~301205284865624020 3658|~401103063866634120 3679",
-    "R": "0008 ~0040624404 3468|0008 ~0030523404 0468|1018 ~0040523515 1568|"
-    "~08003051530404 0468|0008 ~0040615404 4468|0008 ~0040524404 ~04345568",
-    "S": "~61300234654807|~50200234 ~345547 ~473807|6020 ~2002345648 4808|~613011145556380706|~6030112365573807",
-    "T": "0060 3038|0161 3038|0050 3038|0060 ~30363848|0161 4028",
-    "U": "~000528486560|~0006284866 6068|~0006286560|~00042748645060|~000628576160|0006286660",
-    "V": "003860|002860|~0015386360|~00062840 ~284460|013860",
-    "W": "0018346860|0018335860|~00062834 ~34486660|001832 325860|~000718374233 ~3347586560",
-    "X": "0068 6008|0058 6018|~0068 ~6008|1068 6008",
-    "Y": "0034 6034 3438|0034 6018|~000224446260 ~6065481807|0034 6008|0134 61343338",
-    "Z": "00600868|00600868 1454|~0060 600868|~01105060 ~60340868|005008 0858 1444",
-}
+PRINT_BASE = 44  # row on which printed characters stand
 
 
 @cache
 def load_hands() -> tuple[dict[str, dict[str, list[Strokes]]], dict[str, list[str]]]:
     """Return `(hands, names)`: `hands[name][character]` lists the ways in which a hand writes the character, each as
-    strokes; `names[split]` has the names of the fonts. The hand "pupil" has capitals only, from `ALPHABET`.
+    strokes; `names[split]` has the names of the fonts. The hand "pupil" has capitals only. Used in notebook 08.
     """
-    hands, names = {}, {"train": [], "test": []}
-    for face in json.loads(FILE.with_suffix(".json").read_text(encoding="utf-8"))["hands"]:
-        letters = zip(CHARACTERS, face["letters"], strict=True)
-        hands[face["name"]] = {c: [[_points(stroke) for stroke in paths.split(",")]] for c, paths in letters}
-        names[face["split"]].append(face["name"])
-    hands["pupil"] = {c: [_read(v) for v in variants.split("|")] for c, variants in ALPHABET.items()}
-    return hands, names
+    index, names = load_sheet("names")[1], {"train": [], "test": []}
+    for hand in index["hands"]:
+        names[hand["split"]].append(hand["name"])
+    drawn = {hand["name"]: hand["letters"] for hand in index["hands"]} | {"pupil": index["pupil"]}
+    return {name: dict(zip(CHARACTERS, map(_ways, letters))) for name, letters in drawn.items()}, names
 
 
 @cache
 def load_print() -> dict[str, dict[str, np.ndarray]]:
     """Return `glyphs[weight][character]`, uint8 (60, advance), 255 is ink; capitals are 36 high, on row 44."""
-    index = json.loads(FILE.with_suffix(".json").read_text(encoding="utf-8"))
-    with Image.open(FILE) as image:
-        sheet = np.asarray(image.convert("L"))
-    glyphs = {}
-    for k, (weight, widths) in enumerate(index["print"].items()):
-        ends = np.cumsum(widths)
-        row = sheet[k * PRINT_CELL :][:PRINT_CELL]
-        glyphs[weight] = {c: row[:, b - w : b] for c, w, b in zip(PRINTED, widths, ends, strict=True)}
-    return glyphs
+    sheet, index = load_sheet("names")
+    rows = np.split(sheet, len(index["print"]))
+    return {
+        weight: dict(zip(PRINTED, np.split(row, np.cumsum(widths), axis=1)))
+        for row, (weight, widths) in zip(rows, index["print"].items())
+    }
 
 
-def build_hands(file: Path = FILE) -> None:
-    """Draw all faces, and write the PNG with printed characters and the JSON with the strokes of the hands.
-
-    Raises:
-        FileNotFoundError: a font is missing; the message names its package.
-        ValueError: a font lacks a character.
-    """
-    hands = []
-    for face in HAND_FACES:
-        letters = _letters(_open(face, 200))
-        hands.append({"name": Path(face.file).stem.split("-latin")[0], "split": face.split, "letters": letters})
-    rows, widths = [], {}
-    for weight, face in PRINT_FACES.items():
-        font = _open(face, PRINT_EM)
-        widths[weight] = [round(font.getlength(c)) for c in PRINTED]
-        image = Image.new("L", (sum(widths[weight]), PRINT_CELL))
-        for c, x in zip(PRINTED, np.cumsum([0, *widths[weight]]), strict=False):
-            ImageDraw.Draw(image).text((int(x), PRINT_BASE), c, 255, font, anchor="ls")
-        rows.append(np.asarray(image))
-    wide = max(row.shape[1] for row in rows)
-    sheet = np.concatenate([np.pad(row, ((0, 0), (0, wide - row.shape[1]))) for row in rows])
-    save_sheet(file, sheet, {"print": widths, "hands": hands})
-
-
-def _points(stroke: str) -> np.ndarray:
-    return _divide(np.array(stroke.split(), float).reshape(-1, 2) / 100)
+def _ways(letter: str) -> list[Strokes]:
+    """Ways parted by "|", strokes by commas, and x y x y ... in hundredths of a capital's height."""
+    return [[_divide(np.array(s.split(), float).reshape(-1, 2) / 100) for s in w.split(",")] for w in letter.split("|")]
 
 
 def _divide(points: np.ndarray, step: float = 0.3) -> np.ndarray:
@@ -162,57 +55,3 @@ def _divide(points: np.ndarray, step: float = 0.3) -> np.ndarray:
         return points
     at = np.concatenate([[0], *(k + np.arange(1, n + 1) / n for k, n in enumerate(counts) if n)])
     return np.stack([np.interp(at, np.arange(len(points)), v) for v in points.T], axis=1)
-
-
-def _open(face: Face, size: int) -> ImageFont.FreeTypeFont:
-    if not face.package.startswith("@"):
-        return open_font(FONTS / face.file, size, face.index, face.package)
-    path = NODE / "@fontsource" / face.file
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path} is missing: install it with `npm install --no-save {face.package}`, and name the folder "
-            "`node_modules` in the environment variable OCRKIT_NODE_MODULES if it is not here"
-        )
-    return ImageFont.truetype(str(path), size, index=face.index)
-
-
-def _letters(font: ImageFont.FreeTypeFont) -> list[str]:
-    """The strokes of all `CHARACTERS`, parted by commas: x y x y ... in hundredths of a capital's height."""
-    drawn = [_lines(font, c) for c in CHARACTERS]
-    rows = [np.concatenate(paths)[:, 1] for paths in drawn[: len(string.ascii_uppercase)]]
-    top, foot = np.median([r.min() for r in rows]), np.median([r.max() for r in rows])
-    letters = []
-    for paths in drawn:
-        corner = np.array([min(p[:, 0].min() for p in paths), foot])
-        scaled = [np.round((p - corner) / (foot - top) * 100).astype(int).ravel() for p in paths]
-        letters.append(",".join(" ".join(map(str, p)) for p in scaled))
-    return letters
-
-
-def _lines(font: ImageFont.FreeTypeFont, c: str) -> Strokes:
-    """The center lines of one character in the font's pixels; y is 0 on its baseline."""
-    box = font.getbbox(c, anchor="ls")
-    image = Image.new("L", (box[2] - box[0] + 4, box[3] - box[1] + 4))
-    ImageDraw.Draw(image).text((2 - box[0], 2 - box[1]), c, 255, font, anchor="ls")
-    if not image.getbbox() or bytes(font.getmask(c)) == bytes(font.getmask("\U0010fffd")):
-        raise ValueError(f"the font {font.path} lacks {c!r}: take it off the list")
-    return [p + [0, box[1] - 2] for p in strokes(np.asarray(image) > 127, tolerance=font.size / 95)]
-
-
-def _read(variant: str) -> Strokes:
-    """The strokes of an entry of `ALPHABET`."""
-    paths = []
-    for stroke in variant.split():
-        numbers = np.array([int(d) for d in stroke.lstrip("~")], float).reshape(-1, 2)
-        points = numbers * [0.115, 0.125] - [0, 1]
-        paths.append(_smooth(points) if stroke.startswith("~") else _divide(points))
-    return paths
-
-
-def _smooth(points: np.ndarray, steps: int = 5) -> np.ndarray:
-    """A curve through all points (centripetal enough for short strokes: Catmull and Rom, 1974)."""
-    p = np.concatenate([[2 * points[0] - points[1]], points, [2 * points[-1] - points[-2]]])
-    t = np.linspace(0, 1, steps, endpoint=False)[:, None]
-    a, b, c, d = (p[k : len(p) - 3 + k, None] for k in range(4))
-    curve = 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
-    return np.concatenate([curve.reshape(-1, 2), points[-1:]])

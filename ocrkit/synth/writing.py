@@ -41,11 +41,7 @@ class Writer:
 
 
 def random_writer(rng: np.random.Generator, split: str = "train", face: str | None = None) -> Writer:
-    """Draw the habits of a writer; `face` names the hand.
-
-    Raises:
-        ValueError: `split` is not "train" or "test", or there is no such hand.
-    """
+    """Draw the habits of a writer of `split`, "train" or "test"; `face` names the hand."""
     hands, names = load_hands()
     if split not in names:
         raise ValueError(f'split={split!r}: the hands are parted into "train" and "test"')
@@ -77,9 +73,8 @@ def write(
 
     Args:
         text: A to Z, digits, hyphen, apostrophe and blank.
-        height: of a capital in pixels.
-        pitch: pixels from one box of the form to the next.
-        room: pixels that the text may take; where it is longer, letters are set closer and made narrower.
+        height: of a capital; `pitch`: from one box of the form to the next; `room` for the whole text: all in pixels.
+            A longer text is set closer and made narrower.
     """
     letters, extents = [], []
     for k, c in enumerate(text):
@@ -144,17 +139,12 @@ def _bend(strokes: Strokes, writer: Writer, rng: np.random.Generator, height: fl
     phase = rng.uniform(0, 2 * np.pi, 4)
     bent = []
     for s in strokes:
-        x, y = s[:, 0], s[:, 1]
-        waves = np.stack(
-            [
-                np.sin(3.5 * y + phase[0]) * r[4] + np.sin(4.5 * x + phase[1]) * r[5],
-                np.sin(4.5 * x + phase[2]) * r[6] + np.sin(3.5 * y + phase[3]) * r[7],
-            ],
-            axis=1,
-        )
+        x, y = s.T
+        across = np.sin(3.5 * y + phase[0]) * r[4] + np.sin(4.5 * x + phase[1]) * r[5]
+        down = np.sin(4.5 * x + phase[2]) * r[6] + np.sin(3.5 * y + phase[3]) * r[7]
         middle, own = s.mean(axis=0), rng.normal(0, 1, 3) * w
         s = middle + (s - middle) * (1 + 0.04 * own[2]) + 0.025 * own[:2]
-        bent.append((s + waves * (0.035 * w)) @ matrix)
+        bent.append((s + np.stack([across, down], axis=1) * (0.035 * w)) @ matrix)
     return bent
 
 
@@ -169,8 +159,7 @@ def draw_letter(
     """Draw a letter's strokes with a round pen whose width changes along the way.
 
     Args:
-        at: x and y of the letter's start on the line, in pixels of the crop.
-        pen: width of the line in the same pixels.
+        at: x and y of the letter's start on the line; `pen`: width of the line: both in pixels of the crop.
         scale: pixels of the drawing to one of the crop.
     """
     for s in strokes:

@@ -1,6 +1,5 @@
 """Rendered Persian glyph classes: fonts that never mix, pixels that hang on the seed, a sample that can be redone."""
 
-import json
 import os
 import re
 from pathlib import Path
@@ -8,20 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image, ImageFont
+from PIL import Image
 
 from ocrkit.data.platforms import COURSE
-from ocrkit.synth import (
-    LETTER_CLASSES,
-    THESIS_CLASSES,
-    persian_faces,
-    render_glyph,
-    render_glyphs,
-    write_glyphs,
-)
+from ocrkit.synth import LETTER_CLASSES, THESIS_CLASSES, render_glyph, render_glyphs
 from ocrkit.synth.glyphs import random_persian_face
-from ocrkit.synth.persian_faces import DIGITS, PERSIAN_FACES, SPLITS, TEXTS, face_name, load_persian
-from tools.atlases.__main__ import GLYPH_PARTS, GLYPHS, describe_glyphs
+from ocrkit.synth.persian_faces import DIGITS, TEXTS, load_persian
+from tools.atlases.__main__ import GLYPH_PARTS, GLYPHS, describe_glyphs, write_glyphs
+from tools.atlases.persian import PERSIAN_FACES
 
 FACE = "Vazirmatn-Regular"
 
@@ -49,15 +42,6 @@ def test_letter_classes_are_the_folders_of_the_real_set():
     assert {f.name for f in folders} == set(LETTER_CLASSES)
 
 
-def test_no_family_is_in_two_splits():
-    packages = {s: {f.package.removesuffix("-extra") for f in PERSIAN_FACES if f.split == s} for s in SPLITS}
-    assert not packages["train"] & packages["test"]
-    assert not packages["valid"] & (packages["train"] | packages["test"])
-    shipped = json.loads(persian_faces.FILE.with_suffix(".json").read_text(encoding="utf-8"))
-    assert [(f["name"], f["split"]) for f in shipped["faces"]] == [(face_name(f), f.split) for f in PERSIAN_FACES]
-    assert shipped["texts"] == TEXTS
-
-
 def test_each_face_draws_each_text_in_its_own_way():
     faces = load_persian()
     assert len(faces.glyphs) == len(PERSIAN_FACES) >= 90
@@ -77,32 +61,6 @@ def test_random_faces_are_of_their_split():
     assert not rounds & {random_persian_face(rng, "train", "38-five") for _ in range(300)}
     with pytest.raises(ValueError, match="split='dev': the fonts are parted into train, valid, test"):
         random_persian_face(rng, "dev")
-
-
-@pytest.mark.skipif(
-    not all((p / f.file).exists() for f in PERSIAN_FACES for p in [persian_faces.font_folder(f)]),
-    reason="the fonts that the atlas is built from are not installed",
-)
-def test_atlas_can_be_built_again(tmp_path):
-    persian_faces.build_persian(tmp_path / "again.png")
-    a, b = (np.asarray(Image.open(f)).astype(int) for f in (tmp_path / "again.png", persian_faces.FILE))
-    assert a.shape == b.shape and np.abs(a - b).mean() < 4  # FreeType may differ a little
-
-
-def test_missing_font_names_its_package():
-    face = persian_faces.Face("nowhere.ttf", 0, "fonts-nowhere", "train")
-    with pytest.raises(FileNotFoundError, match="nowhere.ttf is missing: .*apt-get install fonts-nowhere"):
-        persian_faces.open_face(face)
-    with pytest.raises(FileNotFoundError, match="nowhere.ttf is missing: .*npm install --no-save @fontsource/nowhere"):
-        persian_faces.open_face(face._replace(package="@fontsource/nowhere"))
-
-
-def test_poor_font_names_the_letter():
-    lato = persian_faces.FONTS / "truetype/lato/Lato-Regular.ttf"
-    if not lato.exists():
-        pytest.skip("Lato is not installed")
-    with pytest.raises(ValueError, match="Lato-Regular.ttf lacks 'ا': take it off the list"):
-        persian_faces.check_letters(ImageFont.truetype(str(lato), 80))
 
 
 # --- pictures ------------------------------------------------------------------------------------------

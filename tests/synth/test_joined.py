@@ -1,6 +1,5 @@
 """Joined Persian script put together from letters, against the font's own shaping; faces that never mix."""
 
-import json
 from pathlib import Path
 
 import matplotlib
@@ -8,9 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont, features
 
-from ocrkit.synth import joined, persian_faces
-from ocrkit.synth.joined import DRAWN, JOINED_FACES, Drawing, draw_form, joined_faces, joined_ink
-from ocrkit.synth.persian_faces import ALEF, BASELINE, HEIGHT, PERSIAN_FACES, SPLITS, face_name, font_folder
+from ocrkit.synth import joined
+from ocrkit.synth.atlas import atlas_file, load_sheet
+from ocrkit.synth.joined import DRAWN, Drawing, joined_faces, joined_ink
+from ocrkit.synth.persian_faces import ALEF, BASELINE, HEIGHT, SPLITS, load_persian
+from tools.atlases.persian import draw_form
 
 FACE = "Vazirmatn-Regular"
 WORDS = [
@@ -73,14 +74,12 @@ def test_numbers_and_brackets_stand_as_the_font_shapes_them(dejavu):
 
 
 def test_faces_are_parted_as_those_of_single_letters():
-    of = {face_name(face): face.split for face in PERSIAN_FACES}
     names = {split: joined_faces(split) for split in SPLITS}
-    assert all(of[name] == split for split in SPLITS for name in names[split])
+    assert all(set(names[split]) <= set(load_persian().names[split]) for split in SPLITS)
     assert len(names["train"]) >= 40 and len(names["valid"]) >= 4 and len(names["test"]) >= 8
-    shipped = json.loads(joined.FILE.with_suffix(".json").read_text(encoding="utf-8"))
-    assert [face["name"] for face in shipped["faces"]] == [face_name(face) for face in JOINED_FACES]
+    shipped = load_sheet("joined")[1]
     assert len(shipped["widths"]) == len(shipped["pens"]) == len(DRAWN) == len(set(DRAWN))
-    assert joined.FILE.stat().st_size < 1_500_000
+    assert atlas_file("joined").stat().st_size < 1_500_000
     with pytest.raises(ValueError, match="split='dev': the fonts are parted into train, valid, test"):
         joined_faces("dev")
 
@@ -131,25 +130,3 @@ def test_wrong_texts_and_faces_are_named():
             joined_ink(blank, FACE)
     with pytest.raises(ValueError, match="no joined face is named 'Arial'; there are: Vazirmatn-Thin"):
         joined_ink("سلام", "Arial")
-
-
-@pytest.mark.skipif(
-    not all((font_folder(face) / face.file).exists() for face in JOINED_FACES),
-    reason="the fonts that the atlas is built from are not installed",
-)
-def test_letters_of_the_atlas_can_be_drawn_again():
-    for face in JOINED_FACES[::12]:
-        again = list(joined._draw_all(face))
-        shipped = joined._glyphs(face_name(face))
-        assert len(again) == len(DRAWN) + 1
-        for text, drawing in zip([*DRAWN, " "], again):
-            assert abs(drawing.advance - shipped[text].advance) < 0.1, text
-            assert abs(drawing.left - shipped[text].left) <= 1, text  # 16 grey levels lose the palest columns
-            assert abs(drawing.ink.sum() - float(shipped[text].ink.sum())) <= 0.15 * drawing.ink.sum(), text
-
-
-def test_forms_that_do_not_fit_are_refused():
-    path = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
-    with pytest.raises(ValueError, match="DejaVuSans.ttf is too high for its row: take it off the list"):
-        draw_form(ImageFont.truetype(str(path), 400), "گ")
-    assert persian_faces.HEIGHT == 64

@@ -1,6 +1,5 @@
 """Rendered lines of look-alikes: fonts that never mix, pixels that hang on the seed, a sample that can be redone."""
 
-import json
 import re
 from pathlib import Path
 
@@ -11,13 +10,16 @@ from PIL import Image
 
 import ocrkit as ok
 from ocrkit.data.platforms import COURSE
-from ocrkit.synth import faces, random_face, random_line_text, render_line, render_lines, write_lines
+from ocrkit.synth import random_face, random_line_text, render_line, render_lines, write_lines
+from ocrkit.synth.atlas import atlas_file
+from ocrkit.synth.faces import load_faces
 from ocrkit.synth.store import rendered_store
 from ocrkit.tasks.run import recipe_data
 from ocrkit.text.alphabets import ALPHABETS, LOOK_ALIKES, UNLIKE
 from ocrkit.text.tokenizer import Tokenizer
 from ocrkit.training.recipe import Recipe
 from tools.atlases.__main__ import LINE_PARTS, LINES, describe_lines
+from tools.atlases.lines import CHINESE_FACES, LATIN_FACES
 
 ALPHABET = ALPHABETS["look-alikes"]
 
@@ -33,19 +35,19 @@ def test_groups_are_apart_and_make_the_alphabet():
 
 
 def test_every_face_has_every_character_with_ink():
-    glyphs, names = faces.load_faces()
+    glyphs, names = load_faces()
     assert {kind: len(n) for kind, n in names["train"].items()} == {"chinese": 14, "latin": 5}
     assert {kind: len(n) for kind, n in names["test"].items()} == {"chinese": 6, "latin": 4}
     for split in names.values():
         for name in split["chinese"] + split["latin"]:
-            assert set(glyphs[name]) == set(ALPHABET if name in split["chinese"] else faces.LATIN)
+            assert set(glyphs[name]) == set(ALPHABET if name in split["chinese"] else filter(str.isascii, ALPHABET))
             for c, glyph in glyphs[name].items():
                 assert glyph.shape == (40, 40) and 0.01 < glyph.mean() / 255 < 0.6, (name, c)
-    assert faces.FILE.stat().st_size < 1_000_000
+    assert atlas_file("lines").stat().st_size < 1_000_000
 
 
 def test_look_alikes_differ_in_every_face():
-    glyphs, names = faces.load_faces()
+    glyphs, names = load_faces()
     for split in names.values():
         for name in split["chinese"]:
             for group in LOOK_ALIKES:
@@ -54,44 +56,14 @@ def test_look_alikes_differ_in_every_face():
                     assert away > 0.005, (name, a, b, away)
 
 
-def test_no_design_is_in_both_splits():
-    packages = {
-        s: {f.package for f in faces.CHINESE_FACES + faces.LATIN_FACES if f.split == s} for s in ("train", "test")
-    }
-    assert not {p.removesuffix("-extra") for p in packages["train"]} & packages["test"]
-    listed = json.loads(faces.FILE.with_suffix(".json").read_text(encoding="utf-8"))["parts"]
-    shipped = [(f["name"], f["split"]) for part in listed for f in part["faces"]]
-    assert shipped == [(Path(f.file).stem, f.split) for f in faces.CHINESE_FACES + faces.LATIN_FACES]
-
-
 def test_random_faces_are_of_their_split():
-    names, rng = faces.load_faces()[1], np.random.default_rng(0)
+    names, rng = load_faces()[1], np.random.default_rng(0)
     for split in names:
         drawn = [random_face(rng, split) for _ in range(200)]
         assert {chinese for chinese, _ in drawn} == set(names[split]["chinese"])
         assert {latin for chinese, latin in drawn if latin != chinese} == set(names[split]["latin"])
     with pytest.raises(ValueError, match="split='valid': the fonts are parted"):
         random_face(rng, "valid")
-
-
-def test_missing_font_names_its_package_and_a_poor_font_the_character(monkeypatch):
-    with pytest.raises(FileNotFoundError, match="nowhere.ttf is missing: .*apt-get install fonts-nowhere"):
-        faces._open(faces.Face("nowhere.ttf", 0, "fonts-nowhere", "train"))
-    dejavu = next(f for f in faces.LATIN_FACES if "DejaVu" in f.file)
-    if not (faces.FONTS / dejavu.file).exists():
-        pytest.skip("DejaVu is not installed")
-    with pytest.raises(ValueError, match="lacks '末'"):
-        faces._cell(faces._open(dejavu), "末")
-
-
-@pytest.mark.skipif(
-    not all((faces.FONTS / f.file).exists() for f in faces.CHINESE_FACES + faces.LATIN_FACES),
-    reason="the fonts that the atlas is built from are not installed",
-)
-def test_atlas_can_be_built_again(tmp_path):
-    faces.build_faces(tmp_path / "again.png")
-    a, b = (np.asarray(Image.open(f)).astype(int) for f in (tmp_path / "again.png", faces.FILE))
-    assert a.shape == b.shape and np.abs(a - b).mean() < 4  # FreeType may differ a little
 
 
 # --- lines ---------------------------------------------------------------------------------------------
@@ -160,7 +132,7 @@ def test_shipped_sample_is_complete_and_small():
     samples = ok.load_samples("look-alikes")
     assert samples.split.value_counts().to_dict() == {"train": 1600, "test": 400}
     assert samples.text.is_unique and "problem" not in samples
-    names = faces.load_faces()[1]
+    names = load_faces()[1]
     for split, part in samples.groupby("split"):
         assert set(part.face) == set(names[split]["chinese"])
     tokenizer = Tokenizer.from_name("look-alikes")
@@ -179,7 +151,7 @@ def test_shipped_sample_is_what_the_command_writes_and_the_datasheet_says(tmp_pa
     for split in LINE_PARTS:
         line = describe_lines(samples[samples.split == split])
         assert re.sub(r"; \d+ kB$", "", line) in datasheet
-    for name in {f.package for f in faces.CHINESE_FACES + faces.LATIN_FACES}:
+    for name in {f.package for f in CHINESE_FACES + LATIN_FACES}:
         assert name in datasheet
 
 

@@ -10,11 +10,13 @@ from PIL import Image
 
 import ocrkit as ok
 from ocrkit.data.platforms import COURSE
-from ocrkit.synth import LAYOUTS, forms, hands, random_name, render_name, render_names, skeleton, write_names
+from ocrkit.synth import LAYOUTS, forms, hands, random_name, render_name, render_names, write_names
+from ocrkit.synth.atlas import atlas_file
 from ocrkit.synth.names import Names, default_names
 from ocrkit.synth.writing import Writer, random_writer, write
 from ocrkit.text.alphabets import ALPHABETS
 from tools.atlases.__main__ import NAME_PARTS, NAMES, describe_names
+from tools.atlases.names import HAND_FACES
 
 LONGEST = "MARIE-ANTOINETTE DE LA ROCHEFOUCAULD"
 
@@ -35,7 +37,7 @@ def test_every_hand_writes_every_character():
                 assert np.isfinite(points).all() and np.ptp(points[:, 1]) > 0.25, (name, c)
                 assert points[:, 0].min() > -0.3 and points[:, 0].max() < 2, (name, c)
                 assert points[:, 1].min() > -2.2 and points[:, 1].max() < 1.5, (name, c)
-    assert sum(hands.FILE.with_suffix(s).stat().st_size for s in (".png", ".json")) < 1_200_000
+    assert sum(atlas_file("names").with_suffix(s).stat().st_size for s in (".png", ".json")) < 1_200_000
 
 
 def test_capitals_stand_on_the_line_and_are_of_one_height():
@@ -46,8 +48,6 @@ def test_capitals_stand_on_the_line_and_are_of_one_height():
 
 
 def test_no_hand_is_in_both_splits():
-    by_split = {s: {f.package for f in hands.HAND_FACES if f.split == s} for s in ("train", "test")}
-    assert not by_split["train"] & by_split["test"]
     names = hands.load_hands()[1]
     assert [n for n in names["train"] if n in names["test"]] == []
     rng = np.random.default_rng(0)
@@ -67,45 +67,10 @@ def test_test_writers_never_borrow_a_training_letter():
         assert all(id(written[hand][c][0][0]) in theirs for hand in writer.hands for c in "aAiI")
 
 
-def test_missing_font_says_how_to_install_it(monkeypatch, tmp_path):
-    monkeypatch.setattr(hands, "NODE", tmp_path)
-    caveat = next(f for f in hands.HAND_FACES if f.package == "@fontsource/caveat")
-    with pytest.raises(FileNotFoundError, match="npm install --no-save @fontsource/caveat.*OCRKIT_NODE_MODULES"):
-        hands._open(caveat, 20)
-    with pytest.raises(FileNotFoundError, match="apt-get install fonts-nowhere"):
-        hands._open(hands.Face("nowhere.ttf", 0, "fonts-nowhere", "train"), 20)
-
-
 def test_printed_characters_have_ink():
     for glyphs in hands.load_print().values():
         assert set(glyphs) == set(hands.PRINTED)
-        assert all(g.shape[0] == hands.PRINT_CELL and (g.max() > 200) == (c != " ") for c, g in glyphs.items())
-
-
-# --- skeletons -----------------------------------------------------------------------------------------
-
-
-def test_skeleton_of_a_bar_a_ring_and_a_dot():
-    bar = np.zeros((40, 60), bool)
-    bar[17:24, 5:55] = True
-    (line,) = skeleton.strokes(bar)
-    assert len(line) == 2 and np.allclose(line[:, 1], 20, atol=1)
-    assert sorted(line[:, 0]) == pytest.approx([8, 51], abs=5)
-    y, x = np.mgrid[:60, :60]
-    away = np.hypot(x - 30, y - 30)
-    (ring,) = skeleton.strokes((away > 16) & (away < 24))
-    assert np.array_equal(ring[0], ring[-1]) and np.hypot(*(ring - 30).T) == pytest.approx(20, abs=2)
-    (dot,) = skeleton.strokes(away < 2)
-    assert np.hypot(*(dot.mean(axis=0) - 30)) < 2
-
-
-def test_skeleton_of_a_cross_meets_in_the_middle():
-    cross = np.zeros((61, 61), bool)
-    cross[27:34, 5:56] = cross[5:56, 27:34] = True
-    arms = skeleton.strokes(cross)
-    ends = np.concatenate([a[[0, -1]] for a in arms])
-    assert len(arms) == 4 and (np.abs(ends - 30).max(axis=1) < 4).sum() == 4
-    assert skeleton.thin(cross).sum() < 110
+        assert all(g.shape[0] == 60 and (g.max() > 200) == (c != " ") for c, g in glyphs.items())
 
 
 # --- names ---------------------------------------------------------------------------------------------
@@ -249,5 +214,5 @@ def test_shipped_sample_is_what_the_command_writes_and_the_datasheet_says(tmp_pa
     datasheet = (COURSE / "data" / "README.md").read_text(encoding="utf-8")
     for line in describe_names(ok.load_samples("names").sort_values("split", ascending=False)).splitlines():
         assert re.sub(r"; \d+ kB$", "", line) in datasheet
-    for package in {f.package for f in hands.HAND_FACES}:
+    for package in {f.package for f in HAND_FACES}:
         assert package.removeprefix("@fontsource/") in datasheet

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import ocrkit.synth.atlas as atlas
 from ocrkit.synth import (
     DEGRADATIONS,
     INGREDIENTS,
@@ -20,9 +19,12 @@ from ocrkit.synth import (
     render_plates,
     write_plates,
 )
+from ocrkit.synth.atlas import atlas_file, load_atlas
 from ocrkit.synth.degrade import degrade
 from ocrkit.text.alphabets import ALPHABETS, PROVINCES, plate_kind
+from tools.atlases import plates
 from tools.atlases.__main__ import PARTS, SAMPLE, describe, main, write_sample
+from tools.atlases.fonts import Face
 
 EXAMPLES = {
     "皖A25V59": "blue",
@@ -43,7 +45,7 @@ EXAMPLES = {
 
 
 def test_atlas_has_every_character_of_the_alphabet_with_ink_in_every_row():
-    glyphs, latin_rows, chinese_rows = atlas.load_atlas()
+    glyphs, latin_rows, chinese_rows = load_atlas()
     assert set(glyphs) == set(ALPHABETS["plates"])
     for c, rows in glyphs.items():
         assert rows.shape == (latin_rows if c.isascii() else chinese_rows, 90, 45)
@@ -52,7 +54,7 @@ def test_atlas_has_every_character_of_the_alphabet_with_ink_in_every_row():
 
 
 def test_no_two_characters_look_alike_but_zero_and_o():
-    glyphs = atlas.load_atlas()[0]
+    glyphs = load_atlas()[0]
     names = sorted(glyphs)
     inks = np.stack([glyphs[c][0].astype(float).ravel() / 255 for c in names])
     same = {
@@ -62,7 +64,7 @@ def test_no_two_characters_look_alike_but_zero_and_o():
 
 
 def test_letters_fill_the_box_and_one_is_narrow():
-    glyphs = atlas.load_atlas()[0]
+    glyphs = load_atlas()[0]
 
     def width(c):
         return np.ptp(np.flatnonzero(glyphs[c][1].max(axis=0) > 127)) + 1
@@ -73,27 +75,7 @@ def test_letters_fill_the_box_and_one_is_narrow():
 
 
 def test_atlas_file_is_small():
-    assert atlas.FILE.stat().st_size < 400_000
-
-
-def test_missing_font_names_its_package():
-    with pytest.raises(FileNotFoundError, match="nowhere.ttf is missing: .*apt-get install fonts-noto-cjk"):
-        atlas._chinese("皖", ("/nowhere.ttf", 0, "fonts-noto-cjk", 2.0, 0.0))
-
-
-@pytest.mark.skipif(
-    not all(Path(face[0]).exists() for face in atlas.CHINESE_FACES),
-    reason="the fonts that the atlas is built from are not installed",
-)
-def test_atlas_can_be_built_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(atlas, "CHINESE", "皖云")
-    monkeypatch.setattr(atlas, "LATIN", "A1")
-    atlas.build_atlas(tmp_path / "small.png")
-    built = np.asarray(Image.open(tmp_path / "small.png")).astype(int)
-    n = len(atlas.LATIN_WEIGHTS)
-    glyphs = atlas.load_atlas()[0]
-    for c, box in {"A": np.s_[: 90 * n, :45], "云": np.s_[90 * n :, 45:90]}.items():
-        assert np.abs(built[box] - glyphs[c].reshape(-1, 45)).mean() < 8  # FreeType may differ a little
+    assert atlas_file("plates").stat().st_size < 400_000
 
 
 # --- geometry ------------------------------------------------------------------------------------------
@@ -397,6 +379,6 @@ def test_shipped_sample_is_what_the_command_writes_and_the_datasheet_says(tmp_pa
 
 
 def test_command_without_fonts_says_what_to_install(monkeypatch, capsys):
-    monkeypatch.setattr(atlas, "CHINESE_FACES", (("/nowhere.ttf", 0, "fonts-noto-cjk", 2.0, 0.0),))
+    monkeypatch.setattr(plates, "CHINESE_FACES", ((Face("nowhere.ttf", "fonts-noto-cjk"), 2.0, 0.0),))
     assert main([]) == 1
     assert "apt-get install fonts-noto-cjk" in capsys.readouterr().err

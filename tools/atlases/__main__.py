@@ -1,6 +1,6 @@
 """Maintainer's command behind `make sample`: rebuild the glyph atlases and the shipped samples.
 
-`python -m tools.atlases` needs the fonts that `atlas.py`, `faces.py`, `hands.py` and `persian_faces.py` name. With
+`python -m tools.atlases` needs the fonts that `plates.py`, `lines.py`, `names.py` and `persian.py` name. With
 `--keep-atlas` it only draws the samples and needs none. With `--describe` it prints the samples' counts
 and leaves everything as it is.
 """
@@ -11,24 +11,36 @@ import argparse
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 
 from ocrkit.data.layouts.pages import FIELDS
-from ocrkit.synth.atlas import build_atlas
-from ocrkit.synth.faces import build_faces
-from ocrkit.synth.glyphs import write_glyphs
-from ocrkit.synth.hands import build_hands
-from ocrkit.synth.joined import build_joined
+from ocrkit.synth.atlas import atlas_file
+from ocrkit.synth.glyphs import THESIS_CLASSES, render_glyph
 from ocrkit.synth.letters import write_letters
 from ocrkit.synth.lines import write_lines
 from ocrkit.synth.names import write_names
-from ocrkit.synth.persian_faces import build_persian
+from ocrkit.synth.persian_faces import load_persian
 from ocrkit.synth.plates import PLATE_COLORS, write_plates
 from ocrkit.text.alphabets import PROVINCES, brothers
+from tools.atlases.fonts import save_sheet
+from tools.atlases.lines import build_lines
+from tools.atlases.names import build_names
+from tools.atlases.persian import build_joined, build_persian
+from tools.atlases.plates import build_plates
 
+#: atlas -> what draws it
+BUILDERS = {
+    "plates": build_plates,
+    "lines": build_lines,
+    "names": build_names,
+    "persian": build_persian,
+    "joined": build_joined,
+}
 SAMPLE = Path(__file__).parents[2] / "data" / "samples" / "plates"
 #: part -> (number of images, seed)
 PARTS = {"train": (400, 1), "test": (100, 2)}
@@ -50,6 +62,28 @@ def write_sample(folder: Path) -> pd.DataFrame:
         exclude = {text for table in tables for text in table.text}
         tables.append(write_plates(folder, n, seed, split, exclude))
     return pd.concat(tables, ignore_index=True)
+
+
+def write_glyphs(folder: Path, parts: Mapping[str, int]) -> pd.DataFrame:
+    """Write the 18 Persian classes in every face as `folder/train/Date/cairo-400.jpg` and so on, in grey.
+
+    Args:
+        parts: split -> seed.
+
+    Returns:
+        A samples table: `image` (absolute path), `text` (the class), `split`, `face`.
+    """
+    folder, rows = folder.resolve(), []
+    for split, seed in parts.items():
+        shutil.rmtree(folder / split, ignore_errors=True)
+        for k, klass in enumerate(THESIS_CLASSES):
+            (folder / split / klass).mkdir(parents=True)
+            for j, face in enumerate(load_persian().names[split]):
+                image = render_glyph(klass, face, np.random.default_rng([seed, k, j]))
+                path = folder / split / klass / f"{face}.jpg"
+                Image.fromarray(image).convert("L").save(path, quality=85)
+                rows.append((str(path), klass, split, face))
+    return pd.DataFrame(rows, columns=["image", "text", "split", "face"])
 
 
 def describe(samples: pd.DataFrame) -> str:
@@ -144,11 +178,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if not options.keep_atlas:
         try:
-            build_atlas()
-            build_faces()
-            build_hands()
-            build_persian()
-            build_joined()
+            for name, build in BUILDERS.items():
+                save_sheet(atlas_file(name), *build())
         except FileNotFoundError as error:
             print(f"{error}; or pass --keep-atlas to draw with the atlases as they are", file=sys.stderr)
             return 1

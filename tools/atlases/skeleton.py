@@ -1,7 +1,4 @@
-"""Turns a drawn character into the path that a pen would follow, so that it can be redrawn with any pen.
-
-Only maintainers need it, when the hands of `names_atlas.json` are rebuilt (`make sample`).
-"""
+"""Turns a drawn character into the path that a pen would follow, so that it can be redrawn with any pen."""
 
 from __future__ import annotations
 
