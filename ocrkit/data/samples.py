@@ -65,9 +65,7 @@ def load_samples(where: str | os.PathLike, *, split: str | None = None) -> pd.Da
     return one_split(samples, split, place, "images")
 
 
-def assign_splits(
-    samples: pd.DataFrame, fractions: Mapping[str, float] = FRACTIONS, by: str = "text"
-) -> pd.DataFrame:
+def assign_splits(samples: pd.DataFrame, fractions: Mapping[str, float] = FRACTIONS, by: str = "text") -> pd.DataFrame:
     """Return a copy of `samples` whose `split` follows from the text alone, or from another column.
 
     This is the convention of the course: a set that comes without splits gets the same split everywhere, so a
