@@ -37,9 +37,8 @@ def forced_alignment(
         targets: N texts as class numbers without blanks, of any lengths, or one tensor `(N, L)`.
         lengths: N, how many entries of each target count, where the rest fills up the rectangle.
 
-    Raises:
-        ValueError: not N targets; a target has a blank or a class that `log_probs` lacks; or no path writes it, as it
-            needs more time steps (`feasible` tells before) or all its paths have probability 0.
+    Raises ValueError: not N targets; a target has a blank or a class that `log_probs` lacks; or no path writes it, as
+    it needs more time steps (`feasible` tells before) or all its paths have probability 0.
 
     Source: Viterbi (1967); for CTC, Kürzinger et al. (2020), https://arxiv.org/abs/2007.09127. Taught in notebook 06.
     """

@@ -32,8 +32,7 @@ def beam_candidates(
         At most `width` pairs (text, log P), best first. P is the sum over the paths that stayed in the beam: never
         more than the true one, and equal to it where nothing was dropped.
 
-    Raises:
-        ValueError: K differs from the tokenizer's classes, a number is NaN, or `width` or `symbols` is below 1.
+    Raises ValueError: K differs from the tokenizer's classes, a number is NaN, or `width` or `symbols` is below 1.
 
     Source: Hannun et al. (2014), https://arxiv.org/abs/1408.2873. Taught in notebook 11.
     """

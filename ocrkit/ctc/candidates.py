@@ -83,8 +83,7 @@ def choose(
     Returns:
         N `Choice`s. Where there is no candidate that can be: an empty text, confidence 0, log_prob -inf, margin 0.
 
-    Raises:
-        ValueError: `steps` or `widths` has not N entries or a wrong one, or as `checked_log_probs`.
+    Raises ValueError: `steps` or `widths` has not N entries or a wrong one, or as `checked_log_probs`.
     """
     lp = checked_log_probs(logits, tokenizer)
     n = lp.shape[1]

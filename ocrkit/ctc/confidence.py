@@ -46,8 +46,7 @@ def confidences(
 
         P is exact (CTC forward, float64) for both texts; the runner-up is the best of those in the beam.
 
-    Raises:
-        ValueError: `temperature` is not above 0, `width` is below 2, or as `checked_log_probs` and `checked_steps`.
+    Raises ValueError: `temperature` is not above 0, `width` is below 2, or as `checked_log_probs` and `checked_steps`.
     """
     if width < 2:
         raise ValueError(f"width={width}: a runner-up needs a beam of 2 or more")

@@ -30,9 +30,8 @@ def make_decoder(
         lexicon, weight, closed: as in `lexicon_decode`, for `"lexicon"`; words with counts do for a `Lexicon`.
         pattern: the name of a pattern, for `"pattern"`; by default the one that fits the alphabet.
 
-    Raises:
-        ValueError: there is no such kind or pattern, the words or the pattern are missing or do not fit the alphabet,
-            or other texts than the words may win with weight 0, where the words have no say.
+    Raises ValueError: there is no such kind or pattern, the words or the pattern are missing or do not fit the
+    alphabet, or other texts than the words may win with weight 0, where the words have no say.
     """
     if kind not in DECODERS:
         raise ValueError(f"no decoder is named {kind!r}; there are: {', '.join(DECODERS)}")

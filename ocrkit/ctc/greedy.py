@@ -46,10 +46,7 @@ def greedy_decode(logits: Tensor, tokenizer: Tokenizer, widths: Sequence[float] 
         into it; the reading's is the lowest of its characters. An empty reading has the lowest
         probability of the blank over all steps: how sure the model is that there is nothing.
 
-    Raises:
-        ValueError: K differs from the tokenizer's classes, or `widths` has not N entries.
-
-    Taught in notebook 03.
+    Raises ValueError: K differs from the tokenizer's classes, or `widths` has not N entries. Taught in notebook 03.
     """
     check_classes(logits, tokenizer)
     steps, n, _ = logits.shape

@@ -27,10 +27,8 @@ def feasible(target: Sequence, time_steps: int) -> bool:
 def all_paths(target: Sequence[int], time_steps: int) -> Iterator[tuple[int, ...]]:
     """Every path of `time_steps` class numbers that collapses to `target`, found by trying all.
 
-    For small cases only: it tries `(distinct classes + 1) ** time_steps` paths.
-
-    Raises:
-        ValueError: more than a million paths would have to be tried.
+    For small cases only: it tries `(distinct classes + 1) ** time_steps` paths. Raises ValueError: more than a million
+    paths would have to be tried.
     """
     classes = sorted({BLANK, *target})
     if len(classes) ** time_steps > 1_000_000:
@@ -59,8 +57,7 @@ def forward_lattice(log_probs: Tensor, target: Sequence[int]) -> tuple[Tensor, T
         beginnings that stand at symbol s of `blank c1 blank c2 ... blank` after step t.
         `log_prob` is the log probability of the whole target (minus `torch.nn.CTCLoss`).
 
-    Raises:
-        ValueError: the target has a blank or a class that `log_probs` lacks.
+    Raises ValueError: the target has a blank or a class that `log_probs` lacks.
     """
     steps, classes = log_probs.shape
     _check_classes(target, classes)

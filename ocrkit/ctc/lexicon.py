@@ -55,8 +55,7 @@ class Lexicon:
             `symbol` to the beginning `parent`, and nodes are sorted by depth.
         word_node: `(W,)` the node at which each word ends.
 
-    Raises:
-        TypeError, ValueError: as `count_words`; or no word is left.
+    Raises TypeError, ValueError: as `count_words`; or no word is left.
     """
 
     def __init__(self, words: Iterable[str] | Mapping[str, int], tokenizer: Tokenizer):
@@ -180,8 +179,7 @@ def lexicon_decode(
             or else the lexicon has no say.
         unknown_share: the probability that a word is not in the lexicon; `lexicon.unknown_share` by default.
 
-    Raises:
-        ValueError: `weight` or `unknown_share` is out of its range, or as `candidates.choose`.
+    Raises ValueError: `weight` or `unknown_share` is out of its range, or as `candidates.choose`.
     """
     if not 0 <= weight < math.inf:
         raise ValueError(f"weight={weight}: it must be 0 (words are equally common) or more")

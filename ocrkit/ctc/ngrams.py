@@ -23,8 +23,7 @@ class CharacterNgram:
         order: length of the n-grams; 5 looks at four characters before.
         alphabet: characters that a text may have; those of the words by default. Others have probability 0.
 
-    Raises:
-        TypeError, ValueError: as `count_words`; or `order` is below 1.
+    Raises TypeError, ValueError: as `count_words`; or `order` is below 1.
 
     Source: Witten and Bell (1991); as in Chen and Goodman (1999), https://doi.org/10.1006/csla.1999.0128.
     Taught in notebook 11.

@@ -131,9 +131,8 @@ def pattern_decode(
     Returns:
         N `Choice`s; their confidence is the winner's share among all allowed texts.
 
-    Raises:
-        ValueError: as `candidates.choose`; no text of the pattern can be written in the alphabet, there is no such
-            pattern, or `width` is below 1.
+    Raises ValueError: as `candidates.choose`; no text of the pattern can be written in the alphabet, there is no such
+    pattern, or `width` is below 1.
 
     Source: prefix search decoding, Graves et al. (2006), section 3.2. Taught in notebook 11.
     """

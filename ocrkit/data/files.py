@@ -28,8 +28,7 @@ def atomic(path: str | Path, needed: int | None = None) -> Iterator[Path]:
     Args:
         needed: how many bytes will be written at least, for the message of a full disk; None where nobody knows before.
 
-    Raises:
-        OSError: of a full disk, see `fits_on_disk`.
+    Raises OSError: of a full disk, see `fits_on_disk`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -77,10 +77,7 @@ def assign_splits(samples: pd.DataFrame, fractions: Mapping[str, float] = FRACTI
         fractions: split name -> share, adding up to 1.
         by: the column that decides, such as `writer_id`: rows that agree in it stay together.
 
-    Raises:
-        ValueError: a share is negative, they do not add up to 1, or there is no column `by`.
-
-    Taught in notebook 01.
+    Raises ValueError: a share is negative, they do not add up to 1, or there is no column `by`. Taught in notebook 01.
     """
     if min(fractions.values(), default=-1) < 0 or abs(sum(fractions.values()) - 1) > 1e-6:
         raise ValueError(f"the shares {dict(fractions)} must each be at least 0 and add up to 1")

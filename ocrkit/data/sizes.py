@@ -34,8 +34,7 @@ def fit_size(image: np.ndarray, size: tuple[int, int], how: str = "squeeze") -> 
     Returns:
         `(image, width)`: the new image, and how many pixels of the given one its width stands for.
 
-    Raises:
-        ValueError: `how` is none of these.
+    Raises ValueError: `how` is none of these.
     """
     if how not in GLYPH_RESIZES:
         raise ValueError(f'resize={how!r}: it must be "squeeze" or "pad", or "ink" for single characters')

@@ -23,10 +23,8 @@ _KINDS = {"EN": "n", "AN": "a", "ES": "s", "CS": "c", "ET": "t", "AL": "L", "R":
 def to_visual(text: str) -> str:
     """One line from logical order to the order on paper, from left to right. Taught in notebook 10.
 
-    `"مورخ ۱۴۰۲/۵/۷"` gives its digits first, then the blank, then the word with its last letter first.
-
-    Raises:
-        ValueError: the line has a letter of a left-to-right script.
+    `"مورخ ۱۴۰۲/۵/۷"` gives its digits first, then the blank, then the word with its last letter first. Raises
+    ValueError: the line has a letter of a left-to-right script.
     """
     return "".join(text[i] if run else text[i].translate(MIRRORED) for i, run in visual_order(text))
 
@@ -35,9 +33,7 @@ def to_logical(visual: str) -> str:
     """Undo `to_visual`, for lines whose digits before the first letter are all Arabic or all of other kinds.
 
     Of two lines that look alike on paper, as some with a sign of per cent do, it gives one. Taught in notebook 10.
-
-    Raises:
-        ValueError: the line has a letter of a left-to-right script.
+    Raises ValueError: the line has a letter of a left-to-right script.
     """
     # Turned around as a whole, the line has its letters in order and the digits of each number turned around.
     return "".join(piece[::-1] if kind in "na" else piece.translate(MIRRORED) for kind, piece in _pieces(visual[::-1]))

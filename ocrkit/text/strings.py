@@ -39,10 +39,8 @@ def graphemes(text: str) -> list[str]:
     """Split `text` into what a reader calls characters: Unicode's extended grapheme clusters (UAX 29).
 
     `"e" + accent`, a Persian letter with its vowel sign, an emoji with skin tone or joined by ZWJ, and a flag are
-    one item each; joined again, the items give `text`. Taught in notebook 05.
-
-    Raises:
-        ImportError: the package regex is not installed.
+    one item each; joined again, the items give `text`. Taught in notebook 05. Raises ImportError: the package regex is
+    not installed.
     """
     try:  # imported here: who compares code points needs no clusters
         import regex

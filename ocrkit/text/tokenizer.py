@@ -35,9 +35,8 @@ class Tokenizer:
         order: how class numbers follow each other: `"logical"`, as the text is typed, or `"visual"`, as its
             characters stand on paper from left to right (`reading_order.to_visual`). Texts are logical in both.
 
-    Raises:
-        ValueError: the alphabet is empty, repeats a character or is not in NFC, `unknown` or `order` is not one of
-            its words, or `order="visual"` and the alphabet has letters of a left-to-right script.
+    Raises ValueError: the alphabet is empty, repeats a character or is not in NFC, `unknown` or `order` is not one of
+    its words, or `order="visual"` and the alphabet has letters of a left-to-right script.
     """
 
     BLANK, OOV, PAD = 0, 1, 2
@@ -92,8 +91,7 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         """Return the class numbers of `text`, one a character, in the tokenizer's `order`.
 
-        Raises:
-            ValueError: `unknown="error"` and a character is not in the alphabet.
+        Raises ValueError: `unknown="error"` and a character is not in the alphabet.
         """
         if self.unknown == "error" and (missing := self.missing(text)):
             raise ValueError(
@@ -118,8 +116,7 @@ class Tokenizer:
             collapse: apply the CTC rule: first merge equal neighbors, then remove blanks. Leave it off for codes
                 that came from `encode`.
 
-        Raises:
-            ValueError: a number is not a class of this tokenizer.
+        Raises ValueError: a number is not a class of this tokenizer.
         """
         codes = [int(c) for c in codes]
         if wrong := [c for c in codes if not 0 <= c < self.num_classes]:

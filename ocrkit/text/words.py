@@ -33,8 +33,7 @@ def read_counts(path: str | Path) -> dict[str, int]:
 def read_words(path: str | Path) -> dict[str, int]:
     """Read a UTF-8 file of words, one a line, alone or all with a tab and a count after them: word -> its count.
 
-    Raises:
-        ValueError: the file has no word, or is not UTF-8; or a line is neither.
+    Raises ValueError: the file has no word, or is not UTF-8; or a line is neither.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()

@@ -45,8 +45,7 @@ LAYOUTS = [
 def find_layout(folder: Path, files: list[str]) -> Layout:
     """Return the first of `LAYOUTS` that recognizes the files.
 
-    Raises:
-        ValueError: none does; the message tells what was found and which layouts are read.
+    Raises ValueError: none does; the message tells what was found and which layouts are read.
     """
     for layout in LAYOUTS:
         if layout.recognize(folder, files):
@@ -63,8 +62,7 @@ def find_layout(folder: Path, files: list[str]) -> Layout:
 def read_csv(path: Path) -> Iterator[dict]:
     """Rows of one CSV file on its own: a list of names where its columns are those of one, else a word list.
 
-    Raises:
-        ValueError: the file is empty, not UTF-8, not a table, or lacks a column.
+    Raises ValueError: the file is empty, not UTF-8, not a table, or lacks a column.
     """
     return read_name_list(path) if _list_columns(path) == NAME_COLUMNS else read_word_list(path)
 

@@ -34,9 +34,8 @@ class Glyph(NamedTuple):
 def read_cdb(path: str | Path) -> Iterator[Glyph]:
     """Read a `.cdb` file record by record. Taught in notebook 09.
 
-    Raises:
-        ValueError: the file is none, ends too early, or a record does not fit the header; the message names the record,
-            and those before it have been given by then.
+    Raises ValueError: the file is none, ends too early, or a record does not fit the header; the message names the
+    record, and those before it have been given by then.
     """
     data = Path(path).read_bytes()
     if len(data) < _HEADER.size:

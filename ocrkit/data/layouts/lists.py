@@ -77,8 +77,7 @@ def csv_rows(path: Path, columns: tuple[str, str]) -> Iterator[tuple[dict[str, s
     Args:
         columns: what the file must have, in any order and beside others: file name first, then text.
 
-    Raises:
-        ValueError: the file is empty, not UTF-8, not a table, or has not both columns.
+    Raises ValueError: the file is empty, not UTF-8, not a table, or has not both columns.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
