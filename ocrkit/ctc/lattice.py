@@ -1,8 +1,6 @@
-"""CTC: from a distribution over classes at each time step to a text, and back.
+"""CTC (Graves et al., 2006, https://www.cs.toronto.edu/~graves/icml_2006.pdf) in the open: paths and their sum.
 
-Graves et al. (2006), "Connectionist temporal classification",
-https://www.cs.toronto.edu/~graves/icml_2006.pdf. The loss itself is `torch.nn.CTCLoss`; the
-lattice below computes the same number in the open. Taught in notebooks 02, 03 and 06.
+The loss itself is `torch.nn.CTCLoss`, which computes the same number. Taught in notebooks 02, 03 and 06.
 """
 
 from __future__ import annotations
@@ -40,8 +38,7 @@ def all_paths(target: Sequence[int], time_steps: int) -> Iterator[tuple[int, ...
 
 
 def _check_classes(target: Sequence[int], classes: int) -> None:
-    wrong = [c for c in target if not 0 < c < classes]
-    if wrong:
+    if wrong := [c for c in target if not 0 < c < classes]:
         raise ValueError(f"target has class {wrong[0]}; classes of characters are 1..{classes - 1}, and 0 is the blank")
 
 

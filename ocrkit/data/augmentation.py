@@ -1,6 +1,4 @@
-"""Augmentation: training images changed at random, so that a network does not learn them by heart.
-Taught in notebook 03.
-"""
+"""Augmentation: training images changed at random, so that none is learned by heart. Taught in notebook 03."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """Reading order: from the order in which right-to-left text is typed to that in which it stands on paper, and back.
 
-Persian is stored in logical order, as it is typed and read: the first letter first. On paper that letter stands at
-the right end of the line, yet the digits inside a number still run from left to right. `to_visual` gives the
-characters of a line as they stand from left to right, which is the order in which a CRNN meets them.
+Persian is stored in logical order, as it is typed: the first letter first. On paper that letter stands at the right
+end of the line, yet the digits of a number run from left to right. A CRNN meets characters in the order on paper.
 
 This is the part of Unicode's bidirectional algorithm (UAX 9, https://www.unicode.org/reports/tr9/) that one line of
 right-to-left text with numbers needs: rules W1 to W5, L2 and L4. Taught in notebook 10.
