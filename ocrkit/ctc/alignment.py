@@ -1,7 +1,5 @@
 """Forced alignment: where each character of a known text was written. Taught in notebook 06."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

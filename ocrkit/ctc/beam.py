@@ -1,7 +1,5 @@
 """CTC prefix beam search: the most probable texts, each summed over all paths that write it. Taught in notebook 11."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

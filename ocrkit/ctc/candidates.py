@@ -3,8 +3,6 @@
 How the best one is taken, how sure it is, and where its characters stand is the same for all. Taught in notebook 11.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple

@@ -3,8 +3,6 @@
 `weakest` asks for its least sure character, `path` for the whole best path, `margin` for the text that nearly won.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Which decoder reads: greedy, beam, lexicon or pattern, made for one recognizer, by name. Taught in notebook 11."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import partial
 

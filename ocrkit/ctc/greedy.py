@@ -1,7 +1,5 @@
 """Greedy decoding: the best class of each time step, collapsed. Taught in notebooks 02 and 03."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

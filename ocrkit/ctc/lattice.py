@@ -3,8 +3,6 @@
 The loss itself is `torch.nn.CTCLoss`, which computes the same number. Taught in notebooks 02, 03 and 06.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import product
 

@@ -4,8 +4,6 @@
 Taught in notebooks 08 and 11.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property

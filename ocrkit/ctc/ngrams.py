@@ -1,7 +1,5 @@
 """How likely is a word that no list has? A character n-gram spells it letter by letter. Taught in notebook 11."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,5 @@
 """Augmentation: training images changed at random, so that none is learned by heart. Taught in notebook 03."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

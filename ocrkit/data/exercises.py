@@ -1,7 +1,5 @@
 """Exercises: a check cell that tells right answers from wrong ones and from none. Taught in notebook 00."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

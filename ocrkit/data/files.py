@@ -1,7 +1,5 @@
 """Files that are either whole or not there: writing to a neighbor first, then one rename; and reading tensors back."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

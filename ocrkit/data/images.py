@@ -1,7 +1,5 @@
 """Images: files -> uint8 arrays, crops and sizes. Taught in notebooks 01 and 03."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ It has a row an image: `image` (absolute path; an array where it comes from a `.
 (`train`, `valid`, `test`), and whatever else the set says about it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Iterable, Mapping

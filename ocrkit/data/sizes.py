@@ -3,8 +3,6 @@
 Squeezed into one size, a name of 5 letters has letters three times as wide as one of 15. Taught in notebook 08.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

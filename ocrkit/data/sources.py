@@ -1,7 +1,5 @@
 """Sources: a data set's name -> the folder it lies in on this platform. Taught in notebook 01."""
 
-from __future__ import annotations
-
 import os
 import re
 from dataclasses import dataclass

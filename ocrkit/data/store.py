@@ -5,8 +5,6 @@ Training then only copies bytes, and a set may be larger than memory. A store is
 Taught in notebook 03.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

@@ -4,8 +4,6 @@ Sequences are compared as they are given: two strings by code point, or two list
 clusters). Text that may mix Unicode forms goes through `normalize` first.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Persian text: what a comparison may forgive. Taught in notebook 10."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 
 from ocrkit.text.alphabets import ARABIC_DIGITS, DIGITS, PERSIAN_DIGITS

@@ -7,8 +7,6 @@ This is the part of Unicode's bidirectional algorithm (UAX 9, https://www.unicod
 right-to-left text with numbers needs: rules W1 to W5, L2 and L4. Taught in notebook 10.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 

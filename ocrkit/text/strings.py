@@ -1,7 +1,5 @@
 """Strings: Unicode normal form, what a reader sees as one character, and what messages say. Taught in notebook 02."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Collection, Iterable
 

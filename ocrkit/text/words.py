@@ -1,7 +1,5 @@
 """Lists of words and how often each occurs. Taught in notebooks 08 and 11."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping

@@ -4,8 +4,6 @@ A reader gives one plain `dict` an image; `samples` makes them a table. A file t
 (no label in its name, not an image) gives a row with `problem` and without `text`. Taught in notebook 01.
 """
 
-from __future__ import annotations
-
 import csv
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator

@@ -10,8 +10,6 @@ Source: Khosravi and Kabir (2007), "Introducing a very large dataset of handwrit
 varieties"; the format is known from the readers for it that are public. Taught in notebook 09.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 from pathlib import Path

@@ -4,8 +4,6 @@ The layout: https://huggingface.co/docs/datasets/image_load. Reading it needs no
 word list. Taught in notebook 12.
 """
 
-from __future__ import annotations
-
 import csv
 import shutil
 from io import BytesIO

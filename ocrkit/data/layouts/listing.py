@@ -1,7 +1,5 @@
 """Listing: the files below a folder, and what their names tell, for the readers of `layouts`. Taught in notebook 01."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath

@@ -1,7 +1,5 @@
 """Lists: CSV files that name images and their texts. Taught in notebooks 01 and 08."""
 
-from __future__ import annotations
-
 import csv
 import os
 from collections.abc import Callable, Iterable, Iterator

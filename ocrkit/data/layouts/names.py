@@ -4,8 +4,6 @@ So comes https://www.kaggle.com/datasets/landlord/handwriting-recognition: `writ
 `train_v2/train/TRAIN_00001.jpg`, and the same for validation and test.
 """
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Iterator
