@@ -1,7 +1,5 @@
 """Forced alignment: where each character of a known text was written. Taught in notebook 06."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -30,20 +28,15 @@ def forced_alignment(
 ) -> list[Alignment]:
     """Where each character of a known text was written: the most probable of all paths that give the text.
 
-    The Viterbi algorithm on the lattice of `forward_lattice`, with the largest instead of the sum; all images go
-    through it at once.
+    The Viterbi algorithm on the lattice of `forward_lattice`, with the largest instead of the sum, for all images.
 
     Args:
         log_probs: `(T, N, K)` natural-log probabilities.
         targets: N texts as class numbers without blanks, of any lengths, or one tensor `(N, L)`.
         lengths: N, how many entries of each target count, where the rest fills up the rectangle.
 
-    Returns:
-        N `Alignment`s.
-
-    Raises:
-        ValueError: not N targets; a target has a blank or a class that `log_probs` lacks; or no path writes it, as it
-            needs more time steps (`feasible` tells before) or all its paths have probability 0.
+    Raises ValueError: not N targets; a target has a blank or a class that `log_probs` lacks; or no path writes it, as
+    it needs more time steps (`feasible` tells before) or all its paths have probability 0.
 
     Source: Viterbi (1967); for CTC, Kürzinger et al. (2020), https://arxiv.org/abs/2007.09127. Taught in notebook 06.
     """

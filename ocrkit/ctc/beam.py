@@ -1,10 +1,4 @@
-"""CTC prefix beam search: the most probable texts, each summed over its paths.
-
-Greedy decoding finds the best path; many paths can write one text, so the best text may be another.
-Taught in notebook 11.
-"""
-
-from __future__ import annotations
+"""CTC prefix beam search: the most probable texts, each summed over all paths that write it. Taught in notebook 11."""
 
 import math
 from collections.abc import Sequence
@@ -36,8 +30,7 @@ def beam_candidates(
         At most `width` pairs (text, log P), best first. P is the sum over the paths that stayed in the beam: never
         more than the true one, and equal to it where nothing was dropped.
 
-    Raises:
-        ValueError: K differs from the tokenizer's classes, a number is NaN, or `width` or `symbols` is below 1.
+    Raises ValueError: K differs from the tokenizer's classes, a number is NaN, or `width` or `symbols` is below 1.
 
     Source: Hannun et al. (2014), https://arxiv.org/abs/1408.2873. Taught in notebook 11.
     """
@@ -55,18 +48,8 @@ def beam_decode(
 ) -> list[Choice]:
     """The most probable text of each image, whatever it spells: the beam's texts, compared by their exact P.
 
-    Args:
-        logits: `(T, N, K)` logits or log probabilities.
-        steps, widths: as in `lexicon_decode`.
-        width, symbols: as in `beam_candidates`.
-
-    Returns:
-        N `Choice`s.
-
-    Raises:
-        ValueError: as `beam_candidates`; or `steps` or `widths` has not N entries or a wrong one.
-
-    Taught in notebook 11.
+    `logits`, `steps` and `widths` are those of `candidates.choose`, `width` and `symbols` those of `beam_candidates`;
+    both say what is raised. Taught in notebook 11.
     """
 
     def find(image: Tensor):

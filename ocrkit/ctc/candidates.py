@@ -1,10 +1,7 @@
-"""What a decoder chose and what nearly won: the one shape that beam, lexicon and pattern decoding return.
+"""What a decoder chose and what nearly won: beam, lexicon and pattern decoding find candidates, each in its own way.
 
-Each of them finds candidates in its own way. How the best one is taken, how sure it is, and where its characters stand
-is the same for all. Taught in notebook 11.
+How the best one is taken, how sure it is, and where its characters stand is the same for all. Taught in notebook 11.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import ctc_loss
 
 from ocrkit.ctc.alignment import forced_alignment
-from ocrkit.ctc.greedy import Span
+from ocrkit.ctc.greedy import Span, check_classes
 from ocrkit.ctc.lattice import BLANK
 from ocrkit.text.tokenizer import Tokenizer
 
@@ -44,27 +41,17 @@ class Choice(NamedTuple):
 def checked_log_probs(logits: Tensor, tokenizer: Tokenizer) -> Tensor:
     """`(..., K)` logits or log probabilities to natural-log probabilities in float64 on the CPU.
 
-    Raises:
-        ValueError: K differs from the tokenizer's classes, or a number is NaN.
+    Raises a ValueError where K differs from the tokenizer's classes, or a number is NaN.
     """
-    if logits.shape[-1] != tokenizer.num_classes:
-        raise ValueError(
-            f"the logits have {logits.shape[-1]} classes and the tokenizer {tokenizer.num_classes}: "
-            "they do not belong together; take the tokenizer of the recognizer that made the logits"
-        )
-    # log_softmax leaves log probabilities as they are.
-    lp = logits.detach().cpu().double().log_softmax(-1)
+    check_classes(logits, tokenizer)
+    lp = logits.detach().cpu().double().log_softmax(-1)  # which leaves log probabilities as they are
     if lp.isnan().any():
         raise ValueError("the logits have NaN: the model has diverged, or its input was not finite")
     return lp
 
 
 def checked_steps(steps: Sequence[int] | None, logits: Tensor) -> list[int]:
-    """How many steps of each image of `(T, N, K)` logits count, T by default.
-
-    Raises:
-        ValueError: they are not N numbers from 1 to T.
-    """
+    """How many steps of each image of `(T, N, K)` logits count, T by default; ValueError where one is not 1..T."""
     total, n, _ = logits.shape
     steps = [total] * n if steps is None else [int(s) for s in steps]
     if len(steps) != n:
@@ -94,9 +81,7 @@ def choose(
     Returns:
         N `Choice`s. Where there is no candidate that can be: an empty text, confidence 0, log_prob -inf, margin 0.
 
-    Raises:
-        ValueError: `steps` or `widths` has not N entries or a wrong one, K differs from the tokenizer's classes, or a
-            number is NaN.
+    Raises ValueError: `steps` or `widths` has not N entries or a wrong one, or as `checked_log_probs`.
     """
     lp = checked_log_probs(logits, tokenizer)
     n = lp.shape[1]
@@ -114,11 +99,10 @@ def choose(
         padded[steps[i] :, column, BLANK] = 0.0
     codes = [tokenizer.encode(choices[i].text) for i in found]
     for i, text, alignment in zip(found, codes, forced_alignment(padded, codes)):
-        pixels, characters = widths[i] / steps[i], list(zip(text, alignment.frames))
-        tops = [float(lp[start:end, i, code].max().exp()) for code, (start, end) in characters]
+        pixels = widths[i] / steps[i]
         spans = [
-            Span(tokenizer.decode([code]), start * pixels, end * pixels, top)
-            for (code, (start, end)), top in zip(characters, tops)
+            Span(tokenizer.decode([code]), start * pixels, end * pixels, float(lp[start:end, i, code].max().exp()))
+            for code, (start, end) in zip(text, alignment.frames)
         ]
         choices[i] = choices[i]._replace(spans=spans)
     return choices
@@ -140,11 +124,7 @@ def _best(texts: list[str], log_probs: np.ndarray, scores: np.ndarray, total: fl
 def rescored(image: Tensor, tokenizer: Tokenizer, spelled: Iterable[tuple[int, ...]]) -> Candidates:
     """Texts in class numbers, as a beam search finds them, to candidates scored by their exact log P(text | image).
 
-    A text has one spelling in class numbers, that of `tokenizer.encode`; another one of it (out of NFC, for instance)
-    is no candidate.
-
-    Args:
-        image: `(T, K)` log probabilities of one image.
+    A text has one spelling in class numbers, that of `tokenizer.encode`; another one (out of NFC) is no candidate.
     """
     found = {tokenizer.decode(codes): codes for codes in spelled}
     found = {text: codes for text, codes in found.items() if tuple(tokenizer.encode(text)) == codes}

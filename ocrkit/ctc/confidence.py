@@ -1,11 +1,7 @@
-"""How sure a reading is: three numbers for the text that greedy decoding reads.
+"""How sure a reading is: three numbers for the text that greedy decoding reads. Taught in notebook 11.
 
 `weakest` asks for its least sure character, `path` for the whole best path, `margin` for the text that nearly won.
-What the model itself takes for the chance of the text is its `probability`. How far each is from the share of readings
-that are right, `ocrkit.errors.calibration` measures. Taught in notebook 11.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Sequence
@@ -25,20 +21,14 @@ _LEAST = -690.0
 
 
 def confidences(
-    logits: Tensor,
-    tokenizer: Tokenizer,
-    steps: Sequence[int] | None = None,
-    temperature: float = 1.0,
-    width: int = 25,
+    logits: Tensor, tokenizer: Tokenizer, steps: Sequence[int] | None = None, temperature: float = 1.0, width: int = 25
 ) -> pd.DataFrame:
     """Rate the greedy reading of each image in three ways. Taught in notebook 11.
 
     Args:
         logits: `(T, N, K)` logits or log probabilities.
-        tokenizer: with K classes.
         steps: N, how many time steps of each image count, where images of different widths are padded to T.
-        temperature: the logits are divided by it first (`calibration.fit_temperature` finds one). It changes how sure
-            a reading is, never which text greedy decoding reads.
+        temperature: the logits are divided by it first (`calibration.fit_temperature` finds one).
         width: of the beam that looks for the runner-up.
 
     Returns:
@@ -54,47 +44,35 @@ def confidences(
 
         P is exact (CTC forward, float64) for both texts; the runner-up is the best of those in the beam.
 
-    Raises:
-        ValueError: K differs from the tokenizer's classes, a number is NaN, `steps` does not fit the logits,
-            `temperature` is not above 0, or `width` is below 2.
+    Raises ValueError: `temperature` is not above 0, `width` is below 2, or as `checked_log_probs` and `checked_steps`.
     """
     if width < 2:
         raise ValueError(f"width={width}: a runner-up needs a beam of 2 or more")
     lp = tempered(logits, tokenizer, temperature)
+    names = ["text", "runner_up", "weakest", "path", "log_path", "path_per_character"]
+    names += ["probability", "log_prob", "margin"]
     rows = []
     for i, s in enumerate(checked_steps(steps, lp)):
         image = lp[:s, i]
         reading = greedy_decode(image[:, None], tokenizer)[0]
-        best, path = image.max(-1)
+        best, classes = image.max(-1)
         log_path = best.sum().item()
-        codes = tuple(c for c in collapse(path.tolist()) if c >= Tokenizer.SPECIAL)
+        codes = tuple(c for c in collapse(classes.tolist()) if c >= Tokenizer.SPECIAL)
         found = beam_search(image.clamp_min(_LEAST), width, cut=0.0)
         texts = [codes, *(other for other, _ in found if other != codes)]
         log_prob, *others = exact_log_probs(image, texts).tolist()
         second = max(others, default=-math.inf)
-        rows.append({
-            "text": reading.text,
-            "runner_up": tokenizer.decode(texts[1 + others.index(second)]) if second > -math.inf else "",
-            "weakest": reading.confidence,
-            "path": math.exp(log_path),
-            "log_path": log_path,
-            "path_per_character": math.exp(log_path / max(len(codes), 1)),
-            "probability": math.exp(log_prob),
-            "log_prob": log_prob,
-            "margin": log_prob - second if second > -math.inf else math.inf,
-        })  # fmt: skip
-    names = ["text", "runner_up", "weakest", "path", "log_path", "path_per_character"]
-    names += ["probability", "log_prob", "margin"]
+        runner_up = tokenizer.decode(texts[1 + others.index(second)]) if second > -math.inf else ""
+        path, per_character = math.exp(log_path), math.exp(log_path / max(len(codes), 1))
+        margin = log_prob - second if second > -math.inf else math.inf
+        read = reading.text, runner_up, reading.confidence
+        rows.append((*read, path, log_path, per_character, math.exp(log_prob), log_prob, margin))
     table = pd.DataFrame(rows, columns=names)
     return table.assign(share=torch.tensor(table["margin"].tolist(), dtype=torch.float64).sigmoid().numpy())
 
 
 def tempered(logits: Tensor, tokenizer: Tokenizer, temperature: float) -> Tensor:
-    """`(..., K)` logits to the log probabilities, float64 on the CPU, that they give after division by `temperature`.
-
-    Raises:
-        ValueError: `temperature` is not above 0; or as `candidates.checked_log_probs`.
-    """
+    """`checked_log_probs` of logits that are divided by `temperature`, which must be above 0 (else a ValueError)."""
     if not 0 < temperature < math.inf:
         raise ValueError(f"temperature={temperature}: it must be more than 0; 1 changes nothing")
     return checked_log_probs(logits.detach().cpu().double() / temperature, tokenizer)

@@ -1,12 +1,12 @@
 """Which decoder reads: greedy, beam, lexicon or pattern, made for one recognizer, by name. Taught in notebook 11."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from ocrkit.ctc.beam import beam_decode
 from ocrkit.ctc.candidates import Choice
-from ocrkit.ctc.lexicon import Lexicon
+from ocrkit.ctc.lexicon import Lexicon, lexicon_decode
+from ocrkit.ctc.pattern import PATTERNS, Pattern, pattern_decode, pattern_of
 from ocrkit.text.tokenizer import Tokenizer
 
 #: Ways to decode; `Recognizer.read` takes the last three as `decoder`.
@@ -21,32 +21,23 @@ def make_decoder(
     closed: bool = True,
     pattern: str | None = None,
 ) -> Callable[..., list[Choice]] | None:
-    """What `Recognizer.read` takes as `decoder`.
+    """What `Recognizer.read` takes as `decoder`: a function of logits, `steps` and `widths`; None for `"greedy"`.
 
     Args:
         kind: one of `DECODERS`.
-        tokenizer: that of the recognizer.
         lexicon, weight, closed: as in `lexicon_decode`, for `"lexicon"`; words with counts do for a `Lexicon`.
         pattern: the name of a pattern, for `"pattern"`; by default the one that fits the alphabet.
 
-    Returns:
-        A function of logits, `steps` and `widths`; None for `"greedy"`.
-
-    Raises:
-        ValueError: there is no such kind or pattern, the words or the pattern are missing or do not fit the alphabet,
-            or other texts than the words may win with weight 0, where the words have no say.
+    Raises ValueError: there is no such kind or pattern, the words or the pattern are missing or do not fit the
+    alphabet, or other texts than the words may win with weight 0, where the words have no say.
     """
     if kind not in DECODERS:
         raise ValueError(f"no decoder is named {kind!r}; there are: {', '.join(DECODERS)}")
     if kind == "greedy":
         return None
     if kind == "beam":
-        from ocrkit.ctc.beam import beam_decode
-
         return partial(beam_decode, tokenizer=tokenizer)
     if kind == "lexicon":
-        from ocrkit.ctc.lexicon import Lexicon, lexicon_decode
-
         if lexicon is None:
             raise ValueError("to decode with a lexicon, its words are needed")
         if not 0 <= weight < float("inf"):
@@ -55,8 +46,6 @@ def make_decoder(
             raise ValueError("where other texts may win too, the weight must be above 0: with 0 the words have no say")
         lexicon = lexicon if isinstance(lexicon, Lexicon) else Lexicon(lexicon, tokenizer)
         return partial(lexicon_decode, lexicon=lexicon, weight=weight, closed=closed)
-    from ocrkit.ctc.pattern import PATTERNS, Pattern, pattern_decode, pattern_of
-
     name = pattern or pattern_of(tokenizer)
     if name is None:
         raise ValueError(

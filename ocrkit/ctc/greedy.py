@@ -1,7 +1,5 @@
 """Greedy decoding: the best class of each time step, collapsed. Taught in notebooks 02 and 03."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -33,7 +31,7 @@ class Reading(NamedTuple):
 
 @torch.no_grad()
 def greedy_decode(logits: Tensor, tokenizer: Tokenizer, widths: Sequence[float] | None = None) -> list[Reading]:
-    """Take the best class of each time step and collapse.
+    """Take the best class of each time step and collapse: the best path, which is not always the best text.
 
     Args:
         logits: `(T, N, K)` logits or log probabilities.
@@ -46,23 +44,25 @@ def greedy_decode(logits: Tensor, tokenizer: Tokenizer, widths: Sequence[float] 
         into it; the reading's is the lowest of its characters. An empty reading has the lowest
         probability of the blank over all steps: how sure the model is that there is nothing.
 
-    Raises:
-        ValueError: K differs from the tokenizer's classes, or `widths` has not N entries.
-
-    Greedy decoding finds the best path, which is not always the best text. Taught in notebook 03.
+    Raises ValueError: K differs from the tokenizer's classes, or `widths` has not N entries. Taught in notebook 03.
     """
-    steps, n, classes = logits.shape
-    if classes != tokenizer.num_classes:
-        raise ValueError(
-            f"the logits have {classes} classes and the tokenizer {tokenizer.num_classes}: "
-            "they do not belong together; load both with Recognizer.load"
-        )
+    check_classes(logits, tokenizer)
+    steps, n, _ = logits.shape
     widths = [steps] * n if widths is None else list(widths)
     if len(widths) != n:
         raise ValueError(f"{len(widths)} widths for {n} images: give one width an image")
     best, codes = logits.float().softmax(-1).max(-1)
     best, codes = best.T.tolist(), codes.T.tolist()
     return [_reading(c, p, tokenizer, width / steps) for c, p, width in zip(codes, best, widths)]
+
+
+def check_classes(logits: Tensor, tokenizer: Tokenizer) -> None:
+    """Raise a ValueError where the logits `(..., K)` are not those of the tokenizer's classes."""
+    if logits.shape[-1] != tokenizer.num_classes:
+        raise ValueError(
+            f"the logits have {logits.shape[-1]} classes and the tokenizer {tokenizer.num_classes}: "
+            "they do not belong together; take the tokenizer of the recognizer that made the logits"
+        )
 
 
 def _reading(codes: list[int], probs: list[float], tokenizer: Tokenizer, pixels_per_step: float) -> Reading:

@@ -1,11 +1,7 @@
-"""CTC: from a distribution over classes at each time step to a text, and back.
+"""CTC (Graves et al., 2006, https://www.cs.toronto.edu/~graves/icml_2006.pdf) in the open: paths and their sum.
 
-Graves et al. (2006), "Connectionist temporal classification",
-https://www.cs.toronto.edu/~graves/icml_2006.pdf. The loss itself is `torch.nn.CTCLoss`; the
-lattice below computes the same number in the open. Taught in notebooks 02, 03 and 06.
+The loss itself is `torch.nn.CTCLoss`, which computes the same number. Taught in notebooks 02, 03 and 06.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -27,10 +23,8 @@ def feasible(target: Sequence, time_steps: int) -> bool:
 def all_paths(target: Sequence[int], time_steps: int) -> Iterator[tuple[int, ...]]:
     """Every path of `time_steps` class numbers that collapses to `target`, found by trying all.
 
-    For small cases only: it tries `(distinct classes + 1) ** time_steps` paths.
-
-    Raises:
-        ValueError: more than a million paths would have to be tried.
+    For small cases only: it tries `(distinct classes + 1) ** time_steps` paths. Raises ValueError: more than a million
+    paths would have to be tried.
     """
     classes = sorted({BLANK, *target})
     if len(classes) ** time_steps > 1_000_000:
@@ -42,8 +36,7 @@ def all_paths(target: Sequence[int], time_steps: int) -> Iterator[tuple[int, ...
 
 
 def _check_classes(target: Sequence[int], classes: int) -> None:
-    wrong = [c for c in target if not 0 < c < classes]
-    if wrong:
+    if wrong := [c for c in target if not 0 < c < classes]:
         raise ValueError(f"target has class {wrong[0]}; classes of characters are 1..{classes - 1}, and 0 is the blank")
 
 
@@ -59,8 +52,7 @@ def forward_lattice(log_probs: Tensor, target: Sequence[int]) -> tuple[Tensor, T
         beginnings that stand at symbol s of `blank c1 blank c2 ... blank` after step t.
         `log_prob` is the log probability of the whole target (minus `torch.nn.CTCLoss`).
 
-    Raises:
-        ValueError: the target has a blank or a class that `log_probs` lacks.
+    Raises ValueError: the target has a blank or a class that `log_probs` lacks.
     """
     steps, classes = log_probs.shape
     _check_classes(target, classes)

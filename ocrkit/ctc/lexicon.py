@@ -1,11 +1,8 @@
 """Reading with a list of words: the CTC forward algorithm over a trie, and a choice weighted by how common words are.
 
-Greedy decoding reads each letter for itself. Where a list of the words is known that can stand in an image, the
-better question is which of them the image shows: `P(word | image)` is summed over all paths, for all words at once,
-since words with the same beginning share the work. Taught in notebooks 08 and 11.
+`P(word | image)` is summed over all paths, for all words at once, since words with the same beginning share the work.
+Taught in notebooks 08 and 11.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,15 +47,13 @@ class Lexicon:
         tokenizer: that of the model.
 
     Attributes:
-        words: the W words in NFC, each once.
-        counts: `(W,)` how often each was seen.
+        words, counts: the W words in NFC, each once, and `(W,)` how often each was seen.
         rejected: word -> why it cannot be read: it is empty, or has characters outside the alphabet.
         parent, symbol, depth: `(M,)` the trie. Node 0 is the empty beginning; each other node adds the class
             `symbol` to the beginning `parent`, and nodes are sorted by depth.
         word_node: `(W,)` the node at which each word ends.
 
-    Raises:
-        TypeError, ValueError: as `count_words`; or no word is left.
+    Raises TypeError, ValueError: as `count_words`; or no word is left.
     """
 
     def __init__(self, words: Iterable[str] | Mapping[str, int], tokenizer: Tokenizer):
@@ -122,11 +117,7 @@ class Lexicon:
         """`(T, K)` log probabilities of one image to `(W,)` log P(word | image), each summed over all paths.
 
         Exact (float64). -inf for a word that does not fit in T steps, and, unless the best word is below 1e-550 of
-        all that can be written with its letters, for a word below about 1e-600 of it. The words share their
-        beginnings: one pass over the trie serves all.
-
-        Raises:
-            ValueError: K differs from the tokenizer's classes, or a number is NaN.
+        all that can be written with its letters, for a word below about 1e-600 of it. Raises as `checked_log_probs`.
         """
         checked = checked_log_probs(log_probs, self.tokenizer).numpy()
         used = np.unique(self.symbol)  # the blank is that of node 0
@@ -178,24 +169,15 @@ def lexicon_decode(
     """The word with the highest `log P(word | image) + weight * log P(word)`. Taught in notebooks 08 and 11.
 
     Args:
-        logits: `(T, N, K)` logits or log probabilities.
-        lexicon: the words.
+        logits, steps, widths: as in `candidates.choose`.
         weight: 0 leaves out how common words are (plain lexicon); 1 is Bayes' rule. Between them is often best, as
             networks are too sure of what they see. Choose it on validation images.
         closed: only words of the lexicon can win. False also lets the `beam` best texts of any spelling compete,
             with `P(text) = unknown_share * ngram(text)`, while known words share the rest; so it needs `weight` > 0,
             or else the lexicon has no say.
-        steps: N, how many time steps of each image count, where images of different widths are padded to T.
-        widths: N, how many pixels wide the counted steps are together; the spans are given in them. `steps` (or T)
-            where it is left out.
         unknown_share: the probability that a word is not in the lexicon; `lexicon.unknown_share` by default.
 
-    Returns:
-        N `LexiconReading`s. Where no word fits in the steps: an empty text, confidence 0, and log_prob -inf.
-
-    Raises:
-        ValueError: an argument is out of its range, `steps` or `widths` has not N entries, K differs from the
-            tokenizer's classes, or a number is NaN.
+    Raises ValueError: `weight` or `unknown_share` is out of its range, or as `candidates.choose`.
     """
     if not 0 <= weight < math.inf:
         raise ValueError(f"weight={weight}: it must be 0 (words are equally common) or more")

@@ -1,6 +1,4 @@
-"""How likely is a word that no list has? A character n-gram model spells it letter by letter. Notebook 11."""
-
-from __future__ import annotations
+"""How likely is a word that no list has? A character n-gram spells it letter by letter. Taught in notebook 11."""
 
 import math
 from collections import Counter
@@ -16,16 +14,14 @@ class CharacterNgram:
     """The probability of any text: of each character after the `order - 1` before it, and of the end.
 
     Interpolated Witten-Bell smoothing: a history h that was seen n times, with d different characters after it,
-    gives `P(c | h) = (count(h, c) + d * P(c | shorter h)) / (n + d)`; the shortest falls back on equal shares. So
-    a history which many characters followed trusts itself less, and the probabilities of all texts sum to 1.
+    gives `P(c | h) = (count(h, c) + d * P(c | shorter h)) / (n + d)`; the shortest falls back on equal shares.
 
     Args:
         words: what to learn from, a list or a mapping word -> count.
         order: length of the n-grams; 5 looks at four characters before.
         alphabet: characters that a text may have; those of the words by default. Others have probability 0.
 
-    Raises:
-        TypeError, ValueError: as `count_words`; or `order` is below 1.
+    Raises TypeError, ValueError: as `count_words`; or `order` is below 1.
 
     Source: Witten and Bell (1991); as in Chen and Goodman (1999), https://doi.org/10.1006/csla.1999.0128.
     Taught in notebook 11.

@@ -10,6 +10,8 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 
 import numpy as np
 from torch import Tensor
@@ -73,11 +75,7 @@ class Pattern:
         return {c for slots, _ in self.forms for slot in slots for c in slot}
 
     def codes(self, tokenizer: Tokenizer) -> list[tuple[list[list[int]], int]]:
-        """`forms` in class numbers, as far as the alphabet has the characters.
-
-        Raises:
-            ValueError: no text of the pattern can be written in the alphabet.
-        """
+        """`forms` in class numbers, as far as the alphabet has the characters; ValueError where it can write none."""
         forms = []
         for slots, shortest in self.forms:
             places = [[tokenizer.encode(c)[0] for c in slot if not tokenizer.missing(c)] for slot in slots]
@@ -95,15 +93,8 @@ class Pattern:
         return " | ".join(f"Pattern({list(slots)!r}, shortest={shortest})" for slots, shortest in self.forms)
 
 
-def _plates() -> Pattern:
-    first, *others = [Pattern(slots) for ways in PLATE_SLOTS.values() for slots in ways]
-    for other in others:
-        first = first | other
-    return first
-
-
 #: Name -> pattern.
-PATTERNS = {"plates": _plates()}
+PATTERNS = {"plates": reduce(or_, (Pattern(slots) for ways in PLATE_SLOTS.values() for slots in ways))}
 
 
 def pattern_of(tokenizer: Tokenizer) -> str | None:
@@ -128,75 +119,62 @@ def pattern_decode(
 ) -> list[Choice]:
     """The most probable text that the pattern allows, by prefix search decoding.
 
-    For each beginning it is known how probable all allowed texts that begin so are together (`_Ends`). The most
+    For each beginning it is known how probable all allowed texts that begin so are together (`_ends`). The most
     probable beginning is gone on with, a character at a time, until whole texts are more probable than all beginnings
-    that are left: no text under those can be better than all of them together. So the winner and the runner-up are
-    exact, unless more than `width` beginnings of one length would have to be gone on with, as on an image that shows
-    nothing; of these the most probable are taken. An allowed text is found wherever one fits into the steps.
+    that are left. So the winner and the runner-up are exact, unless more than `width` beginnings of one length would
+    have to be gone on with, as on an image that shows nothing; of these the most probable are taken.
 
     Args:
-        logits: `(T, N, K)` logits or log probabilities.
+        logits, steps, widths: as in `candidates.choose`.
         pattern: a `Pattern` or the name of one.
-        steps, widths: as in `lexicon_decode`.
-        width: how many beginnings of one length are gone on with at the most.
 
     Returns:
-        N `Choice`s; their confidence is the winner's share among all allowed texts. Where no allowed text fits in the
-        steps: an empty text, confidence 0, and log_prob -inf.
+        N `Choice`s; their confidence is the winner's share among all allowed texts.
 
-    Raises:
-        ValueError: no text of the pattern can be written in the alphabet, there is no such pattern, `steps` or
-            `widths` has not N entries or a wrong one, `width` is below 1, K differs from the tokenizer's classes, or a
-            number is NaN.
+    Raises ValueError: as `candidates.choose`; no text of the pattern can be written in the alphabet, there is no such
+    pattern, or `width` is below 1.
 
     Source: prefix search decoding, Graves et al. (2006), section 3.2. Taught in notebook 11.
     """
     if width < 1:
         raise ValueError(f"width={width}: go on with at least one beginning of each length")
     pattern = Pattern.named(pattern) if isinstance(pattern, str) else pattern
-    road = _Road(pattern.codes(tokenizer), tokenizer.num_classes)
+    road = _road(pattern.codes(tokenizer), tokenizer.num_classes)
 
     def find(image: Tensor):
-        codes, total = _best_two(road, image.numpy(), width)
+        codes, total = _best_two(*road, image.numpy(), width)
         return *rescored(image, tokenizer, codes), total
 
     return choose(logits, tokenizer, steps, widths, find)
 
 
-class _Road:
-    """The allowed texts as a graph: a node for each set of forms that a beginning of some length still fits.
+def _road(forms: list[tuple[list[list[int]], int]], classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """The allowed texts as a graph: a node for each set of `forms` that a beginning of some length still fits.
 
-    Args:
-        forms: as `Pattern.codes` gives them.
-        classes: K.
-
-    Attributes:
-        to: `(nodes, K)` the node to which a class leads; the last one is where no allowed text comes from.
-        ends: `(nodes,)` whether an allowed text may end there.
+    Returns:
+        `to`: `(nodes, K)` the node to which a class leads; the last one is where no allowed text comes from. `ends`:
+        `(nodes,)` whether an allowed text may end there.
     """
-
-    def __init__(self, forms: list[tuple[list[list[int]], int]], classes: int):
-        start = (0, tuple(range(len(forms))))
-        numbers, waiting, edges = {start: 0}, [start], []
-        while waiting:
-            place, fitting = node = waiting.pop()
-            longer = [i for i in fitting if place < len(forms[i][0])]
-            for c in {c for i in longer for c in forms[i][0][place]}:
-                after = place + 1, tuple(i for i in longer if c in forms[i][0][place])
-                if after not in numbers:
-                    numbers[after] = len(numbers)
-                    waiting.append(after)
-                edges.append((numbers[node], c, numbers[after]))
-        nowhere = len(numbers)
-        self.to = np.full((nowhere + 1, classes), nowhere)
-        for node, c, after in edges:
-            self.to[node, c] = after
-        self.ends = np.zeros(nowhere + 1, dtype=bool)
-        for (place, fitting), number in numbers.items():
-            self.ends[number] = any(place >= forms[i][1] for i in fitting)
+    start = (0, tuple(range(len(forms))))
+    numbers, waiting, edges = {start: 0}, [start], []
+    while waiting:
+        place, fitting = node = waiting.pop()
+        longer = [i for i in fitting if place < len(forms[i][0])]
+        for c in {c for i in longer for c in forms[i][0][place]}:
+            after = place + 1, tuple(i for i in longer if c in forms[i][0][place])
+            if after not in numbers:
+                numbers[after] = len(numbers)
+                waiting.append(after)
+            edges.append((numbers[node], c, numbers[after]))
+    nowhere = len(numbers)
+    to = np.full((nowhere + 1, classes), nowhere)
+    for node, c, after in edges:
+        to[node, c] = after
+    ends = [any(place >= forms[i][1] for i in fitting) for place, fitting in numbers]  # in the order of their numbers
+    return to, np.array([*ends, False])
 
 
-def _ends(road: _Road, log_probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _ends(to: np.ndarray, ends: np.ndarray, log_probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How probable all ways to an allowed end are together, after each step: the backward algorithm on the road.
 
     Returns:
@@ -204,76 +182,61 @@ def _ends(road: _Road, log_probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         those that stand at the letter by which the node was entered.
     """
     steps, classes = log_probs.shape
-    nodes, every = np.arange(len(road.ends)), np.arange(classes)
-    blank = np.empty((steps + 1, len(nodes)))
-    letter = np.empty((steps + 1, len(nodes), classes))
-    blank[-1] = np.where(road.ends, 0.0, -np.inf)
+    blank = np.empty((steps + 1, len(ends)))
+    letter = np.empty((steps + 1, len(ends), classes))
+    blank[-1] = np.where(ends, 0.0, -np.inf)
     letter[-1] = blank[-1][:, None]
+    others = np.empty_like(letter[0])
     for t in reversed(range(steps)):
         row, wait = log_probs[t], log_probs[t, BLANK] + blank[t + 1]
-        onward = row + letter[t + 1, road.to, every]
-        # From a letter to the same letter there is no way but over a blank. So all moves but that one are added up:
-        # taken from the sum where it is not the largest, which costs no digits, and added up without it where it is.
-        most = onward.argmax(1)
-        largest = onward[nodes, most]
-        scale = np.where(largest > -np.inf, largest, 0.0)
-        shares = np.exp(onward - scale[:, None])
-        onward[nodes, most] = -np.inf
-        second = onward.max(1)
-        rest = np.log(np.exp(onward - np.where(second > -np.inf, second, 0.0)[:, None]).sum(1)) + second
-        every_move = np.logaddexp(largest, rest)
-        others = np.log(np.maximum(np.exp(every_move - scale)[:, None] - shares, 0.0)) + scale[:, None]
-        others[nodes, most] = rest
-        blank[t] = np.logaddexp(wait, every_move)
+        onward = row + letter[t + 1, to, np.arange(classes)]
+        # From a letter to the same letter there is no way but over a blank: of each class, all moves but that one.
+        up, down = (np.logaddexp.accumulate(moves, 1) for moves in (onward, onward[:, ::-1]))
+        others[:, 0], others[:, -1] = down[:, -2], up[:, -2]
+        others[:, 1:-1] = np.logaddexp(up[:, :-2], down[:, -3::-1])
+        blank[t] = np.logaddexp(wait, up[:, -1])
         letter[t] = np.logaddexp(np.logaddexp(wait[:, None], row + letter[t + 1]), others)
     return blank, letter
 
 
-def _best_two(road: _Road, log_probs: np.ndarray, width: int) -> tuple[list[tuple[int, ...]], float]:
-    """The two most probable allowed texts in class numbers, best first, and log P of all allowed texts together.
-
-    Args:
-        log_probs: `(T, K)` of one image.
-        width: as in `pattern_decode`.
-    """
-    with np.errstate(divide="ignore"):  # the logarithm of no way at all
-        at_blank, at_letter = _ends(road, log_probs)
-        blanks = np.concatenate([[0.0], log_probs[:, BLANK].cumsum()])
-        total = float(at_blank[0, 0])
-        # The best first: minus log P, class numbers, and what is needed to go on; nothing for a whole text.
-        waiting = [(-total, (), 0, (blanks, np.full_like(blanks, -np.inf)))] if total > -np.inf else []
-        found, taken = [], Counter()
-        while waiting and len(found) < 2:
-            _, text, node, paths = heapq.heappop(waiting)
-            if paths is None:
-                found.append(text)
-                continue
-            if taken[len(text)] == width:
-                continue
-            taken[len(text)] += 1
-            in_blank, in_letter = paths if not text else _grown(log_probs, text, *paths)
-            either = np.logaddexp(in_blank, in_letter)
-            if road.ends[node] and either[-1] > -np.inf:
-                heapq.heappush(waiting, (-float(either[-1]), text, node, None))
-            (letters,) = np.nonzero(road.to[node] < len(road.ends) - 1)
-            after = road.to[node, letters]
-            # All ways on: the next letter begins at some step, and from there any way to an allowed end.
-            enter = np.where(letters == text[-1], in_blank[:-1, None], either[:-1, None]) if text else either[:-1, None]
-            ways = enter + log_probs[:, letters] + at_letter[1:, after, letters]
-            for c, to, log_p in zip(letters.tolist(), after.tolist(), np.logaddexp.reduce(ways, 0).tolist()):
-                if log_p > -np.inf:
-                    heapq.heappush(waiting, (-log_p, (*text, c), to, (in_blank, in_letter)))
+def _best_two(
+    to: np.ndarray, ends: np.ndarray, log_probs: np.ndarray, width: int
+) -> tuple[list[tuple[int, ...]], float]:
+    """The two most probable allowed texts in class numbers, best first, and log P of all allowed texts together."""
+    at_blank, at_letter = _ends(to, ends, log_probs)
+    blanks = np.concatenate([[0.0], log_probs[:, BLANK].cumsum()])
+    total = float(at_blank[0, 0])
+    # The best first: minus log P, class numbers, and what is needed to go on; nothing for a whole text.
+    waiting = [(-total, (), 0, (blanks, np.full_like(blanks, -np.inf)))] if total > -np.inf else []
+    found, taken = [], Counter()
+    while waiting and len(found) < 2:
+        _, text, node, paths = heapq.heappop(waiting)
+        if paths is None:
+            found.append(text)
+            continue
+        if taken[len(text)] == width:
+            continue
+        taken[len(text)] += 1
+        in_blank, in_letter = paths if not text else _grown(log_probs, text, *paths)
+        either = np.logaddexp(in_blank, in_letter)
+        if ends[node] and either[-1] > -np.inf:
+            heapq.heappush(waiting, (-float(either[-1]), text, node, None))
+        (letters,) = np.nonzero(to[node] < len(ends) - 1)
+        nodes = to[node, letters]
+        # All ways on: the next letter begins at some step, and from there any way to an allowed end.
+        enter = np.where(letters == (text[-1] if text else BLANK), in_blank[:-1, None], either[:-1, None])
+        ways = enter + log_probs[:, letters] + at_letter[1:, nodes, letters]
+        for c, after, log_p in zip(letters.tolist(), nodes.tolist(), np.logaddexp.reduce(ways, 0).tolist()):
+            if log_p > -np.inf:
+                heapq.heappush(waiting, (-log_p, (*text, c), after, (in_blank, in_letter)))
     return found, total
 
 
 def _grown(
     log_probs: np.ndarray, text: tuple[int, ...], in_blank: np.ndarray, in_letter: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """log P, `(T + 1,)` each, of the paths that write `text` in the first t steps: those that end in blank, and those
-    that end in its last letter.
-
-    Args:
-        in_blank, in_letter: the same of `text` without its last letter.
+    """log P, `(T + 1,)` each, of the paths that write `text` in the first t steps and end in blank, or in its last
+    letter; `in_blank` and `in_letter` are the same of `text` without that letter.
     """
     before = in_blank if text[-2:-1] == text[-1:] else np.logaddexp(in_blank, in_letter)
     blank, letter, rows = [-math.inf], [-math.inf], log_probs[:, [BLANK, text[-1]]].tolist()

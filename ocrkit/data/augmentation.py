@@ -1,8 +1,4 @@
-"""Augmentation: training images changed at random, so that a network does not learn them by heart.
-Taught in notebook 03.
-"""
-
-from __future__ import annotations
+"""Augmentation: training images changed at random, so that none is learned by heart. Taught in notebook 03."""
 
 from collections.abc import Callable
 
@@ -17,10 +13,7 @@ def augmentation(name: str) -> Augmentation:
     """Return a `torchvision.transforms.v2` pipeline for uint8 batches (N, C, H, W), C = 1 or 3. Taught in notebook 03.
 
     `"plates-resnet"` and `"plates-vgg"` are those of the two plate systems that the course rebuilds. Call it through
-    `augment`, since one call draws one set of values for its whole batch.
-
-    Raises:
-        ValueError: no pipeline has that name.
+    `augment`, since one call draws one set of values for its whole batch. Raises ValueError: no pipeline has that name.
     """
     from torchvision.transforms import v2
 

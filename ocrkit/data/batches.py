@@ -1,7 +1,5 @@
 """Batches: images and labels in the order of an epoch. Taught in notebook 03."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """Near-twins: images that show nearly the same, found by thumbnails. Taught in notebooks 01 and 05."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import suppress
 

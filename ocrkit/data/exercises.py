@@ -1,8 +1,4 @@
-"""Exercises: a check cell that tells a right answer from a wrong one, and from one that is not there yet.
-Taught in notebook 00.
-"""
-
-from __future__ import annotations
+"""Exercises: a check cell that tells right answers from wrong ones and from none. Taught in notebook 00."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

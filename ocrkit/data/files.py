@@ -1,7 +1,5 @@
 """Files that are either whole or not there: writing to a neighbor first, then one rename; and reading tensors back."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os
@@ -23,13 +21,8 @@ _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 def atomic(path: str | Path, needed: int | None = None) -> Iterator[Path]:
     """Give a temporary path beside `path`; when the block ends without an error, it takes the place of `path`.
 
-    A process that dies half way leaves the old file as it was, and so does a disk that is full.
-
-    Args:
-        needed: how many bytes will be written at least, for the message of a full disk; None where nobody knows before.
-
-    Raises:
-        OSError: of a full disk, see `fits_on_disk`.
+    A process that dies half way leaves the old file as it was, and so does a disk that is full. Of that, and of the
+    bytes that are `needed` at least (None where nobody knows), tells `fits_on_disk`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,8 +42,7 @@ def atomic(path: str | Path, needed: int | None = None) -> Iterator[Path]:
 def fits_on_disk(path: Path, needed: int | None = None) -> Iterator[None]:
     """Say of a full disk what was to be written, how many bytes it needs at least and how many are free.
 
-    Raises:
-        OSError: with the system's number (`errno.ENOSPC` and the like) and that message. Other errors pass as they are.
+    That is an OSError with the system's number (`errno.ENOSPC` and the like). Other errors pass as they are.
     """
     try:
         yield
@@ -61,12 +53,12 @@ def fits_on_disk(path: Path, needed: int | None = None) -> Iterator[None]:
         if code not in _FULL:
             raise
         size = "" if needed is None else f" of at least {_size(needed)}"
-        raise OSError(
-            code,
+        reason = (
             f"{os.strerror(code)}: {path.name}{size} does not fit into {path.parent}, where "
             f"{_size(shutil.disk_usage(path.parent).free)} are free. What was there before is untouched; "
-            "make room (runs/stores may always be deleted), or choose another folder",
-        ) from error
+            "make room (runs/stores may always be deleted), or choose another folder"
+        )
+        raise OSError(code, reason) from error
 
 
 def _size(n: int) -> str:

@@ -1,7 +1,5 @@
 """Images: files -> uint8 arrays, crops and sizes. Taught in notebooks 01 and 03."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,12 +25,8 @@ def read_image(path: str | os.PathLike, mode: str = "RGB") -> np.ndarray:
     """Read an image file as a camera's owner sees it: uint8, (H, W, 3) for mode `"RGB"`, (H, W) for `"L"` (grey).
 
     The EXIF rotation is applied, transparency is laid over white, palettes, CMYK, 1-bit and grey become the
-    mode asked for, 16-bit grey is scaled to 8 bits, and of an animation the first frame is taken.
-
-    Raises:
-        ImageError: the file is missing, empty, not an image, truncated, or too large to be a picture.
-
-    Taught in notebook 01.
+    mode asked for, 16-bit grey is scaled to 8 bits, and of an animation the first frame is taken. Raises ImageError:
+    the file is missing, empty, not an image, truncated, or too large to be a picture. Taught in notebook 01.
     """
     if mode not in ("RGB", "L"):
         raise ValueError(f'mode={mode!r}: it must be "RGB" or "L"')
@@ -99,8 +93,7 @@ def warp_corners(
         corners: (4, 2), x and y in pixels, clockwise from top left. What lies outside the image is black.
         size: (height, width) of the result; by default the mean lengths of the opposite sides.
 
-    Raises:
-        ValueError: the corners are not four points that span an area.
+    Raises ValueError: the corners are not four points that span an area.
     """
     quad = np.asarray(corners, dtype=np.float64)
     if quad.shape != (4, 2) or not np.isfinite(quad).all():
@@ -141,8 +134,7 @@ def read_sample(row: pd.Series, mode: str = "RGB") -> np.ndarray:
         row: of the samples table, from `iterrows` or `itertuples`. `row.image` is a path, or an image that is in
             memory already: uint8, (H, W, 3) or (H, W), as is what is returned.
 
-    Raises:
-        ImageError: the file cannot be read, or the crop lies outside the image.
+    Raises ImageError: the file cannot be read, or the crop lies outside the image.
     """
     in_memory = isinstance(row.image, np.ndarray)
     image = _to_mode(row.image, mode) if in_memory else read_image(row.image, mode)

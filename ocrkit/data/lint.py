@@ -3,8 +3,6 @@
 What `lint` finds never stops anything: the image is named, counted and left where it is. Taught in notebook 01.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Measures of images that may explain errors: size, contrast, sharpness, tilt. Taught in notebook 05."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -119,8 +119,7 @@ def pack_arrays(images: np.ndarray, samples: pd.DataFrame) -> Packed:
 def concatenate(packs: Sequence[Packed]) -> Packed:
     """Join packs of one image size by copying; `Mixed` joins without.
 
-    Raises:
-        ValueError: the packs hold images of different sizes.
+    Raises ValueError: the packs hold images of different sizes.
     """
     _check_sizes(packs)
     return Packed(
@@ -134,10 +133,8 @@ def concatenate(packs: Sequence[Packed]) -> Packed:
 class Mixed(Dataset):
     """`Packed`s of one image size dealt out as one set, without a copy.
 
-    `repeats` says how often the images of each part count in an epoch, once by default.
-
-    Raises:
-        ValueError: the packs hold images of different sizes.
+    `repeats` says how often the images of each part count in an epoch, once by default. Raises ValueError: the packs
+    hold images of different sizes.
     """
 
     def __init__(self, parts: Sequence[Packed], repeats: Sequence[int] | None = None):

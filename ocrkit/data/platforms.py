@@ -166,10 +166,8 @@ def summary_line() -> str:
 def prepare_notebook() -> None:
     """Make this Python ready for a notebook: install what is missing, and print one line that sums it up.
 
-    Where pip fails (no internet), one line a package says what will not work, and the notebook goes on.
-
-    Raises:
-        ValueError: `OCRKIT_PROFILE` is none of `PROFILES`.
+    Where pip fails (no internet), one line a package says what will not work, and the notebook goes on. Raises
+    ValueError: `OCRKIT_PROFILE` is none of `PROFILES`.
     """
     profile = os.environ.get("OCRKIT_PROFILE", "laptop")
     if profile not in PROFILES:

@@ -1,11 +1,8 @@
-"""Samples: folders and CSV files of images and labels -> one table.
+"""Samples: folders and CSV files of images and labels -> one table. Taught in notebook 01.
 
-The samples table has a row an image: `image` (absolute path), `text` (label, NFC), `split` (`train`,
-`valid`, `test`), and whatever else the set says about it. Images of a `.cdb` file are arrays in the column `image`.
-`ocrkit.linting` tells what is wrong with a table. Taught in notebook 01.
+It has a row an image: `image` (absolute path; an array where it comes from a `.cdb` file), `text` (label, NFC), `split`
+(`train`, `valid`, `test`), and whatever else the set says about it.
 """
-
-from __future__ import annotations
 
 import hashlib
 import os
@@ -36,10 +33,9 @@ def load_samples(where: str | os.PathLike, *, split: str | None = None) -> pd.Da
 
     Returns:
         A table with `image`, `text`, `split` and the columns of its layout. A set that says nothing about
-        splits gets those of `assign_splits`, by text or, for single characters, by file; where it says something,
-        images that it leaves out have `""`.
-        `label_raw` is there where some label was not in NFC or not as its layout spells, and `problem` where
-        some file has no usable label; such a row has the text `""`. Nothing is dropped: `lint` reports it.
+        splits gets those of `assign_splits`, by text or, for single characters, by file. `label_raw` is there where
+        some label was not in NFC or not as its layout spells, and `problem` where some file has no usable label; such
+        a row has the text `""`. Nothing is dropped: `lint` reports it.
 
     Raises:
         FileNotFoundError: there is no such folder, file or registered set.
@@ -65,9 +61,7 @@ def load_samples(where: str | os.PathLike, *, split: str | None = None) -> pd.Da
     return one_split(samples, split, place, "images")
 
 
-def assign_splits(
-    samples: pd.DataFrame, fractions: Mapping[str, float] = FRACTIONS, by: str = "text"
-) -> pd.DataFrame:
+def assign_splits(samples: pd.DataFrame, fractions: Mapping[str, float] = FRACTIONS, by: str = "text") -> pd.DataFrame:
     """Return a copy of `samples` whose `split` follows from the text alone, or from another column.
 
     This is the convention of the course: a set that comes without splits gets the same split everywhere, so a
@@ -75,14 +69,10 @@ def assign_splits(
     the share of one split; so the same text has the same split in every set and on every machine.
 
     Args:
-        samples: a table with `text`.
         fractions: split name -> share, adding up to 1.
         by: the column that decides, such as `writer_id`: rows that agree in it stay together.
 
-    Raises:
-        ValueError: a share is negative, they do not add up to 1, or there is no column `by`.
-
-    Taught in notebook 01.
+    Raises ValueError: a share is negative, they do not add up to 1, or there is no column `by`. Taught in notebook 01.
     """
     if min(fractions.values(), default=-1) < 0 or abs(sum(fractions.values()) - 1) > 1e-6:
         raise ValueError(f"the shares {dict(fractions)} must each be at least 0 and add up to 1")

@@ -3,8 +3,6 @@
 Squeezed into one size, a name of 5 letters has letters three times as wide as one of 15. Taught in notebook 08.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np
@@ -34,8 +32,7 @@ def fit_size(image: np.ndarray, size: tuple[int, int], how: str = "squeeze") -> 
     Returns:
         `(image, width)`: the new image, and how many pixels of the given one its width stands for.
 
-    Raises:
-        ValueError: `how` is none of these.
+    Raises ValueError: `how` is none of these.
     """
     if how not in GLYPH_RESIZES:
         raise ValueError(f'resize={how!r}: it must be "squeeze" or "pad", or "ink" for single characters')

@@ -1,7 +1,5 @@
 """Sources: a data set's name -> the folder it lies in on this platform. Taught in notebook 01."""
 
-from __future__ import annotations
-
 import os
 import re
 from dataclasses import dataclass
@@ -33,15 +31,10 @@ class Source:
         """Folders where the set may lie, the first choice first; they need not exist."""
         if self.shipped:
             return [platforms.COURSE / "data" / "samples" / self.name]
-        data = os.environ.get("OCRKIT_DATA")
-        return [
-            *([Path(data) / self.name] if data else []),
-            *_mounted(self.mounted),
-            *(_cached(self.kaggle) if self.kaggle else []),
-            platforms.ROOT / "content" / self.name,
-            Path.cwd() / "data" / "full" / self.name,
-            platforms.COURSE / "data" / "full" / self.name,
-        ]
+        places = [Path(data) / self.name] if (data := os.environ.get("OCRKIT_DATA")) else []
+        places += _mounted(self.mounted) + (_cached(self.kaggle) if self.kaggle else [])
+        places.append(platforms.ROOT / "content" / self.name)
+        return places + [folder / "data" / "full" / self.name for folder in (Path.cwd(), platforms.COURSE)]
 
 
 SOURCES = {

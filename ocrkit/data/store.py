@@ -5,8 +5,6 @@ Training then only copies bytes, and a set may be larger than memory. A store is
 Taught in notebook 03.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math
@@ -42,10 +40,7 @@ def packed_store(
     """`packed.pack` with its result kept in `folder`, a `Packed` whose images are mapped from disk.
 
     It is made anew where a row of `samples`, the size or the date of an image file, `size`, `mode` or `resize` has
-    changed; until the new store is whole, the old one stays.
-
-    Raises:
-        ValueError: `samples` is empty.
+    changed; until the new store is whole, the old one stays. Raises ValueError: `samples` is empty.
     """
     source = digest("samples", samples.to_dict("list"), [file_mark(p) for p in samples["image"]], size, mode, resize)
     parts = (samples.iloc[first : first + CHUNK] for first in range(0, len(samples), CHUNK))
@@ -56,8 +51,7 @@ def packed_store(
 def open_store(folder: str | Path, check: bool = True) -> Packed:
     """Map a store into memory; to `check` its checksums first reads it once (about 1 GB a second).
 
-    Raises:
-        StoreError: a file is missing, of another size, or its bytes are not those that were written.
+    Raises StoreError: a file is missing, of another size, or its bytes are not those that were written.
     """
     folder = Path(folder)
     n = _checked(folder, check)["n"]

@@ -1,7 +1,5 @@
 """Alphabets: which characters are read, which look alike, and what a plate may be. Taught in notebook 02."""
 
-from __future__ import annotations
-
 import re
 import string
 from collections.abc import Iterable

@@ -1,11 +1,8 @@
-"""Edits: how a prediction differs from its reference, and the edit distance that counts it.
+"""Edits: how a prediction differs from its reference, and the edit distance that counts it. Taught in notebook 04.
 
-Both sequences are compared as they are given: two strings by code point, or two lists item by item
-(for instance grapheme clusters). Text that may mix Unicode forms goes through `ocrkit.text.strings.normalize`
-first; `ocrkit.metrics` does so. Taught in notebook 04.
+Sequences are compared as they are given: two strings by code point, or two lists item by item (such as grapheme
+clusters). Text that may mix Unicode forms goes through `normalize` first.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -53,10 +50,9 @@ def edit_distance(reference: Sequence[str], prediction: Sequence[str]) -> int:
 def align(reference: Sequence[str], prediction: Sequence[str]) -> list[Edit]:
     """Return one cheapest way from the reference to the prediction, from left to right.
 
-    Many alignments can be equally cheap. This one is found by walking the table back from its last
-    cell, and at each cell takes the first of these that is cheapest: equal or substitute, then
-    delete, then insert. So the same two texts always give the same edits, and of a run of equal
-    characters the first is the one that is reported as deleted or inserted. Taught in notebook 04.
+    Of those that are equally cheap, it is the one that walks the table back from its last cell and takes the first
+    that is cheapest there: equal or substitute, then delete, then insert. So of a run of equal characters the first
+    is the one that is reported as deleted or inserted. Taught in notebook 04.
     """
     table = distance_table(reference, prediction)
     i, j = len(reference), len(prediction)
@@ -77,11 +73,5 @@ def align(reference: Sequence[str], prediction: Sequence[str]) -> list[Edit]:
 
 
 def operations(reference: Sequence[str], prediction: Sequence[str]) -> list[Edit]:
-    """Return the edits of `align` that are errors, so without the `"equal"` ones.
-
-    This fills the column `operations` of the results table: its length is the edit distance, and an
-    empty list is a right reading.
-    """
-    if reference == prediction:
-        return []
-    return [edit for edit in align(reference, prediction) if edit.kind != "equal"]
+    """The edits of `align` that are errors, which fill the column `operations`: as many as the edit distance."""
+    return [edit for edit in align(reference, prediction) if edit.kind != "equal"] if reference != prediction else []

@@ -1,7 +1,5 @@
 """Persian text: what a comparison may forgive. Taught in notebook 10."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 
 from ocrkit.text.alphabets import ARABIC_DIGITS, DIGITS, PERSIAN_DIGITS
@@ -30,8 +28,7 @@ def fold(text: str, steps: Collection[str] = tuple(STEPS)) -> str:
         steps: which of `STEPS`, in any order: `"nfc"` composes letters and marks, `"letters"` writes Arabic ye and kaf
             as Persian ones, `"digits"` Arabic and Latin digits as Persian ones, `"zwnj"` leaves out the non-joiner.
 
-    Raises:
-        ValueError: there is no such step.
+    Raises ValueError: there is no such step.
     """
     if unknown := [step for step in steps if step not in STEPS]:
         raise ValueError(f"there is no step {unknown[0]!r}; there are: {', '.join(STEPS)}")

@@ -1,14 +1,11 @@
 """Reading order: from the order in which right-to-left text is typed to that in which it stands on paper, and back.
 
-Persian is stored in logical order, as it is typed and read: the first letter first. On paper that letter stands at
-the right end of the line, yet the digits inside a number still run from left to right. `to_visual` gives the
-characters of a line as they stand from left to right, which is the order in which a CRNN meets them.
+Persian is stored in logical order, as it is typed: the first letter first. On paper that letter stands at the right
+end of the line, yet the digits of a number run from left to right. A CRNN meets characters in the order on paper.
 
 This is the part of Unicode's bidirectional algorithm (UAX 9, https://www.unicode.org/reports/tr9/) that one line of
 right-to-left text with numbers needs: rules W1 to W5, L2 and L4. Taught in notebook 10.
 """
-
-from __future__ import annotations
 
 import re
 import unicodedata
@@ -23,10 +20,8 @@ _KINDS = {"EN": "n", "AN": "a", "ES": "s", "CS": "c", "ET": "t", "AL": "L", "R":
 def to_visual(text: str) -> str:
     """One line from logical order to the order on paper, from left to right. Taught in notebook 10.
 
-    `"مورخ ۱۴۰۲/۵/۷"` gives its digits first, then the blank, then the word with its last letter first.
-
-    Raises:
-        ValueError: the line has a letter of a left-to-right script.
+    `"مورخ ۱۴۰۲/۵/۷"` gives its digits first, then the blank, then the word with its last letter first. Raises
+    ValueError: the line has a letter of a left-to-right script.
     """
     return "".join(text[i] if run else text[i].translate(MIRRORED) for i, run in visual_order(text))
 
@@ -35,9 +30,7 @@ def to_logical(visual: str) -> str:
     """Undo `to_visual`, for lines whose digits before the first letter are all Arabic or all of other kinds.
 
     Of two lines that look alike on paper, as some with a sign of per cent do, it gives one. Taught in notebook 10.
-
-    Raises:
-        ValueError: the line has a letter of a left-to-right script.
+    Raises ValueError: the line has a letter of a left-to-right script.
     """
     # Turned around as a whole, the line has its letters in order and the digits of each number turned around.
     return "".join(piece[::-1] if kind in "na" else piece.translate(MIRRORED) for kind, piece in _pieces(visual[::-1]))

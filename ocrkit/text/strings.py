@@ -1,7 +1,5 @@
 """Strings: Unicode normal form, what a reader sees as one character, and what messages say. Taught in notebook 02."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Collection, Iterable
 
@@ -36,15 +34,11 @@ def names_text(label: str) -> str:
 
 
 def graphemes(text: str) -> list[str]:
-    """Split `text` into what a reader calls characters: a base with the marks that stand on it.
+    """Split `text` into what a reader calls characters: Unicode's extended grapheme clusters (UAX 29).
 
     `"e" + accent`, a Persian letter with its vowel sign, an emoji with skin tone or joined by ZWJ, and a flag are
-    one item each; joined again, the items give `text`.
-
-    Raises:
-        ImportError: the package regex is not installed.
-
-    Unicode's extended grapheme clusters (UAX 29), by the library regex. Taught in notebook 05.
+    one item each; joined again, the items give `text`. Taught in notebook 05. Raises ImportError: the package regex is
+    not installed.
     """
     try:  # imported here: who compares code points needs no clusters
         import regex
@@ -53,11 +47,9 @@ def graphemes(text: str) -> list[str]:
     return regex.findall(r"\X", text)
 
 
-#: What makes the columns of a results table, for messages.
-_READS = "Recognizer.read adds it"
+#: Columns of a results table -> what makes them, for messages.
 _CURES = {
-    "prediction": _READS,
-    "confidence": _READS,
+    **dict.fromkeys(("prediction", "confidence"), "Recognizer.read adds it"),
     "loss": "add it: results.assign(loss=label_losses(reader, results))",
 }
 

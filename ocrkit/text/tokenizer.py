@@ -10,9 +10,9 @@ from ocrkit.text.strings import normalize, quote
 
 
 def min_steps(target: Sequence) -> int:
-    """Fewest time steps in which CTC can write `target`: one a character, one blank between equal neighbors.
+    """Fewest time steps in which CTC can write `target`, a text or a list of class numbers. Taught in notebook 02.
 
-    `target` is a text or a list of class numbers. Taught in notebook 02.
+    One a character, and one for the blank between equal neighbors.
     """
     return len(target) + sum(a == b for a, b in zip(target, target[1:]))
 
@@ -35,9 +35,8 @@ class Tokenizer:
         order: how class numbers follow each other: `"logical"`, as the text is typed, or `"visual"`, as its
             characters stand on paper from left to right (`reading_order.to_visual`). Texts are logical in both.
 
-    Raises:
-        ValueError: the alphabet is empty, repeats a character or is not in NFC, `unknown` or `order` is not one of
-            its words, or `order="visual"` and the alphabet has letters of a left-to-right script.
+    Raises ValueError: the alphabet is empty, repeats a character or is not in NFC, `unknown` or `order` is not one of
+    its words, or `order="visual"` and the alphabet has letters of a left-to-right script.
     """
 
     BLANK, OOV, PAD = 0, 1, 2
@@ -46,12 +45,10 @@ class Tokenizer:
     def __init__(self, alphabet: str, unknown: str = "error", order: str = "logical"):
         if not alphabet:
             raise ValueError("the alphabet is empty: give the characters that the model shall read")
-        repeated = sorted({c for c in alphabet if alphabet.count(c) > 1})
-        if repeated:
+        if repeated := sorted({c for c in alphabet if alphabet.count(c) > 1}):
             raise ValueError(f"the alphabet has {quote(repeated)} more than once; each may stand once")
         # One by one: as a whole, a combining accent would join the character that happens to stand before it.
-        composed = [c for c in alphabet if normalize(c) != c]
-        if composed:
+        if composed := [c for c in alphabet if normalize(c) != c]:
             raise ValueError(f"the alphabet has {quote(composed)}, which is not in NFC: use text.strings.normalize")
         if unknown not in ("error", "drop", "oov"):
             raise ValueError(f'unknown={unknown!r}: it must be "error", "drop" or "oov"')
@@ -59,9 +56,7 @@ class Tokenizer:
             raise ValueError(f'order={order!r}: it must be "logical" or "visual"')
         if order == "visual":
             to_visual(alphabet)  # raises where a letter runs from left to right
-        self.alphabet = alphabet
-        self.unknown = unknown
-        self.order = order
+        self.alphabet, self.unknown, self.order = alphabet, unknown, order
         self._index = {c: i for i, c in enumerate(alphabet, start=self.SPECIAL)}
 
     @classmethod
@@ -96,8 +91,7 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         """Return the class numbers of `text`, one a character, in the tokenizer's `order`.
 
-        Raises:
-            ValueError: `unknown="error"` and a character is not in the alphabet.
+        Raises ValueError: `unknown="error"` and a character is not in the alphabet.
         """
         if self.unknown == "error" and (missing := self.missing(text)):
             raise ValueError(
@@ -108,12 +102,7 @@ class Tokenizer:
         return [c for c in codes if c != self.OOV or self.unknown != "drop"]
 
     def encode_batch(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
-        """Encode many texts to one rectangle.
-
-        Returns:
-            `(rows, lengths)`: N rows, all as long as the longest text, filled with PAD; and the
-            N true lengths. `torch.tensor` takes both as they are.
-        """
+        """Encode N texts to `(rows, lengths)`: rows as long as the longest one, filled with PAD, and true lengths."""
         rows = [self.encode(t) for t in texts]
         lengths = [len(r) for r in rows]
         longest = max(lengths, default=0)
@@ -127,13 +116,11 @@ class Tokenizer:
             collapse: apply the CTC rule: first merge equal neighbors, then remove blanks. Leave it off for codes
                 that came from `encode`.
 
-        Raises:
-            ValueError: a number is not a class of this tokenizer.
+        Raises ValueError: a number is not a class of this tokenizer.
         """
         codes = [int(c) for c in codes]
-        wrong = next((c for c in codes if not 0 <= c < self.num_classes), None)
-        if wrong is not None:
-            raise ValueError(f"class {wrong} is not in 0..{self.num_classes - 1}: the codes come from another alphabet")
+        if wrong := [c for c in codes if not 0 <= c < self.num_classes]:
+            raise ValueError(f"class {wrong[0]} is not in 0..{self.num_classes - 1}: the codes are of another alphabet")
         if collapse:
             codes = ctc_collapse(codes)
         text = "".join(self.alphabet[c - self.SPECIAL] for c in codes if c >= self.SPECIAL)

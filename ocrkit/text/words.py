@@ -1,7 +1,5 @@
 """Lists of words and how often each occurs. Taught in notebooks 08 and 11."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,10 +11,8 @@ from ocrkit.text.strings import normalize
 def read_counts(path: str | Path) -> dict[str, int]:
     """Read a UTF-8 file whose lines are a name, a tab and how often it occurs; a line `name<tab>count` may be above.
 
-    Every name stays the string that it is: 'NA' and 'NULL' are names. Names that come twice are added up.
-
-    Raises:
-        ValueError: a line is not so; the message names it.
+    Every name stays the string that it is: 'NA' and 'NULL' are names. Names that come twice are added up. Raises a
+    ValueError that names the line where one is not so.
     """
     counts: dict[str, int] = {}
     lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
@@ -33,16 +29,10 @@ def read_counts(path: str | Path) -> dict[str, int]:
 
 
 def read_words(path: str | Path) -> dict[str, int]:
-    """Read a UTF-8 file of words: lines of a word, a tab and a count (as `read_counts`), or of a word alone.
+    """Read a UTF-8 file of words, one a line, alone or all with a tab and a count after them: word -> its count.
 
-    Returns:
-        Word (in NFC) -> its count, which in a file of words alone is how often it stands there.
-
-    Raises:
-        ValueError: the file has no word, or is not UTF-8; or a line is neither.
+    Raises ValueError: the file has no word, or is not UTF-8; or a line is neither.
     """
-    from ocrkit.text.words import count_words, read_counts
-
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:

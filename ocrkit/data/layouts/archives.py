@@ -39,8 +39,7 @@ def unpack(tar: str | Path, folder: str | Path, max_bytes: int = 4 << 30, max_fi
         max_bytes, max_files: what all files together may have; empty files and folders count as files too.
 
     Raises:
-        FileNotFoundError: there is no such tar file.
-        FileExistsError: `folder` holds something.
+        FileNotFoundError, FileExistsError: there is no such tar file, or `folder` holds something.
         ArchiveError: the file is damaged, too large, empty, or has an entry that does not belong into a data set: an
             absolute path or `..`, a link, a device, a sparse file, or one name twice.
     """

@@ -4,8 +4,6 @@ A reader gives one plain `dict` an image; `samples` makes them a table. A file t
 (no label in its name, not an image) gives a row with `problem` and without `text`. Taught in notebook 01.
 """
 
-from __future__ import annotations
-
 import csv
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -45,8 +43,7 @@ LAYOUTS = [
 def find_layout(folder: Path, files: list[str]) -> Layout:
     """Return the first of `LAYOUTS` that recognizes the files.
 
-    Raises:
-        ValueError: none does; the message tells what was found and which layouts are read.
+    Raises ValueError: none does; the message tells what was found and which layouts are read.
     """
     for layout in LAYOUTS:
         if layout.recognize(folder, files):
@@ -63,8 +60,7 @@ def find_layout(folder: Path, files: list[str]) -> Layout:
 def read_csv(path: Path) -> Iterator[dict]:
     """Rows of one CSV file on its own: a list of names where its columns are those of one, else a word list.
 
-    Raises:
-        ValueError: the file is empty, not UTF-8, not a table, or lacks a column.
+    Raises ValueError: the file is empty, not UTF-8, not a table, or lacks a column.
     """
     return read_name_list(path) if _list_columns(path) == NAME_COLUMNS else read_word_list(path)
 

@@ -5,8 +5,6 @@ one split. Images of one file name stay together whatever their class: where the
 glyphs. Taught in notebook 09.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 

@@ -10,8 +10,6 @@ Source: Khosravi and Kabir (2007), "Introducing a very large dataset of handwrit
 varieties"; the format is known from the readers for it that are public. Taught in notebook 09.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,9 +32,8 @@ class Glyph(NamedTuple):
 def read_cdb(path: str | Path) -> Iterator[Glyph]:
     """Read a `.cdb` file record by record. Taught in notebook 09.
 
-    Raises:
-        ValueError: the file is none, ends too early, or a record does not fit the header; the message names the record,
-            and those before it have been given by then.
+    Raises ValueError: the file is none, ends too early, or a record does not fit the header; the message names the
+    record, and those before it have been given by then.
     """
     data = Path(path).read_bytes()
     if len(data) < _HEADER.size:

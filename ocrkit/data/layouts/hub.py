@@ -4,8 +4,6 @@ The layout: https://huggingface.co/docs/datasets/image_load. Reading it needs no
 word list. Taught in notebook 12.
 """
 
-from __future__ import annotations
-
 import csv
 import shutil
 from io import BytesIO
@@ -34,18 +32,12 @@ def export_imagefolder(samples: pd.DataFrame, folder: str | Path) -> pd.DataFram
     A CSV has `file_name`, `text`, `original_name` and the columns of the table that are plain: texts, numbers and
     truth values. Image files are copied as they are, under numbers for names; what the table crops or holds in
     memory is written as PNG. Rows without a split lie in `folder` itself, or in `folder/other` where others have one.
-
-    Returns:
-        The rows that could not be written, with a column `reason`.
-
-    Raises:
-        FileExistsError: `folder` is there and not empty.
-        ValueError: the table has no `image` or no `text`.
-        OSError: the disk is full.
+    What is returned are the rows that could not be written, with a column `reason`. Taught in notebook 12.
 
     Note that `datasets` guesses types when it reads a CSV: it takes the labels NA and "" for missing, and a column of
     labels such as 007 for numbers. `load_samples` reads every label as it is, and `to_datasets` guesses nothing.
-    Taught in notebook 12.
+
+    Raises FileExistsError: `folder` is not empty; ValueError: `image` or `text` is missing; OSError: the disk is full.
     """
     folder = Path(folder)
     require_columns(samples, "image", "text")
@@ -105,15 +97,12 @@ def from_datasets(dataset, image: str = "image", text: str = "text") -> pd.DataF
     """A `datasets.Dataset` or `DatasetDict` as a samples table. Taught in notebook 12.
 
     Args:
-        image: the column of images (`datasets.Image`); they are decoded, as `read_image` does it, and stay in memory.
+        image: the column of images (`datasets.Image`); they are decoded to uint8 (H, W, 3) and stay in memory.
         text: the column of labels: strings, or a `ClassLabel`, whose names are taken.
 
-    Returns:
-        `image` (uint8 arrays (H, W, 3)), `text` (NFC), `split` and the other plain columns. A row with an image that
-        cannot be read, or without a label, has a `problem` and the text "", as in `load_samples`.
+    A row with an image that cannot be read, or without a label, has a `problem` and the text "", as in `load_samples`.
 
     Raises:
-        ImportError: the package is not installed.
         TypeError: `dataset` is neither, for instance one that is streamed.
         ValueError: a column is missing, or the labels are no strings any more.
     """
@@ -168,9 +157,7 @@ def to_datasets(samples: pd.DataFrame):
     Images that are cropped by the table or in memory are stored as PNG, others as the bytes of their files. Only plain
     columns are kept. Rows without a split are in `"train"`, as Hugging Face does it. Taught in notebook 12.
 
-    Raises:
-        ImportError: the package is not installed.
-        ImageError: an image cannot be read; leave out what `lint` reports.
+    Raises ImageError: an image cannot be read; leave out what `lint` reports.
     """
     datasets = _package()
     names, plain, parts = _splits(samples).replace({"": "train", **_HUB_SPLITS}), _plain_columns(samples), {}

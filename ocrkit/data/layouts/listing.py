@@ -1,7 +1,5 @@
 """Listing: the files below a folder, and what their names tell, for the readers of `layouts`. Taught in notebook 01."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -63,8 +61,7 @@ def file_rows(folder: Path, files: list[str]) -> Iterator[tuple[str, dict]]:
 def one_split(table: pd.DataFrame, split: str | None, place: Path, things: str) -> pd.DataFrame:
     """The rows of `table` that are in `split`, by any of its `SPLIT_NAMES`; None keeps all.
 
-    Raises:
-        ValueError: the split does not exist; the message says how many `things` from `place` are in which.
+    Raises ValueError: the split does not exist; the message says how many `things` from `place` are in which.
     """
     if split is None:
         return table

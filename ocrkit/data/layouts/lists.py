@@ -1,8 +1,4 @@
-"""Lists: CSV files that name images and their texts, with two columns of their own names or with `file_name,text`.
-Taught in notebooks 01 and 08.
-"""
-
-from __future__ import annotations
+"""Lists: CSV files that name images and their texts. Taught in notebooks 01 and 08."""
 
 import csv
 import os
@@ -70,15 +66,11 @@ def csv_problem(path: Path, columns: tuple[str, str]) -> str:
 
 
 def csv_rows(path: Path, columns: tuple[str, str]) -> Iterator[tuple[dict[str, str], str]]:
-    """Rows of a CSV file, each with the reason why it cannot be used, or `""`.
+    """Rows of a CSV file, each with the reason why it cannot be used, or `""`; 'NA' and 'NULL' stay strings.
 
-    Every value stays the string that it is: 'NA' and 'NULL' are texts.
+    `columns` are those of the file name and of the text, which may stand in any order and beside others.
 
-    Args:
-        columns: what the file must have, in any order and beside others: file name first, then text.
-
-    Raises:
-        ValueError: the file is empty, not UTF-8, not a table, or has not both columns.
+    Raises ValueError: the file is empty, not UTF-8, not a table, or has not both columns.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:

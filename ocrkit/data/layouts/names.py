@@ -1,11 +1,8 @@
-"""The layout of handwritten names: CSV files with FILENAME,IDENTITY, and the images in folders beside them.
+"""Handwritten names: CSV files with FILENAME,IDENTITY, and the images in folders beside them. Taught in notebook 01.
 
-So the set "Handwriting Recognition" comes from Kaggle (https://www.kaggle.com/datasets/landlord/handwriting-recognition):
-`written_name_train_v2.csv` with `train_v2/train/TRAIN_00001.jpg`, and the same for validation and test.
-Taught in notebook 01.
+So comes https://www.kaggle.com/datasets/landlord/handwriting-recognition: `written_name_train_v2.csv` with
+`train_v2/train/TRAIN_00001.jpg`, and the same for validation and test.
 """
-
-from __future__ import annotations
 
 import re
 from collections import defaultdict

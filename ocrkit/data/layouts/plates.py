@@ -1,7 +1,5 @@
 """Plates: the label stands in the file name, as in CCPD or after the last hyphen. Taught in notebook 01."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
