@@ -33,9 +33,6 @@ def activation_map(model: nn.Module, images: Tensor, layer: str | nn.Module) -> 
     Args:
         images: `(N, C, H, W)`, uint8 (then scaled as a `Recognizer` does) or floats as the model takes them.
         layer: dotted name or module. It gives `(N, C', H', W')`, or, as an LSTM, a vector a time step.
-
-    Raises:
-        ValueError: there is no such layer, or what it gives has no places.
     """
     name, module = find_layer(model, layer)
     images = prepare(model, images)
@@ -50,12 +47,8 @@ def activation_map(model: nn.Module, images: Tensor, layer: str | nn.Module) -> 
 def grad_cam(model: nn.Module, images: Tensor, layer: str | nn.Module, target: Target | int) -> np.ndarray:
     """Grad-CAM: the channels of a layer, each weighted by its mean gradient; what is negative counts as 0.
 
-    Args:
-        images, layer: as for `activation_map`.
-        target: what to explain; a number is a class. One forward pass, one backward pass a character.
-
-    Returns maps `(N, H, W)` or `(N, M, H, W)`, as the scores of the target. Raises a ValueError as `activation_map`,
-    and where the score does not depend on the layer.
+    `images` and `layer` are as for `activation_map`, `target` is what to explain; a number is a class. Returns maps
+    `(N, H, W)` or `(N, M, H, W)`, as the scores of the target, by one backward pass a character.
 
     Source: Selvaraju et al. (2017), https://arxiv.org/abs/1610.02391. Taught in notebook 06.
     """
@@ -65,14 +58,12 @@ def grad_cam(model: nn.Module, images: Tensor, layer: str | nn.Module, target: T
 def grad_cam_plus_plus(model: nn.Module, images: Tensor, layer: str | nn.Module, target: Target | int) -> np.ndarray:
     """Grad-CAM++: as `grad_cam`, with weights that do not fade where a channel responds in several places.
 
-    A place with gradient g counts relu(g) / (2 + g * sum of the channel); the formula is made for layers after a
-    ReLU, so a channel with a negative sum counts as one with 0.
-
     Source: Chattopadhay et al. (2018), https://arxiv.org/abs/1710.11063, equation 19 divided by g squared.
     Taught in notebook 06.
     """
 
     def weights(features: Tensor, gradients: Tensor) -> Tensor:
+        # Made for layers after a ReLU: a channel with a negative sum counts as one with 0.
         gradients = gradients.relu()
         return (gradients / (2 + gradients * features.sum((2, 3), keepdim=True).relu())).sum((2, 3), keepdim=True)
 
@@ -119,7 +110,6 @@ def occlusion_map(
     box: tuple[int, int] = (8, 8),
     stride: tuple[int, int] = (4, 4),
     fill: float = 0.0,
-    batch_size: int = 128,
 ) -> np.ndarray:
     """How far the score falls when a box covers a pixel: the mean over all boxes that cover it; below 0 it rises.
 
@@ -143,17 +133,17 @@ def occlusion_map(
         covers[k, :, top : top + box[0], left : left + box[1]] = True
     with observed(model), torch.no_grad():
         whole = target(model(images), torch.arange(n))
-        drops = []
-        for i in range(n):
-            scores = [
-                target(model(torch.where(part, fill, images[i])), torch.full((len(part),), i))
-                for part in covers.split(batch_size)
-            ]
-            drops.append(whole[i] - torch.cat(scores))
+        drops = [whole[i] - covered_scores(model, images, target, i, covers, fill) for i in range(n)]
     drops = torch.stack(drops, 1).reshape(len(covers), -1)  # (P, N * M)
     seen = covers[:, 0].flatten(1).to(drops.dtype)
     maps = (drops.T @ seen) / seen.sum(0)
     return maps.reshape(*whole.shape, height, width).cpu().numpy()
+
+
+def covered_scores(model: nn.Module, images: Tensor, target: Target, row: int, covers: Tensor, fill: float) -> Tensor:
+    """The scores `(P,)` or `(P, M)` of one image, covered with `fill` where `covers` `(P, 1, H, W)` are true."""
+    parts = covers.split(128)
+    return torch.cat([target(model(torch.where(p, fill, images[row])), torch.full((len(p),), row)) for p in parts])
 
 
 #: Name -> function of (model, images, layer, target), for `character_maps` and `ocrkit.maps.checks`.
@@ -199,7 +189,7 @@ def character_maps(
     text: str | None = None,
     scale: str = "log_prob",
 ) -> CharacterMaps:
-    """A map for each character that is read in one image.
+    """A map for each character that is read in one image. Taught in notebook 06.
 
     Args:
         image: a row of a samples table, a path, or a uint8 array `(H, W, 3)` or `(H, W)`.
@@ -211,16 +201,14 @@ def character_maps(
     Raises:
         ImageError: the image cannot be read.
         ValueError: no such method or layer, or the text cannot be written by the recognizer.
-
-    Taught in notebook 06.
     """
     pixels, tensor = read_one(recognizer, image)
     target, (alignment,) = text_target(recognizer, tensor, None if text is None else [text], scale)
     layer = layer or feature_layers(recognizer.model)[-1]
     maps = method_named(method)(recognizer.model, tensor, layer, target)
-    tokenizer, height_width = recognizer.tokenizer, maps.shape[-2:]
+    tokenizer = recognizer.tokenizer
     if method == "activation":  # one map for all characters
-        maps = np.broadcast_to(maps[:, None], (1, len(alignment.frames), *height_width))
+        maps = np.broadcast_to(maps[:, None], (1, len(alignment.frames), *maps.shape[-2:]))
     if text is None or tokenizer.unknown == "drop":
         text = tokenizer.decode(alignment.path, collapse=True)
     text = normalize(text)

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from ocrkit.maps.cam import method_named, prepare
+from ocrkit.maps.cam import covered_scores, method_named, prepare
 from ocrkit.maps.targets import Target, class_target
 from ocrkit.reader.hooks import observed
 
@@ -77,7 +77,6 @@ def deletion_insertion(
     steps: int = 16,
     fill: float = 0.0,
     random: int = 5,
-    batch_size: int = 128,
 ) -> pd.DataFrame:
     """Cover the pixels that a map calls important, the most important first, and see how fast the score falls.
 
@@ -116,7 +115,7 @@ def deletion_insertion(
         rows = []
         for name, values in trials:
             for place in np.argwhere(known):
-                curves = _curves(model, images, target, values[tuple(place)], place, steps, fill, batch_size)
+                curves = _curves(model, images, target, values[tuple(place)], place, steps, fill)
                 rows.append((name, *((c[1:] + c[:-1]).mean() / 2 for c in curves)))
     of_map = pd.DataFrame(rows, columns=["map", "deletion", "insertion"]).groupby("map", sort=False)
     table = of_map.mean()
@@ -124,7 +123,7 @@ def deletion_insertion(
     return table.sort_values("difference", ascending=False, ignore_index=True)
 
 
-def _curves(model, images, target, heat, place, steps, fill, batch_size) -> np.ndarray:
+def _curves(model, images, target, heat, place, steps, fill) -> np.ndarray:
     """Scores `(2, steps + 1)` of one image and character: by deletion, and by insertion."""
     row = int(place[0])
     # Many pixels of a map are exactly 0; among equal ones the order is random, or the top left would always win.
@@ -133,9 +132,5 @@ def _curves(model, images, target, heat, place, steps, fill, batch_size) -> np.n
     counts = torch.linspace(0, heat.size, steps + 1, device=images.device)[:, None, None]
     first = rank < counts  # (steps + 1, H, W)
     covers = torch.cat([first, ~first])[:, None]
-    scores = [
-        target(model(torch.where(part, fill, images[row])), torch.full((len(part),), row))
-        for part in covers.split(batch_size)
-    ]
-    scores = torch.cat(scores).reshape(2 * (steps + 1), -1)
+    scores = covered_scores(model, images, target, row, covers, fill).reshape(2 * (steps + 1), -1)
     return scores[:, int(place[1]) if len(place) > 1 else 0].reshape(2, -1).cpu().numpy()

@@ -16,6 +16,12 @@ from ocrkit.text.edits import operations
 from ocrkit.text.strings import normalize, require_columns
 
 ALL = "all"
+#: Kind of an edit -> what the map of its character shows.
+_NOTES = {
+    "substitute": "{reference} was read as {prediction}: what speaks for {prediction}",
+    "insert": "{prediction} is not in the label: what speaks for it",
+    "delete": "{reference} was not read: what would speak for it, where it would have to stand",
+}
 
 
 class MapExplorer:
@@ -23,9 +29,6 @@ class MapExplorer:
 
     `choose` does what the four fields do, so everything works without widgets. Where ipywidgets are missing or the
     page cannot show them (GitHub, a PDF), the maps that are chosen stand there as HTML. Taught in notebook 06.
-
-    Raises:
-        ValueError: the samples or results table has no rows or no column `image`.
     """
 
     def __init__(self, recognizer: Recognizer, samples: pd.DataFrame):
@@ -46,8 +49,7 @@ class MapExplorer:
     ) -> MapExplorer:
         """Set what is shown: the row from 0, a name of `layers`, a key of `METHODS`, the place in the text or "all".
 
-        Raises:
-            ValueError: there is no such choice; nothing is changed.
+        Raises a ValueError where there is no such choice; nothing is changed then.
         """
         if character is None:  # another image has another text, so all its characters are shown
             character = self.character if image in (None, self.image) else ALL
@@ -148,9 +150,7 @@ def map_button(recognizer: Recognizer, method: str = "hires_cam", layer: str | N
     """A function of a row that shows the map of its first wrong character: `ErrorBrowser(buttons={"map": ...})`.
 
     Where a character was read wrong or too much, it is that of the reading; where one is missing, that of the label,
-    at the frames where the label would have to stand. A right reading shows all characters.
-
-    Taught in notebook 06.
+    at the frames where the label would have to stand. A right reading shows all characters. Taught in notebook 06.
     """
 
     def show(row: pd.Series) -> Gallery:
@@ -158,14 +158,7 @@ def map_button(recognizer: Recognizer, method: str = "hires_cam", layer: str | N
         error = next(iter(operations(label, read)), None)
         missing = error is not None and error.kind == "delete"
         text, place = (label, error.ref_index) if missing else (read, error.pred_index if error else None)
-        note = {
-            None: "read right: each character",
-            "substitute": "{0} was read as {1}: what speaks for {1}",
-            "insert": "{1} is not in the label: what speaks for it",
-            "delete": "{0} was not read: what would speak for it, where it would have to stand",
-        }[error and error.kind]
-        if error:
-            note = note.format(error.reference, error.prediction)
+        note = _NOTES[error.kind].format(**error._asdict()) if error else "read right: each character"
         try:
             found = character_maps(recognizer, row, method, layer, text)
         except ValueError as problem:  # an unreadable image, or a label outside the alphabet

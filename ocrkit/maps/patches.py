@@ -23,13 +23,9 @@ class Patch(NamedTuple):
 
 
 def top_patches(model: nn.Module, layer: str, images: Tensor, channel: int, n: int = 9) -> list[Patch]:
-    """The image patches that a channel of a layer responds to most, one an image, cut by the receptive field.
+    """The patches of `(N, C, H, W)` uint8 images that a channel of a layer responds to most, one an image.
 
-    Args:
-        images: `(N, C, H, W)` uint8.
-
-    Raises:
-        ValueError: no such layer or channel.
+    They are cut by the receptive field; a ValueError says where there is no such layer or channel.
 
     Source: Zeiler and Fergus (2014), https://arxiv.org/abs/1311.2901. Taught in notebook 06.
     """

@@ -36,15 +36,10 @@ def model_folder(where: str | Path) -> Path:
     )
 
 
-def model_format(folder: Path) -> str:
-    """The name of the class that wrote `config.json`; raises ValueError where it was none of `FORMATS`."""
-    return _read_config(folder)[0]
-
-
 def read_config(where: str | Path, kind: str, keys: tuple[str, ...]) -> tuple[Path, dict]:
     """The folder of a model and its config; arguments and errors are those of `read_model`."""
     folder = model_folder(where)
-    other, config = _read_config(folder)
+    other, config = read_format(folder)
     if other != kind:
         raise ValueError(f"{folder} holds a {other}, not a {kind}: load it with ocrkit.{other}.load")
     if missing := [key for key in keys if key not in config]:
@@ -58,7 +53,8 @@ def write_config(folder: str | Path, kind: str, config: dict) -> None:
     write_json(Path(folder) / "config.json", {"format": line, **config})
 
 
-def _read_config(folder: Path) -> tuple[str, dict]:
+def read_format(folder: Path) -> tuple[str, dict]:
+    """The name of the class that wrote the `config.json` of a folder, and what it holds."""
     path = folder / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))

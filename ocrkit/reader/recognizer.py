@@ -34,10 +34,9 @@ class Recognizer:
         mode: `"RGB"` or `"L"`, what the model was made for.
         resize: how images are brought to its size, `"squeeze"` or `"pad"`, see `sizes.fit_size`. With `"pad"` only
             the columns with ink count.
-        device: where to compute; the fastest one that is here by default.
+        device: the fastest one that is here by default.
 
-    Raises:
-        ValueError: model and tokenizer, mode or resize do not fit each other.
+    Raises a ValueError where model and tokenizer, mode or resize do not fit each other.
     """
 
     def __init__(
@@ -96,7 +95,9 @@ class Recognizer:
 
     def steps_of_columns(self, used: Tensor) -> Tensor:
         """As `steps`, of images whose `used_columns`, `(N,)`, are known."""
-        return torch.full_like(used, self.model.time_steps) if self.resize == "squeeze" else self._to_steps(used)
+        if self.resize == "squeeze":
+            return torch.full_like(used, self.model.time_steps)
+        return (used * self.model.time_steps / self.image_size[1]).ceil().long()
 
     @torch.inference_mode()
     def logits(self, images: Tensor, batch_size: int = 64) -> Tensor:
@@ -105,7 +106,6 @@ class Recognizer:
         With `resize="pad"`, the steps that do not count are certainly blank, and what is read in an image does not
         depend on the others of its batch.
         """
-        # Images that are cut have fewer steps; the rest is surely blank.
         logits = blank_logits(self.model.num_classes).repeat(self.model.time_steps, len(images), 1)
         used = None if self.resize == "squeeze" else used_columns(images)
         with evaluating(self.model):
@@ -124,7 +124,7 @@ class Recognizer:
             return images, None
         used = used_columns(images) if used is None else used
         images = images[..., : batch_width(used, images.shape[-1])]
-        return images, self._to_steps(used).to(self.device)
+        return images, self.steps_of_columns(used).to(self.device)
 
     def _alike(self, used: Tensor | None, n: int, batch_size: int) -> Iterator[Tensor]:
         """Indices of batches of n images; where `used` columns are given, of images that are cut to one width."""
@@ -134,9 +134,6 @@ class Recognizer:
         widths = torch.tensor([batch_width(columns, self.image_size[1]) for columns in used])
         for width in widths.unique():
             yield from torch.nonzero(widths == width).flatten().split(batch_size)
-
-    def _to_steps(self, columns: Tensor) -> Tensor:
-        return (columns * self.model.time_steps / self.image_size[1]).ceil().long()
 
     def decode(self, images: Tensor, widths: Sequence[float] | None = None, batch_size: int = 64) -> list[Reading]:
         """`(N, C, H, W)` uint8 images to N `Reading`s; `widths` as in `greedy_decode`."""
@@ -206,26 +203,24 @@ class Recognizer:
         return pack_any(samples, self.image_size, self.mode, self.resize)
 
     def save(self, folder: str | Path, half: bool = False) -> Path:
-        """Write `model.safetensors` and `config.json` into `folder`, each whole or not at all.
-
-        `half=True` stores 16-bit floats: half the size, and the readings hardly change.
-        """
+        """Write `model.safetensors` and `config.json` into `folder`; `half=True` stores 16-bit floats."""
         own = {"backbone": self.model.backbone, "image_size": list(self.image_size), "mode": self.mode}
         config = {**own, "resize": self.resize, **self.tokenizer.to_dict()}
-        return write_model(folder, "Recognizer", config, self.model, {"alphabet": _fingerprint(self.tokenizer)}, half)
+        mark = {"alphabet": fingerprint(self.tokenizer.alphabet)}
+        return write_model(folder, "Recognizer", config, self.model, mark, half)
 
     @classmethod
     def load(cls, where: str | Path, device: str | torch.device | None = None) -> Recognizer:
         """Load what `save` wrote, from a folder or by the name of a shipped model (`"plates"`).
 
         Raises:
-            FileNotFoundError: there is no such folder and no such shipped model, or a file is missing.
+            FileNotFoundError: there is neither, or a file is missing.
             ValueError: a file is damaged, or config and weights do not belong together.
         """
         keys = "backbone", "image_size", "mode", "alphabet"
         folder, config, metadata, weights = read_model(where, "Recognizer", keys)
         tokenizer = Tokenizer.from_dict(config)
-        if metadata.get("alphabet") != _fingerprint(tokenizer):
+        if metadata.get("alphabet") != fingerprint(tokenizer.alphabet):
             raise ValueError(
                 f"{folder}: config.json and model.safetensors have different alphabets, so the classes would be "
                 "mixed up; take both files from one training run"
@@ -239,13 +234,7 @@ class Recognizer:
 
     def __repr__(self) -> str:
         height, width = self.image_size
-        parameters = sum(p.numel() for p in self.model.parameters())
-        return (
-            f"Recognizer({self.model.backbone}, {parameters / 1e6:.1f}M parameters, "
-            f"{height} x {width} {self.mode}{' padded' * (self.resize == 'pad')}, "
-            f"{len(self.tokenizer.alphabet)} characters, {self.device})"
-        )
-
-
-def _fingerprint(tokenizer: Tokenizer) -> str:
-    return fingerprint(tokenizer.alphabet)
+        millions = sum(p.numel() for p in self.model.parameters()) / 1e6
+        form = f"{height} x {width} {self.mode}{' padded' * (self.resize == 'pad')}"
+        characters = f"{len(self.tokenizer.alphabet)} characters"
+        return f"Recognizer({self.model.backbone}, {millions:.1f}M parameters, {form}, {characters}, {self.device})"

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ocrkit.reader.model_files import model_folder, model_format
+from ocrkit.reader.model_files import model_folder, read_format
 
 #: Kind of model, as its `config.json` names it -> the module that has the class; imported when such a model is met.
 KINDS = {
@@ -21,5 +21,5 @@ KINDS = {
 
 def load_model(where: str | Path, device: str | torch.device | None = None) -> Any:
     """Load a model of any of `KINDS`, from a folder or by the name of a shipped one; errors as of `Recognizer.load`."""
-    kind = model_format(model_folder(where))
+    kind, _ = read_format(model_folder(where))
     return getattr(import_module(KINDS[kind]), kind).load(where, device)

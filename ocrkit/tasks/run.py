@@ -79,36 +79,34 @@ def recipe_data(recipe: BaseRecipe, stores: str | Path) -> tuple[Mixed, Packed, 
         folder = Path(stores, f"rendered-{recipe.renderer}{own}-{n}-{seed}{fonts}-{shape}")
         return rendered_store(n, seed, folder, *form[:2], recipe.renderer, recipe.resize, recipe.words, split)
 
-    def spliced(rows: list[pd.DataFrame]) -> Packed:
+    def spliced() -> Packed:
         words = read_counts(recipe.words)
         made = splice_words(Recognizer.load(recipe.start), pd.concat(rows), words, recipe.spliced, recipe.seed)
         packed = pack(made, *form)
         packed.samples = packed.samples.assign(image=[f"spliced {recipe.seed}/{i}" for i in range(len(packed))])
         return packed
 
-    trains, valids, repeats, lines, rows = [], [], [], [], []
+    parts, valids, rows = [], [], []
     for where in recipe.samples:
         samples = recipe_samples(recipe, where)
         train, valid = training_splits(samples)
         if recipe.use_test:
             train = pd.concat([train, samples[samples["split"] == "test"]])
-        trains.append(kept(train, where, "train"))
-        valids.append(kept(valid, where, "valid"))
-        repeats.append(recipe.repeat)
         rows.append(train)
-        lines.append(f"{Path(where).name}: {len(train)} for training (x {recipe.repeat}), {len(valid)} for validation")
+        line = f"{Path(where).name}: {len(train)} for training (x {recipe.repeat}), {len(valid)} for validation"
+        parts.append((kept(train, where, "train"), recipe.repeat, line))
+        valids.append(kept(valid, where, "valid"))
     if recipe.rendered:
-        trains.append(rendered(recipe.rendered, recipe.seed))
-        repeats.append(1)
-        lines.append(f"{recipe.rendered} rendered {recipe.renderer} for training (seed {recipe.seed})")
+        line = f"{recipe.rendered} rendered {recipe.renderer} for training (seed {recipe.seed})"
+        parts.append((rendered(recipe.rendered, recipe.seed), 1, line))
     if recipe.spliced:
         if not (recipe.samples and recipe.words and recipe.start):
             raise ValueError(f"recipe: spliced={recipe.spliced} needs samples to cut, words to make and start to align")
-        trains.append(spliced(rows))
-        repeats.append(1)
-        lines.append(f"{recipe.spliced} spliced images out of those for training (seed {recipe.seed})")
-    if not trains:
+        line = f"{recipe.spliced} spliced images out of those for training (seed {recipe.seed})"
+        parts.append((spliced(), 1, line))
+    if not parts:
         raise ValueError("the recipe names no data: set samples=FOLDER, or rendered=20000 to render plates")
+    trains, repeats, lines = map(list, zip(*parts))
     if not valids:
         split = "valid" if recipe.renderer in SPLIT_FONTS else "train"
         n = RENDERED_VALID * (5 if split == "valid" else 1)  # small pictures, which are read quickly

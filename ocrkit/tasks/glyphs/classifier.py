@@ -39,8 +39,7 @@ class GlyphClassifier:
         resize: `"squeeze"`, `"pad"` or `"ink"`, see `sizes.fit_size`.
         device: the fastest one that is here by default.
 
-    Raises:
-        ValueError: model and classes do not fit each other, a class is there twice, or a setting cannot work.
+    Raises a ValueError where model and classes do not fit, a class is there twice, or a setting cannot work.
     """
 
     def __init__(
@@ -187,14 +186,15 @@ class GlyphClassifier:
         """Write `model.safetensors` and `config.json` into `folder`; `half=True` stores 16-bit floats."""
         own = {"backbone": self.model.backbone, "image_size": list(self.image_size), "mode": self.mode}
         config = {**own, "resize": self.resize, "classes": list(self.classes)}
-        return write_model(folder, "GlyphClassifier", config, self.model, {"classes": _fingerprint(self.classes)}, half)
+        mark = {"classes": fingerprint("\n".join(self.classes))}
+        return write_model(folder, "GlyphClassifier", config, self.model, mark, half)
 
     @classmethod
     def load(cls, where: str | Path, device: str | torch.device | None = None) -> GlyphClassifier:
         """Load what `save` wrote, from a folder or by the name of a shipped model; errors as of `Recognizer.load`."""
         keys = ("backbone", "image_size", "mode", "resize", "classes")
         folder, config, metadata, weights = read_model(where, "GlyphClassifier", keys)
-        if metadata.get("classes") != _fingerprint(config["classes"]):
+        if metadata.get("classes") != fingerprint("\n".join(config["classes"])):
             raise ValueError(
                 f"{folder}: config.json and model.safetensors have different classes, so they would be mixed up; "
                 "take both files from one training run"
@@ -207,16 +207,12 @@ class GlyphClassifier:
 
     def __repr__(self) -> str:
         height, width = self.image_size
-        parameters = sum(p.numel() for p in self.model.parameters())
+        parameters = f"{sum(p.numel() for p in self.model.parameters()) / 1e6:.1f}M parameters"
+        form = f"{height} x {width} {self.mode}, {self.resize}"
         return (
-            f"GlyphClassifier({self.model.backbone}, {parameters / 1e6:.1f}M parameters, "
-            f"{height} x {width} {self.mode}, {self.resize}, {len(self.classes)} classes, {self.device})"
+            f"GlyphClassifier({self.model.backbone}, {parameters}, {form}, {len(self.classes)} classes, {self.device})"
         )
 
 
 def _class_edits(text: str, prediction: str) -> list:
     return operations([normalize(text)] if text else [], [prediction] if prediction else [])
-
-
-def _fingerprint(classes: Sequence[str]) -> str:
-    return fingerprint("\n".join(classes))
