@@ -6,15 +6,16 @@ The same generator state gives the same pixels. Taught in notebook 01.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Collection, Iterable
 from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from ocrkit.synth.ink import BICUBIC, saved
+
 Degradation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
-BILINEAR, BICUBIC, NEAREST = Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.NEAREST
+BILINEAR, NEAREST = Image.Resampling.BILINEAR, Image.Resampling.NEAREST
 
 
 MARGIN = 24  # car body around the plate in the drawing, in pixels of 2 mm
@@ -231,9 +232,7 @@ def noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def jpeg(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The blocks and rings of a small file."""
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "JPEG", quality=int(rng.integers(35, 90)))
-    return np.asarray(Image.open(file))
+    return saved(image, int(rng.integers(35, 90)))
 
 
 #: name -> (how often it happens, function), in the order of the real world: scene, light, lens, sensor, file.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from ocrkit.synth.degrade import BICUBIC, BILINEAR
+from ocrkit.synth.degrade import BILINEAR
+from ocrkit.synth.ink import BICUBIC, saved
 from ocrkit.synth.letter_sheet import HIGH, WIDE
 
 
@@ -62,7 +62,7 @@ def scan(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         _fold(page, rng)
     if rng.random() < 0.3:
         _shadow(page, rng)
-    return _saved(page, int(rng.integers(55, 93)))
+    return saved(page, int(rng.integers(55, 93)))
 
 
 def _light(rng: np.random.Generator, shape: tuple[int, int], most: float) -> np.ndarray:
@@ -117,9 +117,3 @@ def _shadow(page: np.ndarray, rng: np.random.Generator) -> None:
     wide = max(2, int(side.shape[1] * rng.uniform(0.008, 0.05)))
     keep = 1 - rng.uniform(0.2, 0.75) * np.linspace(1, 0, wide, dtype=np.float32) ** 2
     side[:, :wide] = (side[:, :wide] * keep).astype(np.uint8)
-
-
-def _saved(grey: np.ndarray, quality: int) -> np.ndarray:
-    file = io.BytesIO()
-    Image.fromarray(grey).save(file, "JPEG", quality=quality)
-    return np.asarray(Image.open(file))

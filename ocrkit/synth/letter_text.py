@@ -6,7 +6,7 @@ All texts are in logical order, as a person types them, with Persian digits. Tau
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def month_days(year: int, month: int) -> int:
 
 def random_date(rng: np.random.Generator) -> str:
     """A day that there is in the Jalali calendar, of `YEARS`, most often as ۱۴۰۲/۰۵/۱۷."""
-    style = _choice(_DATE_STYLES, rng)
+    style = weighted(_DATE_STYLES, rng)
     low, high = _SHORT_YEARS if "yy" in style else YEARS
     # Half of all letters are of the last twenty years, as those in use are.
     year = int(rng.integers(high - 19 if rng.random() < 0.5 else low, high + 1))
@@ -70,7 +70,7 @@ def random_date(rng: np.random.Generator) -> str:
     day = int(rng.integers(1, month_days(year, month) + 1))
     numbers = {"yy": f"{year % 100:02d}", "y": year, "mm": f"{month:02d}", "m": month, "dd": f"{day:02d}", "d": day}
     pieces = (str(numbers[piece]) for piece in style.split("{s}"))
-    return persian(_choice(_SEPARATORS, rng).join(pieces))
+    return persian(weighted(_SEPARATORS, rng).join(pieces))
 
 
 def random_number(rng: np.random.Generator) -> str:
@@ -121,8 +121,10 @@ def random_paragraphs(rng: np.random.Generator, lengths: Sequence[int]) -> list[
     return [fill(" ".join(chosen[end - length : end]), rng) for length, end in zip(lengths, ends)]
 
 
-def _choice(chances: dict[str, float], rng: np.random.Generator) -> str:
-    return list(chances)[min(int(np.searchsorted(np.cumsum([*chances.values()]), rng.random())), len(chances) - 1)]
+def weighted(chances: Mapping[str, float], rng: np.random.Generator) -> str:
+    """A key, drawn as often as its value says."""
+    upto = np.cumsum([*chances.values()])
+    return list(chances)[int(np.searchsorted(upto / upto[-1], rng.random()))]
 
 
 def _sum(rng: np.random.Generator) -> str:

@@ -6,19 +6,14 @@ scanned. Only numpy, Pillow, pandas and the faces of `joined_atlas.png` are need
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from ocrkit.data.layouts.pages import FIELDS, PageField
-from ocrkit.synth.bulk import draw_many
+from ocrkit.synth.bulk import render_many
 from ocrkit.synth.joined import joined_faces
 from ocrkit.synth.letter_layouts import LETTER_LAYOUTS, Layout, Print, chosen_fields, draw_block, draw_title
 from ocrkit.synth.letter_parts import (
@@ -37,7 +32,6 @@ from ocrkit.synth.letter_text import random_sender
 SIZE = (1170, 827)  # height and width in pixels of A4 paper at 100 dots an inch
 #: What else has a box on a page, beside `FIELDS`.
 OTHER_KINDS = ("label", "letterhead", "recipient", "body", "signature", "stamp", "footer")
-_QUALITY = 60  # of the JPEG files: digits stay clean, and 60 pages take less than 3 MB
 
 
 class Letter(NamedTuple):
@@ -180,56 +174,12 @@ def render_letters(
 
     Taught in notebook 10.
     """
-    draw = partial(_numbered, seed=seed, size=tuple(size), split=split)
     columns = ("face", "layout", "fields", "other")
-    images, table = draw_many(draw, range(first, first + n), None, workers, columns, chunk=4)
-    return np.stack(images) if n else np.zeros((0, *size), np.uint8), table.assign(split=split)
+    draw = partial(_random_letter, size=tuple(size), split=split)
+    images, table = render_many(draw, columns, n, seed, None, workers, first, split)
+    return np.array(images, np.uint8).reshape(n, *size), table
 
 
-def _numbered(i: int, seed: int, size: tuple[int, int], split: str) -> tuple:
-    letter = render_letter(np.random.default_rng([seed, i]), split, size)
+def _random_letter(i: int, rng: np.random.Generator, size: tuple[int, int], split: str) -> tuple:
+    letter = render_letter(rng, split, size)
     return letter.face, letter.layout, letter.fields, letter.other, letter.image
-
-
-def write_letters(folder: str | Path, parts: Mapping[str, tuple[int, int]]) -> pd.DataFrame:
-    """Write letters as `folder/train/page_001.jpg` and so on, and their boxes as `folder/train.json` in the format of
-    COCO, with one thing added: `text` in each annotation.
-
-    Args:
-        parts: split -> (number of pages, seed).
-
-    Returns:
-        A pages table: `image` (absolute path), `split`, `face`, `layout`, `fields`, `other`.
-    """
-    folder, tables = Path(folder).resolve(), []
-    kinds = {kind: k for k, kind in enumerate((*FIELDS, *OTHER_KINDS), 1)}
-    for split, (n, seed) in parts.items():
-        shutil.rmtree(folder / split, ignore_errors=True)
-        (folder / split).mkdir(parents=True)
-        images, table = render_letters(n, seed, split=split)
-        table.insert(0, "image", [str(folder / split / f"page_{i:03d}.jpg") for i in range(1, n + 1)])
-        for path, image in zip(table.image, images, strict=True):
-            Image.fromarray(image).save(path, quality=_QUALITY, optimize=True)
-        _write_coco(folder / f"{split}.json", table, images.shape[1:], kinds)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
-
-
-def _write_coco(path: Path, table: pd.DataFrame, size: tuple[int, int], kinds: Mapping[str, int]) -> None:
-    pages, annotations = [], []
-    for i, row in enumerate(table.itertuples(), 1):
-        name = Path(row.image).name
-        pages.append({"id": i, "file_name": f"{path.stem}/{name}", "width": size[1], "height": size[0],
-                      "face": row.face, "layout": row.layout})  # fmt: skip
-        for kind, text, (x0, y0, x1, y1) in [*row.fields, *row.other]:
-            wide, high = x1 - x0, y1 - y0
-            annotations.append({"id": len(annotations) + 1, "image_id": i, "category_id": kinds[kind],
-                                "bbox": [x0, y0, wide, high], "area": wide * high, "iscrowd": 0,
-                                "text": text})  # fmt: skip
-    categories = [{"id": k, "name": kind, "supercategory": "field" if kind in FIELDS else "other"} for kind, k in
-                  kinds.items()]  # fmt: skip
-    parts = {"images": pages, "annotations": annotations, "categories": categories}
-    # A line an entry, so that a person can read the file and a change shows as a change.
-    lines = [f'"{name}": [\n' + ",\n".join(json.dumps(e, ensure_ascii=False) for e in entries) + "\n]"
-             for name, entries in parts.items()]  # fmt: skip
-    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")

@@ -1,16 +1,14 @@
 """Draws names as pupils write them in capitals on scanned forms, with true labels.
 
-The pictures have the sizes, labels and cut-off neighbors that such scans have. Only numpy, Pillow, pandas and
-`names_atlas.png` with its JSON are needed. Taught in notebook 08.
+The pictures have the sizes, labels and cut-off neighbors that such scans have. Taught in notebook 08.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import shutil
 from collections.abc import Mapping
 from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +16,9 @@ import pandas as pd
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from ocrkit.data.layouts.names import NO_TEXT
-from ocrkit.synth.bulk import draw_many
+from ocrkit.synth.bulk import distinct, render_many
 from ocrkit.synth.forms import Form, random_form, stamp
+from ocrkit.synth.ink import saved
 from ocrkit.synth.writing import Writer, draw_letter, random_writer, write
 from ocrkit.text.alphabets import ALPHABETS
 from ocrkit.text.strings import quote
@@ -142,12 +141,10 @@ def render_names(
     split: str = "train",
     names: Names | Mapping[str, int] | pd.DataFrame | None = None,
 ) -> tuple[list[np.ndarray] | np.ndarray, pd.DataFrame]:
-    """Draw `n` random names in the hands of `split`; name i depends on `seed` and i alone.
+    """Draw `n` random names in the hands of `split`, with arguments as `render_plates` takes them.
 
     Args:
         size: None leaves every picture in its own size; a height and width scale all to that size.
-        workers: processes that share the work; 0 or 1 does it here.
-        first: number of the first name, to go on where another call ended.
         names: see `random_name`.
 
     Returns:
@@ -157,21 +154,16 @@ def render_names(
     Taught in notebook 08.
     """
     names = Names(names) if names is not None and not isinstance(names, Names) else names
-    draw = partial(_numbered, seed=seed, size=size, split=split, names=names)
-    images, table = draw_many(draw, range(first, first + n), size, workers, ("text", "face", "layout"))
-    return images, table.assign(split=split)
+    draw = partial(_random_picture, split=split, names=names)
+    return render_many(draw, ("text", "face", "layout"), n, seed, size, workers, first, split)
 
 
-def _numbered(
-    i: int, seed: int, size: tuple[int, int] | None, split: str, names: Names | None
+def _random_picture(
+    i: int, rng: np.random.Generator, split: str, names: Names | None
 ) -> tuple[str, str, str, np.ndarray]:
-    rng = np.random.default_rng([seed, i])
     text, writer = random_name(rng, names), random_writer(rng, split)
     layout, form = random_form(rng)
-    image = _render(text, rng, writer, form)
-    if size is not None and image.shape[:2] != tuple(size):
-        image = np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
-    return text, writer.hands[0], layout, image
+    return text, writer.hands[0], layout, _render(text, rng, writer, form)
 
 
 def _render(text: str, rng: np.random.Generator, writer: Writer, form: Form) -> np.ndarray:
@@ -214,10 +206,8 @@ def _scan(ink: np.ndarray, form: Form, writer: Writer, rng: np.random.Generator)
         px, py = rng.integers(width), rng.integers(height)
         draw.ellipse((px, py, px + rng.integers(0, 3), py + rng.integers(0, 3)), int(rng.integers(120, 256)))
     small = sheet.filter(ImageFilter.BoxBlur(rng.uniform(0.0, 0.35))).reduce(2)
-    small = ImageChops.invert(small)
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=int(rng.integers(88, 97)))
-    return np.repeat(np.asarray(Image.open(buffer))[..., None], 3, axis=2)
+    image = saved(np.asarray(ImageChops.invert(small)), int(rng.integers(88, 97)))
+    return np.repeat(image[..., None], 3, axis=2)
 
 
 @cache
@@ -242,21 +232,16 @@ def write_names(folder: str | Path, parts: Mapping[str, tuple[int, int]]) -> pd.
     Returns:
         A samples table: `image` (absolute path), `text`, `split`, `face`, `layout`.
     """
-    folder, used, rows = Path(folder).resolve(), set(), []
+    folder, used, tables = Path(folder).resolve(), set(), []
     for split, (n, seed) in parts.items():
         shutil.rmtree(folder / split, ignore_errors=True)
         (folder / split).mkdir(parents=True)
-        part, i = [], 0
-        while len(part) < n:
-            text, face, layout, image = _numbered(i, seed, None, split, None)
-            i += 1
-            if text in used:
-                continue
-            used.add(text)
-            name = f"{split.upper()}_{len(part) + 1:05d}.jpg"
-            Image.fromarray(image).save(folder / split / name, quality=90)
-            part.append((name, text))
-            rows.append((str(folder / split / name), text, split, face, layout))
-        with open(folder / f"written_name_{split}.csv", "w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([("FILENAME", "IDENTITY"), *part])
-    return pd.DataFrame(rows, columns=["image", "text", "split", "face", "layout"])
+        rows = []
+        for k, (image, row) in enumerate(islice(distinct(render_names, seed, used, split=split), n), 1):
+            path = folder / split / f"{split.upper()}_{k:05d}.jpg"
+            Image.fromarray(image).save(path, quality=90)
+            rows.append({"image": str(path), "text": row.text, "split": split, "face": row.face, "layout": row.layout})
+        tables.append(pd.DataFrame(rows))
+        listed = pd.DataFrame({"FILENAME": [Path(row["image"]).name for row in rows], "IDENTITY": tables[-1].text})
+        listed.to_csv(folder / f"written_name_{split}.csv", index=False, lineterminator="\n")
+    return pd.concat(tables, ignore_index=True)

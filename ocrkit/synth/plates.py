@@ -1,24 +1,22 @@
-"""Draws Chinese number plates as GA 36 prescribes them, with their labels.
-
-Only numpy, Pillow, pandas and the glyph atlas are needed. Taught in notebook 01.
-"""
+"""Draws Chinese number plates as GA 36 prescribes them, with their labels. Taught in notebook 01."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
+from ocrkit.data.images import resize
 from ocrkit.synth.atlas import load_atlas
-from ocrkit.synth.bulk import draw_many
+from ocrkit.synth.bulk import render_many
 from ocrkit.synth.degrade import DEGRADATIONS, photograph
 from ocrkit.synth.degrade import degrade as spoil
+from ocrkit.synth.ink import reweigh
 from ocrkit.text.alphabets import DIGITS, PLATE_LETTERS, PROVINCES, plate_kind
 from ocrkit.text.strings import normalize, quote
 
@@ -88,18 +86,9 @@ def _dot_after(text: str) -> int:
 def random_plate_text(
     rng: np.random.Generator, color: str | None = None, province: str | None = None
 ) -> tuple[str, str]:
-    """Return `(text, color)` of a made-up plate, all provinces equally likely.
+    """Return `(text, color)` of a made-up plate, for notebook 01; colors come by their `share`, provinces all alike.
 
     Embassy plates have no province, and Hong Kong and Macau cars always are 粤Z, as in life.
-
-    Args:
-        color: a key of `PLATE_COLORS`; by default drawn by its `share`.
-        province: one of `ocrkit.text.alphabets.PROVINCES`; by default drawn.
-
-    Raises:
-        ValueError: `color` is not known.
-
-    Taught in notebook 01.
     """
     if color is None:
         edges = np.cumsum([c.share for c in PLATE_COLORS.values()])[:-1]
@@ -176,73 +165,40 @@ def render_plate(
         image = spoil(photograph(_flat(text, color, rng, 2, without), rng, without), rng, without=without)
     else:
         image = np.asarray(_flat(text, color, None, 1))
-    if size is not None and image.shape[:2] != tuple(size):
-        image = np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
-    return image
+    return image if size is None else resize(image, size)
 
 
 def render_plates(
     n: int,
     seed: int = 0,
-    size: tuple[int, int] = (32, 128),
+    size: tuple[int, int] | None = (32, 128),
     workers: int = 0,
     first: int = 0,
     without: Collection[str] = (),
-) -> tuple[np.ndarray, pd.DataFrame]:
+) -> tuple[np.ndarray | list[np.ndarray], pd.DataFrame]:
     """Draw `n` random plates, the fast way to a training set that never touches the disk.
 
     Plate i depends on `seed` and i alone, so neither `n` nor `workers` changes its pixels.
 
     Args:
-        size: height and width of all images.
+        size: height and width of all images; None leaves each in its own size.
         workers: processes that share the work; 0 or 1 does it here.
         first: number of the first plate, to go on where another call ended.
         without: as in `render_plate`.
 
     Returns:
-        `(images, table)`: images uint8 (n, H, W, 3), and a table with the columns `text`, `color` and
-        `split` ("train"), one row an image.
+        `(images, table)`: images uint8 (n, H, W, 3), or a list of them without `size`, and a table with the columns
+        `text`, `color` and `split` ("train"), one row an image.
 
     Taught in notebook 01.
     """
-    draw = partial(_numbered, seed=seed, size=tuple(size), without=without)
-    images, table = draw_many(draw, range(first, first + n), size, workers, ("text", "color"))
-    return images, table.assign(split="train")
+    return render_many(partial(_random_plate, without=without), ("text", "color"), n, seed, size, workers, first)
 
 
-def write_plates(folder: str | Path, n: int, seed: int, split: str, exclude: Collection[str] = ()) -> pd.DataFrame:
-    """Write `n` random plates as `folder/split/00001-皖A25V59.jpg`, sizes as the camera saw them.
-
-    All provinces come in turn and no text comes twice.
-
-    Args:
-        exclude: texts that must not be used, for instance those of another part.
-
-    Returns:
-        A samples table: `image` (absolute path), `text`, `split`, `color`.
-    """
-    target = Path(folder).resolve() / split
-    target.mkdir(parents=True, exist_ok=True)
-    used, rows, i = set(exclude), [], 0
-    while len(rows) < n:
-        text, color, image = _numbered(i, seed, None)
-        i += 1
-        if text in used:
-            continue
-        used.add(text)
-        file = target / f"{len(rows) + 1:05d}-{text}.jpg"
-        Image.fromarray(image).save(file, quality=85)
-        rows.append((str(file), text, split, color))
-    return pd.DataFrame(rows, columns=["image", "text", "split", "color"])
-
-
-def _numbered(
-    i: int, seed: int, size: tuple[int, int] | None, without: Collection[str] = ()
-) -> tuple[str, str, np.ndarray]:
-    """Plate number `i` of `seed`. Its province is fixed by i, so that any 31 in a row have all of them."""
-    rng = np.random.default_rng([seed, i])
+def _random_plate(i: int, rng: np.random.Generator, without: Collection[str]) -> tuple[str, str, np.ndarray]:
+    # The province is fixed by i, so that any 31 in a row have all of them.
     text, color = random_plate_text(rng, province=PROVINCES[i % len(PROVINCES)])
-    return text, color, render_plate(text, color, rng, size=size, without=without)
+    return text, color, render_plate(text, color, rng, without=without)
 
 
 def _color(color: str) -> PlateColor:
@@ -287,7 +243,7 @@ def _flat(
         image.paste(_vary((22, 62 + int(60 * rng.random() ** 2), 168), rng), (0, 0, *image.size))
     mask = Image.fromarray(ink).reduce(shrink)
     if forms is not None and forms.random() < 0.5:
-        mask = _reweigh(mask, forms)
+        mask = reweigh(mask, forms, 1, (68, 203), 2.2)
     image.paste(_vary(paint.ink, paints), None, mask)
     if red is not None:
         image.paste(_vary(RED, paints), None, Image.fromarray(red).reduce(shrink))
@@ -307,12 +263,6 @@ def _redraw(glyph: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     ]
     bilinear = Image.Resampling.BILINEAR
     return np.asarray(Image.fromarray(glyph).transform((w, h), Image.Transform.MESH, quarters, bilinear))
-
-
-def _reweigh(mask: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Make all strokes bolder or finer: blur the ink and cut it off at another height."""
-    table = np.clip((np.arange(256) - rng.uniform(68, 203)) * 2.2 + 128, 0, 255)
-    return mask.filter(ImageFilter.GaussianBlur(1)).point(table.astype(int).tolist())
 
 
 @cache

@@ -9,7 +9,7 @@ from PIL import Image
 
 from ocrkit.data.layouts.pages import FIELDS, load_pages
 from ocrkit.data.platforms import COURSE
-from ocrkit.synth import LETTER_LAYOUTS, render_letter, render_letters, write_letters
+from ocrkit.synth import LETTER_LAYOUTS, render_letter, render_letters
 from ocrkit.synth.joined import CHARACTERS, joined_faces, joined_ink
 from ocrkit.synth.letter_scan import random_turn, turned
 from ocrkit.synth.letter_sheet import EDGE, Sheet
@@ -17,6 +17,7 @@ from ocrkit.synth.letter_text import fill, month_days, phrases, random_date, ran
 from ocrkit.synth.letters import OTHER_KINDS, compose
 from ocrkit.synth.persian_faces import ALEF, DIGITS
 from tools.atlases.__main__ import LETTER_PARTS, LETTERS, describe_letters
+from tools.samples import write_letters
 
 SMALL = (585, 414)
 DATE = re.compile(rf"(?:[{DIGITS}]{{4}}|[{DIGITS}]{{2}})([/.-])[{DIGITS}]{{1,2}}\1[{DIGITS}]{{1,2}}"

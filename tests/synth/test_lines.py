@@ -11,13 +11,14 @@ from PIL import Image
 
 import ocrkit as ok
 from ocrkit.data.platforms import COURSE
-from ocrkit.synth import faces, random_face, random_line_text, render_line, render_lines, write_lines
+from ocrkit.synth import faces, random_face, random_line_text, render_line, render_lines
 from ocrkit.synth.store import rendered_store
 from ocrkit.tasks.run import recipe_data
 from ocrkit.text.alphabets import ALPHABETS, LOOK_ALIKES, UNLIKE
 from ocrkit.text.tokenizer import Tokenizer
 from ocrkit.training.recipe import Recipe
 from tools.atlases.__main__ import LINE_PARTS, LINES, describe_lines
+from tools.samples import write_lines
 
 ALPHABET = ALPHABETS["look-alikes"]
 

@@ -18,11 +18,11 @@ from ocrkit.synth import (
     random_plate_text,
     render_plate,
     render_plates,
-    write_plates,
 )
 from ocrkit.synth.degrade import degrade
 from ocrkit.text.alphabets import ALPHABETS, PROVINCES, plate_kind
 from tools.atlases.__main__ import PARTS, SAMPLE, describe, main, write_sample
+from tools.samples import write_plates
 
 EXAMPLES = {
     "皖A25V59": "blue",

@@ -22,12 +22,11 @@ from ocrkit.synth.faces import build_faces
 from ocrkit.synth.glyphs import write_glyphs
 from ocrkit.synth.hands import build_hands
 from ocrkit.synth.joined import build_joined
-from ocrkit.synth.letters import write_letters
-from ocrkit.synth.lines import write_lines
 from ocrkit.synth.names import write_names
 from ocrkit.synth.persian_faces import build_persian
-from ocrkit.synth.plates import PLATE_COLORS, write_plates
+from ocrkit.synth.plates import PLATE_COLORS
 from ocrkit.text.alphabets import PROVINCES, brothers
+from tools.samples import write_letters, write_lines, write_plates
 
 SAMPLE = Path(__file__).parents[2] / "data" / "samples" / "plates"
 #: part -> (number of images, seed)

@@ -1,0 +1,42 @@
+"""What several renderers do to ink, uint8 (H, W), 255 is ink, and to the picture that is made of it."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+BICUBIC = Image.Resampling.BICUBIC
+
+
+def reweigh(ink: Image.Image, rng: np.random.Generator, blur: float, cut: tuple[int, int], steep: float) -> Image.Image:
+    """Make all strokes bolder or finer, as more or less ink does: blur, and cut off at another height between `cut`."""
+    table = np.clip((np.arange(256) - rng.uniform(*cut)) * steep + 128, 0, 255)
+    return ink.filter(ImageFilter.GaussianBlur(blur)).point(table.astype(int).tolist())
+
+
+def moved(
+    ink: np.ndarray, forward: np.ndarray, middle: np.ndarray, size: tuple[int, int], to: np.ndarray
+) -> np.ndarray:
+    """Ink after `forward`, (2, 2), on an empty ground of `size` (height, width); its point `middle` comes to `to`."""
+    # Drawn twice as large and halved, so that thin strokes are not lost between two pixels.
+    inverse = np.linalg.inv(2 * forward)
+    numbers = np.column_stack([inverse, middle - inverse @ (2 * to)]).ravel().tolist()
+    large = Image.fromarray(ink).transform((2 * size[1], 2 * size[0]), Image.Transform.AFFINE, numbers, BICUBIC)
+    return np.asarray(large.reduce(2))
+
+
+def lay(ground: np.ndarray, ink: np.ndarray, x: int, y: int) -> None:
+    """Draw ink over that of `ground`, in place, its upper left pixel at (x, y); what lies outside is cut off."""
+    left, top = max(x, 0), max(y, 0)
+    ink = ink[top - y : max(ground.shape[0] - y, 0), left - x : max(ground.shape[1] - x, 0)]
+    place = ground[top : top + ink.shape[0], left : left + ink.shape[1]]
+    np.maximum(place, ink, out=place)
+
+
+def saved(image: np.ndarray, quality: int) -> np.ndarray:
+    """An image, uint8 (H, W) or (H, W, 3), as it comes back from a JPEG file."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
