@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image, ImageFilter
 
-BICUBIC = Image.Resampling.BICUBIC
+BILINEAR, BICUBIC = Image.Resampling.BILINEAR, Image.Resampling.BICUBIC
 
 
 def reweigh(ink: Image.Image, rng: np.random.Generator, blur: float, cut: tuple[int, int], steep: float) -> Image.Image:

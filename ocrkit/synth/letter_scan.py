@@ -7,8 +7,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from ocrkit.synth.degrade import BILINEAR
-from ocrkit.synth.ink import BICUBIC, saved
+from ocrkit.synth.ink import BICUBIC, BILINEAR, saved
 from ocrkit.synth.letter_sheet import HIGH, WIDE
 
 

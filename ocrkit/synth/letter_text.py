@@ -20,11 +20,19 @@ _SHORT_YEARS = (1375, 1410)  # years that letters write with two digits
 #: Leap years of the 33-year cycle of the Jalali calendar, true from 1244 to 1472.
 _LEAP = (1, 5, 9, 13, 17, 22, 26, 30)
 #: style -> how often; y, m, d stand for the numbers, mm and dd for two digits, yy for the year's last two
-_DATE_STYLES = {
-    "y{s}mm{s}dd": 0.42, "y{s}m{s}d": 0.26, "yy{s}mm{s}dd": 0.08, "yy{s}m{s}d": 0.08, "dd{s}mm{s}y": 0.1,
-    "d{s}m{s}y": 0.06,
-}  # fmt: skip
+_DATE_STYLES = {"y mm dd": 0.42, "y m d": 0.26, "yy mm dd": 0.08, "yy m d": 0.08, "dd mm y": 0.1, "d m y": 0.06}
 _SEPARATORS = {"/": 0.74, "-": 0.14, ".": 0.12}
+
+
+def one_of(options: Sequence, rng: np.random.Generator):
+    """One of some things, all equally likely."""
+    return options[rng.integers(len(options))]
+
+
+def weighted(chances: Mapping[str, float], rng: np.random.Generator) -> str:
+    """A key, drawn as often as its value says."""
+    upto = np.cumsum([*chances.values()])
+    return list(chances)[int(np.searchsorted(upto / upto[-1], rng.random()))]
 
 
 @cache
@@ -41,8 +49,7 @@ def phrases() -> dict[str, list[str]]:
 
 def pick(part: str, rng: np.random.Generator) -> str:
     """A line of a part of `phrases`, all equally likely, with its slots filled."""
-    lines = phrases()[part]
-    return fill(lines[rng.integers(len(lines))], rng)
+    return fill(one_of(phrases()[part], rng), rng)
 
 
 def fill(line: str, rng: np.random.Generator) -> str:
@@ -69,19 +76,18 @@ def random_date(rng: np.random.Generator) -> str:
     month = int(rng.integers(1, 13))
     day = int(rng.integers(1, month_days(year, month) + 1))
     numbers = {"yy": f"{year % 100:02d}", "y": year, "mm": f"{month:02d}", "m": month, "dd": f"{day:02d}", "d": day}
-    pieces = (str(numbers[piece]) for piece in style.split("{s}"))
-    return persian(weighted(_SEPARATORS, rng).join(pieces))
+    return persian(weighted(_SEPARATORS, rng).join(str(numbers[piece]) for piece in style.split()))
 
 
 def random_number(rng: np.random.Generator) -> str:
     """The number of a letter in an office's books, such as ۱۲۳۴/د/۵۶, ۹۸-۱۲۳ or ۴۰۲۱۷."""
     serial, year, unit = rng.integers(1, 99999), rng.integers(80, 100), rng.integers(1, 999)
-    letter = "آبدصفکمن"[rng.integers(8)]
+    letter = one_of("آبدصفکمن", rng)
     shapes = (
         f"{serial}", f"{serial}", f"{serial}/{letter}/{year}", f"{year}/{letter}/{serial}", f"{year}-{unit}",
         f"{unit}/{serial}", f"{letter}/{serial}", f"{unit}/{year}/{serial}", f"{serial}-{letter}",
     )  # fmt: skip
-    return persian(shapes[rng.integers(len(shapes))])
+    return persian(one_of(shapes, rng))
 
 
 def random_title(rng: np.random.Generator, short: bool = False) -> str:
@@ -96,12 +102,12 @@ def random_title(rng: np.random.Generator, short: bool = False) -> str:
 
 def random_sender(rng: np.random.Generator) -> str:
     """The name of an invented company or office."""
-    return f"{pick('kind of sender', rng)} {pick('first part of a name', rng)} {pick('last part of a name', rng)}"
+    return " ".join(pick(part, rng) for part in ("kind of sender", "first part of a name", "last part of a name"))
 
 
 def random_phone(rng: np.random.Generator) -> str:
     """A phone number that begins with the prefix ۰۲۱ of the capital or that of another town, and eight digits."""
-    town = ("021", "031", "041", "051", "071")[rng.integers(5)]
+    town = one_of(("021", "031", "041", "051", "071"), rng)
     return persian(f"{town}-{rng.integers(2, 9)}{rng.integers(10**6, 10**7)}")
 
 
@@ -109,22 +115,16 @@ def random_value(kind: str, rng: np.random.Generator, short: bool = False) -> st
     """What stands behind a label: of a "date", "number", "attachment" or "title"."""
     if kind == "title":
         return random_title(rng, short)
-    return pick(kind, rng) if kind == "attachment" else random_date(rng) if kind == "date" else random_number(rng)
+    return pick(kind, rng) if kind == "attachment" else _SLOTS[kind](rng)
 
 
 def random_paragraphs(rng: np.random.Generator, lengths: Sequence[int]) -> list[str]:
     """Paragraphs of as many sentences as `lengths` says, none of them twice; the first says why one writes."""
     lines = phrases()["sentence"]
     chosen = [lines[i] for i in rng.choice(len(lines), sum(lengths), replace=False)]
-    chosen[0] = phrases()["first sentence"][rng.integers(len(phrases()["first sentence"]))]
+    chosen[0] = one_of(phrases()["first sentence"], rng)
     ends = np.cumsum(lengths)
     return [fill(" ".join(chosen[end - length : end]), rng) for length, end in zip(lengths, ends)]
-
-
-def weighted(chances: Mapping[str, float], rng: np.random.Generator) -> str:
-    """A key, drawn as often as its value says."""
-    upto = np.cumsum([*chances.values()])
-    return list(chances)[int(np.searchsorted(upto / upto[-1], rng.random()))]
 
 
 def _sum(rng: np.random.Generator) -> str:

@@ -1,7 +1,7 @@
 """Draws one-page Persian business letters with the exact boxes of what stands on them.
 
 Each has a block with its date, number, attachment and title, a letterhead, text, signature and stamp, and is then
-scanned. Only numpy, Pillow, pandas and the faces of `joined_atlas.png` are needed. Taught in notebook 10.
+scanned. Taught in notebook 10.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pandas as pd
 from ocrkit.data.layouts.pages import FIELDS, PageField
 from ocrkit.synth.bulk import render_many
 from ocrkit.synth.joined import joined_faces
-from ocrkit.synth.letter_layouts import LETTER_LAYOUTS, Layout, Print, chosen_fields, draw_block, draw_title
+from ocrkit.synth.letter_layouts import LETTER_LAYOUTS, Layout, chosen_fields, draw_block, draw_title
 from ocrkit.synth.letter_parts import (
     draw_copies,
     draw_foot,
@@ -26,8 +26,8 @@ from ocrkit.synth.letter_parts import (
     draw_text,
 )
 from ocrkit.synth.letter_scan import random_turn, scan, turned
-from ocrkit.synth.letter_sheet import HIGH, WIDE, Sheet
-from ocrkit.synth.letter_text import random_sender
+from ocrkit.synth.letter_sheet import HIGH, WIDE, Print, Sheet
+from ocrkit.synth.letter_text import one_of, random_sender
 
 SIZE = (1170, 827)  # height and width in pixels of A4 paper at 100 dots an inch
 #: What else has a box on a page, beside `FIELDS`.
@@ -88,48 +88,47 @@ def compose(
         raise ValueError(f"split={split!r}: the fonts and layouts are parted into {', '.join(LETTER_LAYOUTS)}")
     if min(size) < 200:
         raise ValueError(f"size={size}: a page needs at least 200 pixels in height and width")
-    type_, place = _type(rng, split, face), _layout(rng, split, layout)
-    sheet = Sheet(size, rng.uniform(1.1, 1.6), arabic=rng.random() < 0.25)
-    kinds = chosen_fields(rng)
+    print_, place = _print(rng, split, face), _layout(rng, split, layout)
+    sheet = Sheet(size, rng, print_)
+    kinds = chosen_fields(sheet)
     # A row has no room for a title, nor has every other block: there it has a line of its own.
     apart = "title" in kinds and (place.arrangement in ("row", "stacked") or rng.random() < 0.4)
     block = [kind for kind in kinds if not (apart and kind == "title")] or ["date"]
-    sender, side = random_sender(rng), ("center", "right", "left")[rng.integers(3)]
+    sender, side = random_sender(rng), one_of(("center", "right", "left"), rng)
     if place.place in ("left", "right"):
-        left, right, least = draw_block(sheet, rng, place, block, rng.uniform(40, 72), type_)
+        left, right, least = draw_block(sheet, place, block, rng.uniform(40, 72))
         room = (right + 20, WIDE - 55) if place.place == "left" else (55, left - 20)
         middle = WIDE / 2
-        if side == "center" and room[0] < middle - 110 and room[1] > middle + 110:
+        if side != "center":
+            side = "right" if place.place == "left" else "left"
+        elif room[0] < middle - 110 and room[1] > middle + 110:
             reach = min(middle - room[0], room[1] - middle)
             room = (middle - reach, middle + reach)
-        base = draw_head(sheet, rng, room, side if side == "center" else "right" if place.place == "left" else "left",
-                         least, sender, type_)  # fmt: skip
+        base = draw_head(sheet, room, side, least, sender)
     else:
-        top = draw_head(sheet, rng, (55, WIDE - 55), side, 0, sender, type_) + rng.uniform(6, 20)
-        base = draw_block(sheet, rng, place, block, top, type_)[2]
+        top = draw_head(sheet, (55, WIDE - 55), side, 0, sender) + rng.uniform(6, 20)
+        base = draw_block(sheet, place, block, top)[2]
     edges = (rng.uniform(60, 95), WIDE - rng.uniform(60, 95))
     base += rng.uniform(22, 45)
     before = rng.random() < 0.4
     if apart and before:
-        draw_title(sheet, rng, base, edges, type_)
-        base += 3 * type_.alef
-    base = draw_recipient(sheet, rng, edges[1], base, type_)
+        base = draw_title(sheet, base, edges)
+    base = draw_recipient(sheet, edges[1], base)
     if apart and not before:
-        draw_title(sheet, rng, base, edges, type_)
-        base += 3 * type_.alef
-    base = draw_text(sheet, rng, edges, base + rng.uniform(2, 14), HIGH - rng.uniform(270, 420), type_)
+        base = draw_title(sheet, base, edges)
+    base = draw_text(sheet, edges, base + rng.uniform(2, 14), HIGH - rng.uniform(270, 420))
     x = rng.uniform(150, 330)
-    end = draw_signature(sheet, rng, x, base + rng.uniform(10, 40), sender, type_)
+    end = draw_signature(sheet, x, base + rng.uniform(10, 40), sender)
     if rng.random() < 0.5:
-        draw_stamp(sheet, rng, x + rng.uniform(-60, 160), base + rng.uniform(0, 110), sender, type_)
+        draw_stamp(sheet, x + rng.uniform(-60, 160), base + rng.uniform(0, 110), sender)
     if rng.random() < 0.3 and end < HIGH - 190:
-        draw_copies(sheet, rng, edges[1], end + rng.uniform(0, 20), type_)
+        draw_copies(sheet, edges[1], end + rng.uniform(0, 20))
     if rng.random() < 0.75:
-        draw_foot(sheet, rng, type_)
-    return sheet, type_.value, place.name
+        draw_foot(sheet)
+    return sheet, sheet.print.value, place.name
 
 
-def _type(rng: np.random.Generator, split: str, face: str | None) -> Print:
+def _print(rng: np.random.Generator, split: str, face: str | None) -> Print:
     names = joined_faces(split)
     if face is not None and face not in names:
         raise ValueError(f"no face of split={split!r} is named {face!r}; there are: {', '.join(names)}")
@@ -158,19 +157,11 @@ def render_letters(
     first: int = 0,
     split: str = "train",
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """Draw `n` letters in the fonts and layouts of `split`; letter i depends on `seed` and i alone.
-
-    Args:
-        size: height and width of all pages; smaller ones are drawn smaller, which is faster.
-        workers: processes that share the work; 0 or 1 does it here.
-        first: number of the first letter, to go on where another call ended.
+    """Draw `n` letters in the fonts and layouts of `split`, with arguments as `render_plates` takes them.
 
     Returns:
         `(images, table)`: images uint8 (n, H, W), and a table with `face`, `layout`, `fields` (a list of
         `PageField`), `other` and `split`.
-
-    Raises:
-        ValueError: there is no such split, or `size` is too small.
 
     Taught in notebook 10.
     """
