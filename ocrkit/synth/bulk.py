@@ -14,6 +14,7 @@ import pandas as pd
 from ocrkit.data.images import resize
 
 MOST = 61  # processes that Windows can wait for at a time
+Rendered = tuple[np.ndarray | list[np.ndarray], pd.DataFrame]
 
 
 def render_many(
@@ -25,14 +26,13 @@ def render_many(
     workers: int,
     first: int,
     split: str = "train",
-) -> tuple[np.ndarray | list[np.ndarray], pd.DataFrame]:
+) -> Rendered:
     """Draw `n` pictures, number i by `draw(i, rng)` with chance that hangs on `seed` and i alone, scaled to `size`.
 
     Takes, returns and raises as `draw_many`, and adds the column `split`.
     """
-    images, table = draw_many(
-        partial(_numbered, draw=draw, seed=seed, size=size), range(first, first + n), size, workers, columns
-    )
+    numbered = partial(_numbered, draw=draw, seed=seed, size=size)
+    images, table = draw_many(numbered, range(first, first + n), size, workers, columns)
     return images, table.assign(split=split)
 
 
@@ -43,7 +43,7 @@ def _numbered(i: int, draw: Callable[..., tuple], seed: int, size: tuple[int, in
 
 def draw_many(
     draw: Callable[[int], tuple], numbers: range, size: tuple[int, int] | None, workers: int, columns: Sequence[str]
-) -> tuple[np.ndarray | list[np.ndarray], pd.DataFrame]:
+) -> Rendered:
     """Call `draw` with each number; it returns a value for each of `columns`, and last the picture.
 
     Args:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ocrkit.synth.ink import one_of
 from ocrkit.synth.letter_sheet import SHARES, WIDE, Sheet
-from ocrkit.synth.letter_text import one_of, random_value
+from ocrkit.synth.letter_text import random_value
 
 Box = tuple[float, float, float, float]  # left, top, right and bottom in units
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
-from ocrkit.synth.ink import BICUBIC
+from ocrkit.synth.ink import BICUBIC, one_of
 from ocrkit.synth.joined import joined_ink
 from ocrkit.synth.letter_sheet import HIGH, WIDE, Sheet
 from ocrkit.synth.letter_text import (
-    one_of,
     persian,
     phrases,
     pick,

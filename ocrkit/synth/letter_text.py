@@ -6,12 +6,13 @@ All texts are in logical order, as a person types them, with Persian digits. Tau
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from ocrkit.synth.ink import one_of, weighted
 from ocrkit.text.persian import TO_PERSIAN
 
 PHRASES = Path(__file__).with_name("letters_text.txt")
@@ -22,17 +23,6 @@ _LEAP = (1, 5, 9, 13, 17, 22, 26, 30)
 #: style -> how often; y, m, d stand for the numbers, mm and dd for two digits, yy for the year's last two
 _DATE_STYLES = {"y mm dd": 0.42, "y m d": 0.26, "yy mm dd": 0.08, "yy m d": 0.08, "dd mm y": 0.1, "d m y": 0.06}
 _SEPARATORS = {"/": 0.74, "-": 0.14, ".": 0.12}
-
-
-def one_of(options: Sequence, rng: np.random.Generator):
-    """One of some things, all equally likely."""
-    return options[rng.integers(len(options))]
-
-
-def weighted(chances: Mapping[str, float], rng: np.random.Generator) -> str:
-    """A key, drawn as often as its value says."""
-    upto = np.cumsum([*chances.values()])
-    return list(chances)[int(np.searchsorted(upto / upto[-1], rng.random()))]
 
 
 @cache

@@ -13,21 +13,14 @@ import numpy as np
 import pandas as pd
 
 from ocrkit.data.layouts.pages import FIELDS, PageField
+from ocrkit.synth import letter_parts as parts
 from ocrkit.synth.bulk import render_many
+from ocrkit.synth.ink import one_of
 from ocrkit.synth.joined import joined_faces
 from ocrkit.synth.letter_layouts import LETTER_LAYOUTS, Layout, chosen_fields, draw_block, draw_title
-from ocrkit.synth.letter_parts import (
-    draw_copies,
-    draw_foot,
-    draw_head,
-    draw_recipient,
-    draw_signature,
-    draw_stamp,
-    draw_text,
-)
 from ocrkit.synth.letter_scan import random_turn, scan, turned
 from ocrkit.synth.letter_sheet import HIGH, WIDE, Print, Sheet
-from ocrkit.synth.letter_text import one_of, random_sender
+from ocrkit.synth.letter_text import random_sender
 
 SIZE = (1170, 827)  # height and width in pixels of A4 paper at 100 dots an inch
 #: What else has a box on a page, beside `FIELDS`.
@@ -58,15 +51,15 @@ def render_letter(
     field is what a person would type: in logical order, with Persian digits, also where the page shows Arabic forms.
 
     Args:
-        rng: source of all chance, a numpy Generator or a seed. The same state gives the same page, at every size.
+        rng: a numpy Generator or a seed. The same state gives the same page, at every size.
         split: "train", "valid" or "test": no family of fonts and no layout is in two of them.
         size: height and width of the page; all on it is drawn as large as fits.
-        face: the face of the fields' values, one of `joined_faces(split)`; drawn by chance by default.
+        face: the face of the fields' values, one of `joined_faces(split)`; by default drawn by chance.
         layout: the name of one of the `LETTER_LAYOUTS` of any split; by default drawn from those of `split`.
         degrade: False draws black on white, straight and in its place.
 
     Raises:
-        ValueError: no split, face or layout has that name, or `size` is too small to tell letters.
+        ValueError: no split, face or layout has that name, or `size` is below 200 pixels.
 
     Taught in notebook 10.
     """
@@ -104,27 +97,27 @@ def compose(
         elif room[0] < middle - 110 and room[1] > middle + 110:
             reach = min(middle - room[0], room[1] - middle)
             room = (middle - reach, middle + reach)
-        base = draw_head(sheet, room, side, least, sender)
+        base = parts.draw_head(sheet, room, side, least, sender)
     else:
-        top = draw_head(sheet, (55, WIDE - 55), side, 0, sender) + rng.uniform(6, 20)
+        top = parts.draw_head(sheet, (55, WIDE - 55), side, 0, sender) + rng.uniform(6, 20)
         base = draw_block(sheet, place, block, top)[2]
     edges = (rng.uniform(60, 95), WIDE - rng.uniform(60, 95))
     base += rng.uniform(22, 45)
     before = rng.random() < 0.4
     if apart and before:
         base = draw_title(sheet, base, edges)
-    base = draw_recipient(sheet, edges[1], base)
+    base = parts.draw_recipient(sheet, edges[1], base)
     if apart and not before:
         base = draw_title(sheet, base, edges)
-    base = draw_text(sheet, edges, base + rng.uniform(2, 14), HIGH - rng.uniform(270, 420))
+    base = parts.draw_text(sheet, edges, base + rng.uniform(2, 14), HIGH - rng.uniform(270, 420))
     x = rng.uniform(150, 330)
-    end = draw_signature(sheet, x, base + rng.uniform(10, 40), sender)
+    end = parts.draw_signature(sheet, x, base + rng.uniform(10, 40), sender)
     if rng.random() < 0.5:
-        draw_stamp(sheet, x + rng.uniform(-60, 160), base + rng.uniform(0, 110), sender)
+        parts.draw_stamp(sheet, x + rng.uniform(-60, 160), base + rng.uniform(0, 110), sender)
     if rng.random() < 0.3 and end < HIGH - 190:
-        draw_copies(sheet, edges[1], end + rng.uniform(0, 20))
+        parts.draw_copies(sheet, edges[1], end + rng.uniform(0, 20))
     if rng.random() < 0.75:
-        draw_foot(sheet)
+        parts.draw_foot(sheet)
     return sheet, sheet.print.value, place.name
 
 
@@ -140,22 +133,15 @@ def _print(rng: np.random.Generator, split: str, face: str | None) -> Print:
 
 
 def _layout(rng: np.random.Generator, split: str, name: str | None) -> Layout:
-    chosen = LETTER_LAYOUTS[split][rng.integers(len(LETTER_LAYOUTS[split]))]
-    if name is None:
-        return chosen
+    chosen = one_of(LETTER_LAYOUTS[split], rng)
     known = {layout.name: layout for layouts in LETTER_LAYOUTS.values() for layout in layouts}
-    if name not in known:
+    if name is not None and name not in known:
         raise ValueError(f"no layout is named {name!r}; there are: {', '.join(known)}")
-    return known[name]
+    return known.get(name, chosen)
 
 
 def render_letters(
-    n: int,
-    seed: int = 0,
-    size: tuple[int, int] = SIZE,
-    workers: int = 0,
-    first: int = 0,
-    split: str = "train",
+    n: int, seed: int = 0, size: tuple[int, int] = SIZE, workers: int = 0, first: int = 0, split: str = "train"
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Draw `n` letters in the fonts and layouts of `split`, with arguments as `render_plates` takes them.
 

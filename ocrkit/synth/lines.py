@@ -15,7 +15,7 @@ from ocrkit.data.images import resize
 from ocrkit.synth.bulk import render_many
 from ocrkit.synth.degrade import degrade as spoil
 from ocrkit.synth.faces import CELL, load_faces
-from ocrkit.synth.ink import moved, reweigh
+from ocrkit.synth.ink import moved, one_of, reweigh
 from ocrkit.text.alphabets import LOOK_ALIKES, UNLIKE
 from ocrkit.text.strings import normalize, quote
 
@@ -28,22 +28,16 @@ def random_line_text(rng: np.random.Generator) -> str:
     """Three to six characters, of which three in five look like another one; all groups are equally likely."""
     text = ""
     for _ in range(rng.integers(3, 7)):
-        among = LOOK_ALIKES[rng.integers(len(LOOK_ALIKES))] if rng.random() < 0.6 else UNLIKE
-        text += among[rng.integers(len(among))]
+        text += one_of(one_of(LOOK_ALIKES, rng) if rng.random() < 0.6 else UNLIKE, rng)
     return text
 
 
 def random_face(rng: np.random.Generator, split: str = "train") -> tuple[str, str]:
-    """A face for the Chinese characters of a line and one for its letters and digits, which often is the same.
-
-    Raises:
-        ValueError: `split` is not "train" or "test".
-    """
+    """A face for the Chinese characters of a line and one for its letters and digits, which often is the same."""
     names = load_faces()[1]
     if split not in names:
         raise ValueError(f'split={split!r}: the fonts are parted into "train" and "test"')
-    chinese = names[split]["chinese"][rng.integers(len(names[split]["chinese"]))]
-    other = names[split]["latin"][rng.integers(len(names[split]["latin"]))]
+    chinese, other = (one_of(names[split][part], rng) for part in ("chinese", "latin"))
     return chinese, other if rng.random() < 0.5 else chinese
 
 

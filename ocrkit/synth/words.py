@@ -11,13 +11,12 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from ocrkit.synth.bulk import render_many
+from ocrkit.synth.bulk import Rendered, render_many
 from ocrkit.synth.glyphs import reweigh, scan
-from ocrkit.synth.ink import lay, moved
+from ocrkit.synth.ink import lay, moved, one_of, weighted
 from ocrkit.synth.joined import joined_faces, joined_ink
-from ocrkit.synth.letter_text import persian, pick, random_date, random_number, weighted
+from ocrkit.synth.letter_text import persian, pick, random_date, random_number
 from ocrkit.synth.persian_faces import ALEF, BASELINE, HEIGHT, SPLITS
 from ocrkit.text.alphabets import PERSIAN_LETTERS
 
@@ -35,13 +34,8 @@ INVENTED = 0.3  # how many words of a training picture are no words
 
 
 def render_words(
-    n: int,
-    seed: int = 0,
-    size: tuple[int, int] | None = SIZE,
-    workers: int = 0,
-    first: int = 0,
-    split: str = "train",
-) -> tuple[np.ndarray | list[np.ndarray], pd.DataFrame]:
+    n: int, seed: int = 0, size: tuple[int, int] | None = SIZE, workers: int = 0, first: int = 0, split: str = "train"
+) -> Rendered:
     """Draw `n` crops of printed words, numbers and values of fields, with arguments as `render_plates` takes them.
 
     Three in ten words for training are letters by chance, so that a reader cannot guess from half a word the rest; all
@@ -61,13 +55,8 @@ def render_words(
 
 
 def render_dates(
-    n: int,
-    seed: int = 0,
-    size: tuple[int, int] | None = SIZE,
-    workers: int = 0,
-    first: int = 0,
-    split: str = "train",
-) -> tuple[np.ndarray | list[np.ndarray], pd.DataFrame]:
+    n: int, seed: int = 0, size: tuple[int, int] | None = SIZE, workers: int = 0, first: int = 0, split: str = "train"
+) -> Rendered:
     """`render_words` for dates of the Jalali calendar in the styles of letters, such as ۱۴۰۲/۰۵/۱۷ and ۷-۵-۱۴۰۲.
 
     Taught in notebook 10.
@@ -77,9 +66,7 @@ def render_dates(
 
 
 def _random_crop(i: int, rng: np.random.Generator, split: str, pattern: str = "") -> tuple[str, str, np.ndarray]:
-    faces = joined_faces(split)
-    face = faces[rng.integers(len(faces))]
-    pattern = pattern or weighted(PATTERNS, rng)
+    face, pattern = one_of(joined_faces(split), rng), pattern or weighted(PATTERNS, rng)
     text = "".join(_PARTS[c](rng, split) if c in _PARTS else c for c in pattern)
     return text, face, render_crop(text, face, rng)
 
@@ -95,7 +82,7 @@ def persian_words(split: str = "train") -> list[str]:
 def _word(rng: np.random.Generator, split: str) -> str:
     words = persian_words(split)
     if split != "train" or rng.random() >= INVENTED:
-        return words[rng.integers(len(words))]
+        return one_of(words, rng)
     letters = rng.integers(len(PERSIAN_LETTERS), size=rng.integers(2, 9))
     return "".join(PERSIAN_LETTERS[k] for k in letters)
 
@@ -103,7 +90,7 @@ def _word(rng: np.random.Generator, split: str) -> str:
 _PARTS: dict[str, Callable[[np.random.Generator, str], str]] = {
     "w": _word,
     "n": lambda rng, split: persian(int(rng.integers(1, 10 ** int(rng.integers(1, 6))))),
-    "l": lambda rng, split: PERSIAN_LETTERS[rng.integers(len(PERSIAN_LETTERS))],
+    "l": lambda rng, split: one_of(PERSIAN_LETTERS, rng),
     "N": lambda rng, split: random_number(rng),
     "A": lambda rng, split: pick("attachment", rng),
     "D": lambda rng, split: random_date(rng),
@@ -144,7 +131,7 @@ def _surrounded(ink: np.ndarray, face: str, room: tuple[float, float], rng: np.r
     above, below, left, right = np.ceil(rng.uniform(0, (12, 12, 14, 14)) + np.repeat(room, 2)).astype(int)
     label = None
     if rng.random() < 0.3:
-        label = joined_ink(_LABELS[rng.integers(len(_LABELS))], face)
+        label = joined_ink(one_of(_LABELS, rng), face)
         gap, shown = int(rng.integers(5, 16)), int(rng.integers(1, min(14, label.shape[1]) + 1))
         right = gap + shown
     frame = rng.random() < 0.15  # the side of a table's cell, which looks like a ۱
