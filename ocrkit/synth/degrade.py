@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from ocrkit.data.images import homography
 from ocrkit.synth.ink import BICUBIC, saved
 
 Degradation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -92,7 +93,7 @@ def photograph(plate: Image.Image, rng: np.random.Generator, without: Collection
     width = round(height * rng.uniform(3.2, 4.4))
     # Half as many pixels again as the camera has: less would let thin strokes fall between two samples.
     fine = round(1.5 * width), round(1.5 * height)
-    numbers = _perspective((quad - low) / (high - low) * fine, corners)
+    numbers = homography((quad - low) / (high - low) * fine, corners)
     if "mount" in without:
         canvas = Image.new("RGB", (w + 2 * MARGIN, h + 2 * MARGIN), (60, 60, 62))
         canvas.paste(plate, (MARGIN, MARGIN))
@@ -102,14 +103,6 @@ def photograph(plate: Image.Image, rng: np.random.Generator, without: Collection
         canvas = bend(canvas, rng)
     view = canvas.transform(fine, Image.Transform.PERSPECTIVE, numbers, BILINEAR)
     return np.asarray(view.resize((width, height), Image.Resampling.HAMMING))
-
-
-def _perspective(source: np.ndarray, target: np.ndarray) -> list[float]:
-    """The 8 numbers of the projection that takes four points `source` (4, 2) to `target` (4, 2)."""
-    (x, y), (u, v), one, zero = source.T, target.T, np.ones(4), np.zeros(4)
-    rows_u = np.stack([x, y, one, zero, zero, zero, -u * x, -u * y], axis=1)
-    rows_v = np.stack([zero, zero, zero, x, y, one, -v * x, -v * y], axis=1)
-    return np.linalg.solve(np.concatenate([rows_u, rows_v]), np.concatenate([u, v])).tolist()
 
 
 def _uint8(image: np.ndarray) -> np.ndarray:
