@@ -188,15 +188,14 @@ def _frame(sheet: Sheet, layout: Layout, box: Box, cells: tuple[int, int], label
     elif layout.frame in ("box", "table"):
         soft = layout.frame == "box" and rng.random() < 0.5
         sheet.frame(left, top, right, bottom, thick, rng.uniform(5, 12) if soft else 0)
-    if layout.frame != "table":
-        return
-    uprights = [right - k * (right - left) / cells[0] for k in range(1, cells[0])]
-    levels = [top + k * (bottom - top) / cells[1] for k in range(1, cells[1])]
-    if layout.arrangement == "column":
-        uprights.append(right - label_room + 4)
-    elif layout.arrangement == "stacked" and rng.random() < 0.6:
-        levels.append(top + 0.48 * (bottom - top))
-    for x in uprights:
-        sheet.rule(x, top, x, bottom, thick)
-    for y in levels:
-        sheet.rule(left, y, right, y, thick)
+    if layout.frame == "table":
+        uprights = [right - k * (right - left) / cells[0] for k in range(1, cells[0])]
+        levels = [top + k * (bottom - top) / cells[1] for k in range(1, cells[1])]
+        if layout.arrangement == "column":
+            uprights.append(right - label_room + 4)
+        elif layout.arrangement == "stacked" and rng.random() < 0.6:
+            levels.append(top + 0.48 * (bottom - top))
+        for x in uprights:
+            sheet.rule(x, top, x, bottom, thick)
+        for y in levels:
+            sheet.rule(left, y, right, y, thick)

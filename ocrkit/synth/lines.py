@@ -54,7 +54,7 @@ def render_line(
     Args:
         text: characters of the alphabet `look-alikes`.
         face: what `random_face` gives; drawn from the fonts of `split` by default.
-        rng: source of all chance, a numpy Generator or a seed. The same state gives the same pixels.
+        rng: a numpy Generator or a seed. The same state gives the same pixels.
         degrade: False draws black on white, straight, as it left the press.
         size: height and width of the result. The line keeps its proportions and stands on the ground around it.
 
@@ -88,9 +88,7 @@ def render_lines(
     return render_many(draw, ("text", "face"), n, seed, size, workers, first, split)
 
 
-def _random_line(
-    i: int, rng: np.random.Generator, size: tuple[int, int], split: str
-) -> tuple[str, str, np.ndarray]:
+def _random_line(i: int, rng: np.random.Generator, size: tuple[int, int], split: str) -> tuple:
     text, face = random_line_text(rng), random_face(rng, split)
     return text, face[0], render_line(text, face, rng, size=size)
 

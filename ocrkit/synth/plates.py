@@ -138,7 +138,7 @@ def render_plate(
     Args:
         text: the plate's characters without the dot, such as `皖A25V59`.
         color: a key of `PLATE_COLORS`; `text` must be of a kind that this color carries.
-        rng: source of all chance, a numpy Generator or a seed. The same state gives the same pixels.
+        rng: a numpy Generator or a seed. The same state gives the same pixels.
         degrade: False draws the plate flat and clean, as it left the factory.
         size: height and width of the result. By default 1 pixel a mm when clean, and when degraded the
             few pixels with which an imagined camera saw it.
@@ -189,7 +189,7 @@ def render_plates(
     return render_many(partial(_random_plate, without=without), ("text", "color"), n, seed, size, workers, first)
 
 
-def _random_plate(i: int, rng: np.random.Generator, without: Collection[str]) -> tuple[str, str, np.ndarray]:
+def _random_plate(i: int, rng: np.random.Generator, without: Collection[str]) -> tuple:
     # The province is fixed by i, so that any 31 in a row have all of them.
     text, color = random_plate_text(rng, province=PROVINCES[i % len(PROVINCES)])
     return text, color, render_plate(text, color, rng, without=without)

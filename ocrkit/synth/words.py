@@ -65,7 +65,7 @@ def render_dates(
     return render_many(draw, ("text", "face"), n, seed, size, workers, first, split)
 
 
-def _random_crop(i: int, rng: np.random.Generator, split: str, pattern: str = "") -> tuple[str, str, np.ndarray]:
+def _random_crop(i: int, rng: np.random.Generator, split: str, pattern: str = "") -> tuple:
     face, pattern = one_of(joined_faces(split), rng), pattern or weighted(PATTERNS, rng)
     text = "".join(_PARTS[c](rng, split) if c in _PARTS else c for c in pattern)
     return text, face, render_crop(text, face, rng)
