@@ -13,11 +13,19 @@ import numpy as np
 import pandas as pd
 
 from ocrkit.data.layouts.pages import FIELDS, PageField
-from ocrkit.synth import letter_parts as parts
 from ocrkit.synth.bulk import render_many
 from ocrkit.synth.ink import one_of
 from ocrkit.synth.joined import joined_faces
 from ocrkit.synth.letter_layouts import LETTER_LAYOUTS, Layout, chosen_fields, draw_block, draw_title
+from ocrkit.synth.letter_parts import (
+    draw_copies,
+    draw_foot,
+    draw_head,
+    draw_recipient,
+    draw_signature,
+    draw_stamp,
+    draw_text,
+)
 from ocrkit.synth.letter_scan import random_turn, scan, turned
 from ocrkit.synth.letter_sheet import HIGH, WIDE, Print, Sheet
 from ocrkit.synth.letter_text import random_sender
@@ -97,27 +105,27 @@ def compose(
         elif room[0] < middle - 110 and room[1] > middle + 110:
             reach = min(middle - room[0], room[1] - middle)
             room = (middle - reach, middle + reach)
-        base = parts.draw_head(sheet, room, side, least, sender)
+        base = draw_head(sheet, room, side, least, sender)
     else:
-        top = parts.draw_head(sheet, (55, WIDE - 55), side, 0, sender) + rng.uniform(6, 20)
+        top = draw_head(sheet, (55, WIDE - 55), side, 0, sender) + rng.uniform(6, 20)
         base = draw_block(sheet, place, block, top)[2]
     edges = (rng.uniform(60, 95), WIDE - rng.uniform(60, 95))
     base += rng.uniform(22, 45)
     before = rng.random() < 0.4
     if apart and before:
         base = draw_title(sheet, base, edges)
-    base = parts.draw_recipient(sheet, edges[1], base)
+    base = draw_recipient(sheet, edges[1], base)
     if apart and not before:
         base = draw_title(sheet, base, edges)
-    base = parts.draw_text(sheet, edges, base + rng.uniform(2, 14), HIGH - rng.uniform(270, 420))
+    base = draw_text(sheet, edges, base + rng.uniform(2, 14), HIGH - rng.uniform(270, 420))
     x = rng.uniform(150, 330)
-    end = parts.draw_signature(sheet, x, base + rng.uniform(10, 40), sender)
+    end = draw_signature(sheet, x, base + rng.uniform(10, 40), sender)
     if rng.random() < 0.5:
-        parts.draw_stamp(sheet, x + rng.uniform(-60, 160), base + rng.uniform(0, 110), sender)
+        draw_stamp(sheet, x + rng.uniform(-60, 160), base + rng.uniform(0, 110), sender)
     if rng.random() < 0.3 and end < HIGH - 190:
-        parts.draw_copies(sheet, edges[1], end + rng.uniform(0, 20))
+        draw_copies(sheet, edges[1], end + rng.uniform(0, 20))
     if rng.random() < 0.75:
-        parts.draw_foot(sheet)
+        draw_foot(sheet)
     return sheet, sheet.print.value, place.name
 
 
