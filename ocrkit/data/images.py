@@ -107,24 +107,24 @@ def warp_corners(
     # A warp takes single pixels, so a large plate is warped at its own size and then scaled with a filter.
     shrinks = height < natural[0] or width < natural[1]
     h, w = natural if shrinks else (height, width)
-    coefficients = _homography(quad, h, w)
+    coefficients = homography([(0, 0), (w, 0), (w, h), (0, h)], quad)
     warped = Image.fromarray(image).transform((w, h), Image.Transform.PERSPECTIVE, coefficients, BILINEAR)
     return resize(np.asarray(warped), (height, width)) if shrinks else np.array(warped)
 
 
-def _homography(quad: np.ndarray, height: int, width: int) -> list[float]:
-    """Pillow's eight coefficients: output pixel -> place in the source.
+def homography(source: Sequence[Sequence[float]], target: np.ndarray) -> list[float]:
+    """Pillow's eight coefficients of the projection that takes four points (x, y) of `source` to those of `target`.
 
     x' = (ax + by + c) / (gx + hy + 1), y' = (dx + ey + f) / (gx + hy + 1): two linear equations a corner.
     """
     rows, values = [], []
-    for (x, y), (u, v) in zip([(0, 0), (width, 0), (width, height), (0, height)], quad, strict=True):
+    for (x, y), (u, v) in zip(source, target, strict=True):
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
         values += [u, v]
     try:
         return np.linalg.solve(np.array(rows, dtype=np.float64), values).tolist()
     except np.linalg.LinAlgError as error:
-        raise ValueError(f"the corners {quad.tolist()} do not form a rectangle seen at an angle") from error
+        raise ValueError(f"the corners {target.tolist()} do not form a rectangle seen at an angle") from error
 
 
 def read_sample(row: pd.Series, mode: str = "RGB") -> np.ndarray:

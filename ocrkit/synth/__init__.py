@@ -11,8 +11,8 @@ from ocrkit.synth.degrade import DEGRADATIONS
 from ocrkit.synth.forms import LAYOUTS
 from ocrkit.synth.glyphs import LETTER_CLASSES, THESIS_CLASSES, render_glyph, render_glyphs
 from ocrkit.synth.letter_layouts import LETTER_LAYOUTS
-from ocrkit.synth.letters import render_letter, render_letters, write_letters
-from ocrkit.synth.lines import random_face, random_line_text, render_line, render_lines, write_lines
+from ocrkit.synth.letters import render_letter, render_letters
+from ocrkit.synth.lines import random_face, random_line_text, render_line, render_lines
 from ocrkit.synth.names import random_name, render_name, render_names, write_names
 from ocrkit.synth.plates import (
     INGREDIENTS,
@@ -23,7 +23,6 @@ from ocrkit.synth.plates import (
     random_plate_text,
     render_plate,
     render_plates,
-    write_plates,
 )
 from ocrkit.synth.words import persian_words, render_crop, render_dates, render_words
 
@@ -32,5 +31,5 @@ __all__ = [
     "Box", "persian_words", "plate_layout", "plate_size", "random_face", "random_line_text", "random_name",
     "random_plate_text", "render_characters", "render_crop", "render_dates", "render_glyph", "render_glyphs",
     "render_letter", "render_letters", "render_line", "render_lines", "render_name", "render_names", "render_plate",
-    "render_plates", "render_words", "write_letters", "write_lines", "write_names", "write_plates",
+    "render_plates", "render_words", "write_names",
 ]  # fmt: skip

@@ -2,40 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from itertools import count
 
 import numpy as np
 import pandas as pd
 
+from ocrkit.data.images import resize
+
 MOST = 61  # processes that Windows can wait for at a time
+Rendered = tuple[np.ndarray | list[np.ndarray], pd.DataFrame]
+
+
+def render_many(
+    draw: Callable[[int, np.random.Generator], tuple],
+    columns: Sequence[str],
+    n: int,
+    seed: int,
+    size: tuple[int, int] | None,
+    workers: int,
+    first: int,
+    split: str = "train",
+) -> Rendered:
+    """Draw `n` pictures, number i by `draw(i, rng)` with chance that hangs on `seed` and i alone, scaled to `size`.
+
+    Takes, returns and raises as `draw_many`, and adds the column `split`.
+    """
+    numbered = partial(_numbered, draw=draw, seed=seed, size=size)
+    images, table = draw_many(numbered, range(first, first + n), size, workers, columns)
+    return images, table.assign(split=split)
+
+
+def _numbered(i: int, draw: Callable[..., tuple], seed: int, size: tuple[int, int] | None) -> tuple:
+    *row, image = draw(i, np.random.default_rng([seed, i]))
+    return *row, image if size is None or image.shape[:2] == tuple(size) else resize(image, size)
 
 
 def draw_many(
-    draw: Callable[[int], tuple],
-    numbers: range,
-    size: tuple[int, int] | None,
-    workers: int,
-    columns: Sequence[str],
-    chunk: int = 64,
-) -> tuple[np.ndarray | list[np.ndarray], pd.DataFrame]:
+    draw: Callable[[int], tuple], numbers: range, size: tuple[int, int] | None, workers: int, columns: Sequence[str]
+) -> Rendered:
     """Call `draw` with each number; it returns a value for each of `columns`, and last the picture.
 
     Args:
         draw: can be pickled where `workers` is more than 1.
-        size: height and width of all pictures; None leaves each as it is.
+        size: height and width of all pictures; None where each has its own.
         workers: processes that share the work; 0 or 1 does it here.
-        chunk: pictures that a process draws before it asks for more.
 
     Returns:
-        `(images, table)`: images uint8 (n, H, W, 3), or a list of them without `size`, and a row an image with
-        `columns`.
+        `(images, table)`: images uint8 (n, H, W, 3), or a list of them without `size`, and a row an image.
 
     Raises:
         ChildProcessError: a process was killed; the message says what to do.
     """
     if workers > 1:
+        chunk = max(1, min(64, len(numbers) // (4 * workers)))
         try:
             # Not multiprocessing.Pool: where one of its processes is killed, it waits for ever.
             with ProcessPoolExecutor(min(workers, MOST)) as pool:
@@ -50,5 +73,15 @@ def draw_many(
         rows = [draw(i) for i in numbers]
     images = [r[-1] for r in rows]
     if size is not None:
-        images = np.stack(images) if images else np.zeros((0, *size, 3), np.uint8)
+        images = np.array(images, np.uint8).reshape(len(images), *size, 3)
     return images, pd.DataFrame([r[:-1] for r in rows], columns=columns)
+
+
+def distinct(render: Callable[..., tuple], seed: int, used: set[str], **how) -> Iterator[tuple[np.ndarray, tuple]]:
+    """Yield those of the pictures 0, 1, ... of `render`, each with its row, whose text is not yet in `used`."""
+    for i in count():
+        (image,), table = render(1, seed, first=i, **how)
+        row = next(table.itertuples(index=False))
+        if row.text not in used:
+            used.add(row.text)
+            yield image, row

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from ocrkit.synth.bulk import draw_many
+from ocrkit.synth.bulk import render_many
 from ocrkit.synth.lines import random_face, render_line
 from ocrkit.text.alphabets import ALPHABETS
 
@@ -25,13 +25,13 @@ def render_characters(
     Returns:
         `(images, table)`: images uint8 (n, H, W, 3), and a table with `text` (the character), `face` and `split`.
     """
-    draw = partial(_numbered, seed=seed, size=tuple(size), split=split)
-    images, table = draw_many(draw, range(first, first + n), size, workers, ("text", "face"))
-    return images, table.assign(split=split)
+    draw = partial(_random_character, size=tuple(size), split=split)
+    return render_many(draw, ("text", "face"), n, seed, size, workers, first, split)
 
 
-def _numbered(i: int, seed: int, size: tuple[int, int], split: str) -> tuple[str, str, np.ndarray]:
-    rng = np.random.default_rng([seed, i])
+def _random_character(
+    i: int, rng: np.random.Generator, size: tuple[int, int], split: str
+) -> tuple[str, str, np.ndarray]:
     characters = ALPHABETS["look-alikes"]
     character, face = characters[rng.integers(len(characters))], random_face(rng, split)
     return character, face[0], render_line(character, face, rng, size=size)

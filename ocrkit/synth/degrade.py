@@ -6,16 +6,14 @@ The same generator state gives the same pixels. Taught in notebook 01.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Collection, Iterable
 from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-Degradation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
-BILINEAR, BICUBIC, NEAREST = Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.NEAREST
-
+from ocrkit.data.images import homography
+from ocrkit.synth.ink import BICUBIC, BILINEAR, saved
 
 MARGIN = 24  # car body around the plate in the drawing, in pixels of 2 mm
 
@@ -60,21 +58,15 @@ def bend(canvas: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def photograph(plate: Image.Image, rng: np.random.Generator, without: Collection[str] = ()) -> np.ndarray:
-    """Look at a mounted plate from off its axis and crop it as a detector would, too tight or too loose.
+    """Look at a mounted plate, drawn at 2 mm a pixel, from off its axis and crop it as a detector would.
 
-    Args:
-        plate: the clean plate at 2 mm a pixel.
-        without: what to leave out, of `"mount"`, `"view"`, `"bend"` and `"crop"`.
-
-    Returns:
-        uint8 (h, w, 3): a crop of 16 to 42 pixels in height, which is what cameras over roads get.
+    `without` leaves out what it names of `"mount"`, `"view"`, `"bend"` and `"crop"`. Returns uint8 (h, w, 3), 16 to 42
+    pixels high, which is what cameras over roads get.
     """
     w, h = plate.size
-    left, top, right, bottom = MARGIN, MARGIN, MARGIN + w, MARGIN + h
-    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], float)
-    center, span = corners.mean(axis=0), np.array([right - left, bottom - top], float)
+    corners = MARGIN + np.array([[0, 0], [w, 0], [w, h], [0, h]], float)
     steep = rng.random() < 0.4  # a camera held by hand, against one that looks along the lane
-    x, y = ((corners - center) / span).T
+    x, y = ((corners - corners.mean(axis=0)) / (w, h)).T
     rise = rng.normal(0, 0.25 if steep else 0.06)  # of the baseline, in plate heights
     slant = rng.normal(0, 0.09 if steep else 0.02)  # of the uprights, in plate widths
     far_x, far_y = rng.normal(0, 0.06, 2)
@@ -91,7 +83,7 @@ def photograph(plate: Image.Image, rng: np.random.Generator, without: Collection
     width = round(height * rng.uniform(3.2, 4.4))
     # Half as many pixels again as the camera has: less would let thin strokes fall between two samples.
     fine = round(1.5 * width), round(1.5 * height)
-    numbers = _perspective((quad - low) / (high - low) * fine, corners)
+    numbers = homography((quad - low) / (high - low) * fine, corners)
     if "mount" in without:
         canvas = Image.new("RGB", (w + 2 * MARGIN, h + 2 * MARGIN), (60, 60, 62))
         canvas.paste(plate, (MARGIN, MARGIN))
@@ -103,16 +95,8 @@ def photograph(plate: Image.Image, rng: np.random.Generator, without: Collection
     return np.asarray(view.resize((width, height), Image.Resampling.HAMMING))
 
 
-def _perspective(source: np.ndarray, target: np.ndarray) -> list[float]:
-    """The 8 numbers of the projection that takes four points `source` (4, 2) to `target` (4, 2)."""
-    (x, y), (u, v), one, zero = source.T, target.T, np.ones(4), np.zeros(4)
-    rows_u = np.stack([x, y, one, zero, zero, zero, -u * x, -u * y], axis=1)
-    rows_v = np.stack([zero, zero, zero, x, y, one, -v * x, -v * y], axis=1)
-    return np.linalg.solve(np.concatenate([rows_u, rows_v]), np.concatenate([u, v])).tolist()
-
-
 def _uint8(image: np.ndarray) -> np.ndarray:
-    return np.minimum(np.maximum(image, 0), 255).astype(np.uint8)
+    return np.clip(image, 0, 255).astype(np.uint8)
 
 
 def _grain(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
@@ -121,12 +105,6 @@ def _grain(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.n
 
 def _gauss(image: np.ndarray, radius: float) -> np.ndarray:
     return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(radius)))
-
-
-def _cloud(shape: tuple[int, ...], rng: np.random.Generator, cells: int) -> np.ndarray:
-    """Smooth random field (H, W) in about 0..1, with `cells` bumps along the width."""
-    coarse = rng.random((max(2, cells // 3), cells), dtype=np.float32)
-    return np.asarray(Image.fromarray(coarse).resize(shape[1::-1], BICUBIC))
 
 
 def occlusion(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -155,7 +133,10 @@ def shadow(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def dirt(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Mud and dust in patches."""
-    cover = np.clip(_cloud(image.shape, rng, int(rng.integers(6, 24))) - rng.uniform(0.55, 0.8), 0, 1) * 2.2
+    cells = int(rng.integers(6, 24))  # bumps along the width
+    coarse = Image.fromarray(rng.random((max(2, cells // 3), cells), dtype=np.float32))
+    cloud = np.asarray(coarse.resize(image.shape[1::-1], BICUBIC))
+    cover = np.clip(cloud - rng.uniform(0.55, 0.8), 0, 1) * 2.2
     mud = rng.uniform(50, 150) * np.array([1.05, 1.0, 0.9])
     return _uint8(image + (mud - image) * np.minimum(cover, 0.75)[..., None])
 
@@ -213,9 +194,10 @@ def motion_blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def low_resolution(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The plate was far away: made smaller and larger again."""
     h, w = image.shape[:2]
-    part, small = rng.uniform(0.4, 0.8), Image.fromarray(image)
-    small = small.resize((max(8, round(w * part)), max(8, round(h * part))), BILINEAR)
-    return np.asarray(small.resize((w, h), (BICUBIC, BILINEAR, NEAREST)[rng.choice(3, p=(0.5, 0.3, 0.2))]))
+    part = rng.uniform(0.4, 0.8)
+    small = Image.fromarray(image).resize((max(8, round(w * part)), max(8, round(h * part))), BILINEAR)
+    way = (BICUBIC, BILINEAR, Image.Resampling.NEAREST)[rng.choice(3, p=(0.5, 0.3, 0.2))]
+    return np.asarray(small.resize((w, h), way))
 
 
 def sharpen(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -231,13 +213,11 @@ def noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def jpeg(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The blocks and rings of a small file."""
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "JPEG", quality=int(rng.integers(35, 90)))
-    return np.asarray(Image.open(file))
+    return saved(image, int(rng.integers(35, 90)))
 
 
 #: name -> (how often it happens, function), in the order of the real world: scene, light, lens, sensor, file.
-DEGRADATIONS: dict[str, tuple[float, Degradation]] = {
+DEGRADATIONS: dict[str, tuple[float, Callable[[np.ndarray, np.random.Generator], np.ndarray]]] = {
     "dirt": (0.15, dirt),
     "occlusion": (0.08, occlusion),
     "shadow": (0.15, shadow),
@@ -256,22 +236,15 @@ DEGRADATIONS: dict[str, tuple[float, Degradation]] = {
 
 
 def degrade(
-    image: np.ndarray,
-    rng: np.random.Generator,
-    names: Iterable[str] | None = None,
-    without: Collection[str] = (),
+    image: np.ndarray, rng: np.random.Generator, names: Iterable[str] | None = None, without: Collection[str] = ()
 ) -> np.ndarray:
     """Spoil `image`, uint8 (H, W, 3), by chance but never by those in `without`, or by exactly those in `names`.
 
-    Raises:
-        ValueError: a name is not a key of `DEGRADATIONS`.
-
-    Taught in notebook 01.
+    Raises a ValueError where a name is not a key of `DEGRADATIONS`. Taught in notebook 01.
     """
     wanted = None if names is None else set(names)
-    if wanted and (unknown := wanted - set(DEGRADATIONS)):
-        known = ", ".join(DEGRADATIONS)
-        raise ValueError(f"no degradation is named {', '.join(sorted(unknown))}; there are: {known}")
+    if unknown := (wanted or set()) - set(DEGRADATIONS):
+        raise ValueError(f"no degradation is named {', '.join(sorted(unknown))}; there are: {', '.join(DEGRADATIONS)}")
     for name, (chance, function) in DEGRADATIONS.items():
         if name in wanted if wanted is not None else rng.random() < chance and name not in without:
             image = function(image, rng)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageFilter
 
-from ocrkit.synth.bulk import draw_many
+from ocrkit.synth.bulk import render_many
 from ocrkit.synth.ink import BICUBIC, lay, moved, saved
 from ocrkit.synth.ink import reweigh as ink_reweigh
 from ocrkit.synth.persian_faces import ALEF, BASELINE, DIGITS, HEIGHT, LETTERS, OTHER, WORDS, load_persian
@@ -122,13 +122,13 @@ def render_glyphs(
     """
     if classes not in GLYPH_CLASSES:
         raise ValueError(f"classes={classes!r}: the sets of classes are {', '.join(GLYPH_CLASSES)}")
-    draw = partial(_numbered, seed=seed, size=tuple(size), split=split, classes=classes)
-    images, table = draw_many(draw, range(first, first + n), size, workers, ("text", "face"))
-    return images, table.assign(split=split)
+    draw = partial(_random_glyph, size=tuple(size), split=split, classes=classes)
+    return render_many(draw, ("text", "face"), n, seed, size, workers, first, split)
 
 
-def _numbered(i: int, seed: int, size: tuple[int, int], split: str, classes: str) -> tuple[str, str, np.ndarray]:
-    rng = np.random.default_rng([seed, i])
+def _random_glyph(
+    i: int, rng: np.random.Generator, size: tuple[int, int], split: str, classes: str
+) -> tuple[str, str, np.ndarray]:
     names = [*GLYPH_CLASSES[classes]]
     klass = names[rng.integers(len(names))]
     face = random_persian_face(rng, split, klass)

@@ -1,13 +1,25 @@
-"""What several renderers do to ink, uint8 (H, W), 255 is ink, and to the picture that is made of it."""
+"""What several renderers do alike: chances, ink as uint8 (H, W), 255 is ink, and the file that is made of it."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-BICUBIC = Image.Resampling.BICUBIC
+BILINEAR, BICUBIC = Image.Resampling.BILINEAR, Image.Resampling.BICUBIC
+
+
+def one_of(options: Sequence, rng: np.random.Generator):
+    """One of some things, all equally likely."""
+    return options[rng.integers(len(options))]
+
+
+def weighted(chances: Mapping[str, float], rng: np.random.Generator) -> str:
+    """A key, drawn as often as its value says."""
+    upto = np.cumsum([*chances.values()])
+    return list(chances)[int(np.searchsorted(upto / upto[-1], rng.random()))]
 
 
 def reweigh(ink: Image.Image, rng: np.random.Generator, blur: float, cut: tuple[int, int], steep: float) -> Image.Image:

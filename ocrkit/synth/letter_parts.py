@@ -8,9 +8,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
-from ocrkit.synth.degrade import BICUBIC
+from ocrkit.synth.ink import BICUBIC, one_of
 from ocrkit.synth.joined import joined_ink
-from ocrkit.synth.letter_layouts import Print
 from ocrkit.synth.letter_sheet import HIGH, WIDE, Sheet
 from ocrkit.synth.letter_text import (
     persian,
@@ -20,24 +19,21 @@ from ocrkit.synth.letter_text import (
     random_number,
     random_paragraphs,
     random_phone,
+    random_sender,
 )
 
 
-def draw_head(
-    sheet: Sheet, rng: np.random.Generator, room: tuple[float, float], side: str, least: float, sender: str,
-    type_: Print,
-) -> float:  # fmt: skip
-    """Draw opening words, emblem and sender between the ends `room`; returns where the letterhead ends.
+def draw_head(sheet: Sheet, room: tuple[float, float], side: str, least: float, sender: str) -> float:
+    """Draw opening words, emblem and sender, at a `side` of the space between two ends; returns where the head ends.
 
-    Args:
-        side: "center", "right" or "left": where the sender stands.
-        least: the end of the letterhead is at least this low.
+    That is as low as `least` at least.
     """
+    rng, type_ = sheet.rng, sheet.print
     y, middle = rng.uniform(36, 52), sum(room) / 2
     if rng.random() < 0.75:
         x = middle if side == "center" else WIDE / 2
         small = type_.alef * rng.uniform(0.9, 1.1)
-        if x - 45 > room[0] and x + 45 < room[1]:
+        if room[0] < x - 45 and x + 45 < room[1]:
             sheet.write(pick("opening", rng), x, y, small, type_.body, "letterhead", "center")
             y += 14
     alef = type_.alef * rng.uniform(1.25, 1.8)
@@ -46,7 +42,7 @@ def draw_head(
     x = {"center": middle, "right": room[1] - wide / 2, "left": room[0] + wide / 2}[side]
     if rng.random() < 0.75:
         size = rng.uniform(38, 62)
-        sheet.paste(_emblem(rng, size, sheet), x - size / 2, y, 1.0, "letterhead")
+        sheet.paste(_emblem(sheet, size), x - size / 2, y, kind="letterhead")
         y += size
     y += 1.75 * alef
     sheet.write(sender, x, y, alef, type_.head, "letterhead", "center")
@@ -61,71 +57,68 @@ def draw_head(
     return y
 
 
-def draw_recipient(sheet: Sheet, rng: np.random.Generator, right: float, base: float, type_: Print) -> float:
+def draw_recipient(sheet: Sheet, right: float, base: float) -> float:
     """Draw to whom the letter goes, from `base` down at the right; returns the next baseline."""
+    rng, type_ = sheet.rng, sheet.print
     alef, pitch = type_.alef * rng.uniform(1.0, 1.2), type_.alef * rng.uniform(2.5, 3)
-    who = ("جناب آقای", "سرکار خانم")[rng.integers(2)]
+    who = one_of(("جناب آقای", "سرکار خانم"), rng)
     lines = [f"{who} {pick('family', rng)}"] if rng.random() < 0.6 else []
     lines.append(f"{pick('to', rng)} {pick('unit', rng)}")
     if rng.random() < 0.35:
-        place = " ".join(pick(part, rng) for part in ("kind of sender", "first part of a name", "last part of a name"))
-        lines = [f"به: {place}", *lines[-1:]]
+        lines = [f"به: {random_sender(rng)}", lines[-1]]
     for line in lines:
         sheet.write(line, right, base, alef, type_.head if rng.random() < 0.3 else type_.body, "recipient")
         base += pitch
     return base
 
 
-def draw_text(
-    sheet: Sheet, rng: np.random.Generator, edges: tuple[float, float], base: float, lowest: float, type_: Print
-) -> float:
+def draw_text(sheet: Sheet, edges: tuple[float, float], base: float, lowest: float) -> float:
     """Draw salutation and paragraphs between left and right `edges`, down to `lowest`; returns the next baseline."""
+    rng, face, alef = sheet.rng, sheet.print.body, sheet.print.alef
     left, right = edges
-    pitch, indent = type_.alef * rng.uniform(2.4, 3.3), rng.uniform(0, 30)
-    space = 0.65 * type_.alef
+    pitch, indent, space = alef * rng.uniform(2.4, 3.3), rng.uniform(0, 30), 0.65 * alef
     justified = rng.random() < 0.6
     if rng.random() < 0.85:
-        sheet.write(pick("greeting", rng), right - indent, base, type_.alef, type_.body, "body")
+        sheet.write(pick("greeting", rng), right - indent, base, alef, face, "body")
         base += pitch
     lengths = rng.integers(2, 8, size=rng.integers(2, 5) if rng.random() < 0.85 else 1)
     for paragraph in random_paragraphs(rng, lengths.tolist()):
         words = paragraph.split()
-        widths = [sheet.measure(word, type_.body, type_.alef) for word in words]
+        widths = [sheet.measure(word, face, alef) for word in words]
         start = right - indent
         while words and base < lowest:
             ends = np.cumsum([w + space for w in widths]) - space
             n = max(1, int(np.searchsorted(ends, start - left, side="right")))
             full = start - left if justified and n < len(words) else None
-            sheet.write_words(words[:n], start, base, type_.alef, type_.body, full, space, "body")
+            sheet.write_words(words[:n], start, base, alef, face, full, space, "body")
             words, widths, start = words[n:], widths[n:], right
             base += pitch
         base += pitch * rng.uniform(0, 0.4)
     return base
 
 
-def draw_signature(sheet: Sheet, rng: np.random.Generator, x: float, base: float, sender: str, type_: Print) -> float:
+def draw_signature(sheet: Sheet, x: float, base: float, sender: str) -> float:
     """Draw the closing words, name, role and strokes of a pen around the middle `x`; returns the last baseline."""
+    rng, type_ = sheet.rng, sheet.print
     pitch = 2.5 * type_.alef
     lines = [pick("close", rng)] if rng.random() < 0.7 else []
-    if rng.random() < 0.8:
-        lines.append(pick("family", rng))
-    lines.append(pick("role", rng))
-    if rng.random() < 0.3:
-        lines.append(sender)
+    lines += [pick("family", rng)] if rng.random() < 0.8 else []
+    lines += [pick("role", rng)]
+    lines += [sender] if rng.random() < 0.3 else []
     for line in lines:
         sheet.write(line, x, base, type_.alef, type_.body, "signature", "center")
         base += pitch
     if rng.random() < 0.85:
         wide, high = rng.uniform(70, 150), rng.uniform(35, 70)
-        strokes = _scribble(rng, wide, high, sheet)
+        strokes = _scribble(sheet, wide, high)
         at = x + rng.uniform(-30, 30) - wide / 2, base - pitch * rng.uniform(0.5, 2.5) - high / 2
         sheet.paste(strokes, *at, rng.uniform(0.6, 1.0), "signature")
     return base
 
 
-def draw_stamp(sheet: Sheet, rng: np.random.Generator, x: float, y: float, sender: str, type_: Print) -> None:
+def draw_stamp(sheet: Sheet, x: float, y: float, sender: str) -> None:
     """Press a round or rectangular stamp over (x, y), turned and in grey; those of a registry carry a date."""
-    scale = 2 * sheet.across  # drawn twice as large
+    rng, scale = sheet.rng, 2 * sheet.across  # drawn twice as large
     if rng.random() < 0.55:
         lines, wide = [sender, pick("stamp", rng)], rng.uniform(90, 125)
         high = wide
@@ -141,7 +134,7 @@ def draw_stamp(sheet: Sheet, rng: np.random.Generator, x: float, y: float, sende
         inner = 3 * edge
         shape((inner, inner, image.width - 1 - inner, image.height - 1 - inner), outline=255, width=max(1, edge // 2))
     for k, line in enumerate(lines):
-        ink = Image.fromarray(joined_ink(line, type_.head, sheet.arabic))
+        ink = Image.fromarray(joined_ink(line, sheet.print.head, sheet.arabic))
         part = min(0.78 * image.width / ink.width, 0.7 * image.height / len(lines) / ink.height * 1.5)
         ink = ink.resize((max(1, round(ink.width * part)), max(1, round(ink.height * part))), BICUBIC)
         middle = image.height * ((k + 1) / (len(lines) + 1) - 0.02)
@@ -149,59 +142,56 @@ def draw_stamp(sheet: Sheet, rng: np.random.Generator, x: float, y: float, sende
     image = image.rotate(float(rng.normal(0, 9)), BICUBIC, expand=True).reduce(2)
     # Rubber takes up ink unevenly.
     worn = Image.fromarray(rng.uniform(140, 256, (4, 4)).astype(np.uint8)).resize(image.size, BICUBIC)
-    image = ImageChops.multiply(image, worn)
     at = x - image.width / sheet.across / 2, y - image.height / sheet.down / 2
-    sheet.paste(image, *at, rng.uniform(0.4, 0.75), "stamp")
+    sheet.paste(ImageChops.multiply(image, worn), *at, rng.uniform(0.4, 0.75), "stamp")
 
 
-def draw_foot(sheet: Sheet, rng: np.random.Generator, type_: Print) -> None:
+def draw_foot(sheet: Sheet) -> None:
     """Draw the line at the foot of the page with an address and a phone number."""
-    base, alef = HIGH - rng.uniform(38, 55), type_.alef * rng.uniform(0.68, 0.82)
+    rng, face = sheet.rng, sheet.print.body
+    base, alef = HIGH - rng.uniform(38, 55), sheet.print.alef * rng.uniform(0.68, 0.82)
     if rng.random() < 0.8:
         sheet.rule(50, base - 2.2 * alef, WIDE - 50, base - 2.2 * alef, rng.uniform(0.7, 1.6))
     where = f"{pick('city', rng)}، {pick('street', rng)}، پلاک {persian(int(rng.integers(1, 300)))}"
     text = f"نشانی: {where} - تلفن: {random_phone(rng)}"
     if rng.random() < 0.4:
         text += f" - کد پستی: {persian(int(rng.integers(10**9, 10**10)))}"
-    alef *= min(1.0, (WIDE - 120) / sheet.measure(text, type_.body, alef))
-    sheet.write(text, WIDE / 2, base, alef, type_.body, "footer", "center")
+    alef *= min(1.0, (WIDE - 120) / sheet.measure(text, face, alef))
+    sheet.write(text, WIDE / 2, base, alef, face, "footer", "center")
 
 
-def draw_copies(sheet: Sheet, rng: np.random.Generator, right: float, base: float, type_: Print) -> None:
+def draw_copies(sheet: Sheet, right: float, base: float) -> None:
     """Draw the list of those who get a copy, small, at the right."""
-    alef = 0.8 * type_.alef
+    rng, alef = sheet.rng, 0.8 * sheet.print.alef
     lines = rng.choice(phrases()["copy"], int(rng.integers(1, 4)), replace=False).tolist()
-    for line in ["رونوشت:", *[f"- {line}" for line in lines]]:
-        sheet.write(line, right, base, alef, type_.body, "footer")
-        base += 2.4 * alef
+    for k, line in enumerate(["رونوشت:", *(f"- {line}" for line in lines)]):
+        sheet.write(line, right, base + k * 2.4 * alef, alef, sheet.print.body, "footer")
 
 
-def _emblem(rng: np.random.Generator, size: float, sheet: Sheet) -> Image.Image:
+def _emblem(sheet: Sheet, size: float) -> Image.Image:
     """A sign of simple shapes, `size` units wide: a ring, a wheel, a star or leaves."""
-    pixels = round(4 * size * sheet.across), round(4 * size * sheet.down)
-    image = Image.new("L", pixels)
+    rng, pixels = sheet.rng, (round(4 * size * sheet.across), round(4 * size * sheet.down))
+    image, half = Image.new("L", pixels), np.array(pixels) / 2
     draw = ImageDraw.Draw(image)
-    half = np.array(pixels) / 2
 
     def polar(radius: float, turn: float) -> tuple[float, float]:
         return tuple((half * (1 + radius * np.array([np.sin(turn), -np.cos(turn)]))).tolist())
 
-    def ring(radius: float, fill: int) -> None:
-        draw.ellipse([*(half * (1 - radius)), *(half * (1 + radius))], fill)
+    def ring(outer: float, inner: float) -> None:
+        for radius, fill in ((outer, 255), (inner, 0)):
+            draw.ellipse([*(half * (1 - radius)), *(half * (1 + radius))], fill)
 
-    points, inner = (3, 5, 7, 8)[rng.integers(4)], rng.uniform(0.3, 0.6)
+    points, inner = one_of((3, 5, 7, 8), rng), rng.uniform(0.3, 0.6)
     turns = np.arange(2 * points) * np.pi / points
     if rng.random() < 0.5:
-        ring(0.97, 255)
-        ring(rng.uniform(0.8, 0.9), 0)
+        ring(0.97, rng.uniform(0.8, 0.9))
     kind, reach = rng.integers(3), rng.uniform(0.65, 0.78)
     if kind == 0:  # a star
         draw.polygon([polar(reach if k % 2 == 0 else inner * reach, t) for k, t in enumerate(turns)], 255)
     elif kind == 1:  # a wheel
         for t in turns:
             draw.line([*polar(0.2, t), *polar(reach, t)], 255, max(2, round(0.09 * half[0])))
-        ring(inner * 0.8, 255)
-        ring(inner * 0.45, 0)
+        ring(inner * 0.8, inner * 0.45)
     else:  # leaves
         for t in turns[::2]:
             width = rng.uniform(0.25, 0.4)
@@ -209,13 +199,11 @@ def _emblem(rng: np.random.Generator, size: float, sheet: Sheet) -> Image.Image:
     return image.reduce(4)
 
 
-def _scribble(rng: np.random.Generator, wide: float, high: float, sheet: Sheet) -> Image.Image:
+def _scribble(sheet: Sheet, wide: float, high: float) -> Image.Image:
     """The loops of a signature, `wide` x `high` units."""
-    size = round(2 * wide * sheet.across), round(2 * high * sheet.down)
-    image = Image.new("L", size)
-    draw = ImageDraw.Draw(image)
+    rng, size = sheet.rng, (round(2 * wide * sheet.across), round(2 * high * sheet.down))
+    image, t = Image.new("L", size), np.linspace(0, 1, 90)
     for part in range(int(rng.integers(1, 3))):
-        t = np.linspace(0, 1, 90)
         loops, lean = rng.uniform(2, 5), rng.uniform(0.5, 2.5)
         x = t if rng.random() < 0.8 else 1 - t
         x = x + rng.uniform(0.08, 0.2) * np.sin(2 * np.pi * loops * t)
@@ -224,5 +212,5 @@ def _scribble(rng: np.random.Generator, wide: float, high: float, sheet: Sheet) 
             y = rng.uniform(-0.3, 0.3) * t + rng.uniform(0.1, 0.6)
         points = np.stack([(x - x.min()) / np.ptp(x) * 0.92 + 0.04, (y + 1.6) / 3.2 * 0.92 + 0.04], 1) * size
         thick = max(2, round(rng.uniform(2.2, 4.5) * sheet.across))
-        draw.line([tuple(p) for p in points.tolist()], 255, thick, "curve")
+        ImageDraw.Draw(image).line([tuple(p) for p in points.tolist()], 255, thick, "curve")
     return image.reduce(2)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from ocrkit.synth.degrade import BICUBIC, BILINEAR
+from ocrkit.synth.ink import BICUBIC, BILINEAR, saved
 from ocrkit.synth.letter_sheet import HIGH, WIDE
 
 
 def random_turn(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """How a page lies on the glass: (2, 3), which takes points (x, y) of the sheet to the scan, in pixels.
-
-    It is turned by 1.5 degrees at most, moved by some units, and at times a little larger or smaller.
-    """
+    """How a page lies on the glass, turned by 1.5 degrees at most: (2, 3), takes (x, y) of the sheet to the scan."""
     angle = np.radians(np.clip(rng.normal(0, 0.55), -1.5, 1.5))
     grow = rng.uniform(0.98, 1.01)
     shift = np.clip(rng.normal(0, 4, 2), -9, 9)
@@ -60,9 +56,12 @@ def scan(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     page = np.array(image)
     if rng.random() < 0.2:
         _fold(page, rng)
-    if rng.random() < 0.3:
-        _shadow(page, rng)
-    return _saved(page, int(rng.integers(55, 93)))
+    if rng.random() < 0.3:  # the dark edge of a page that does not lie flat
+        side = np.rot90(page, int(rng.integers(4)))
+        wide = max(2, int(side.shape[1] * rng.uniform(0.008, 0.05)))
+        keep = 1 - rng.uniform(0.2, 0.75) * np.linspace(1, 0, wide, dtype=np.float32) ** 2
+        side[:, :wide] = (side[:, :wide] * keep).astype(np.uint8)
+    return saved(page, int(rng.integers(55, 93)))
 
 
 def _light(rng: np.random.Generator, shape: tuple[int, int], most: float) -> np.ndarray:
@@ -72,14 +71,11 @@ def _light(rng: np.random.Generator, shape: tuple[int, int], most: float) -> np.
     return np.asarray(field.resize(shape[::-1], BILINEAR))
 
 
-@cache
-def _noise() -> np.ndarray:
-    """The grain of paper and sensor, float32 (1024, 1024), mean 0 and deviation 1, which can be tiled."""
-    return np.random.default_rng(10).standard_normal((1024, 1024), np.float32)
+_noise = cache(lambda: np.random.default_rng(10).standard_normal((1024, 1024), np.float32))
 
 
 def _grain(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """A piece of the grain, float32 (H, W), from a chance place."""
+    """The grain of paper and sensor, float32 (H, W), mean 0 and deviation 1: a piece from a chance place."""
     y, x = rng.integers(0, 1024, 2)
     rows, columns = (np.arange(shape[0]) + y) % 1024, (np.arange(shape[1]) + x) % 1024
     return _noise()[rows][:, columns]
@@ -108,18 +104,3 @@ def _fold(page: np.ndarray, rng: np.random.Generator) -> None:
         change = rng.uniform(6, 9) * (1 - abs(k) / reach) * (1 if k < 0 else -2.5)
         line = page[min(max(row + k, 0), height - 1)]
         line[:] = np.clip(line + change, 0, 255).astype(np.uint8)
-
-
-def _shadow(page: np.ndarray, rng: np.random.Generator) -> None:
-    """The dark edge of a page that does not lie flat, in place."""
-    turns = int(rng.integers(4))
-    side = np.rot90(page, turns)
-    wide = max(2, int(side.shape[1] * rng.uniform(0.008, 0.05)))
-    keep = 1 - rng.uniform(0.2, 0.75) * np.linspace(1, 0, wide, dtype=np.float32) ** 2
-    side[:, :wide] = (side[:, :wide] * keep).astype(np.uint8)
-
-
-def _saved(grey: np.ndarray, quality: int) -> np.ndarray:
-    file = io.BytesIO()
-    Image.fromarray(grey).save(file, "JPEG", quality=quality)
-    return np.asarray(Image.open(file))

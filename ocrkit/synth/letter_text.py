@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ocrkit.synth.ink import one_of, weighted
 from ocrkit.text.persian import TO_PERSIAN
 
 PHRASES = Path(__file__).with_name("letters_text.txt")
@@ -20,10 +21,7 @@ _SHORT_YEARS = (1375, 1410)  # years that letters write with two digits
 #: Leap years of the 33-year cycle of the Jalali calendar, true from 1244 to 1472.
 _LEAP = (1, 5, 9, 13, 17, 22, 26, 30)
 #: style -> how often; y, m, d stand for the numbers, mm and dd for two digits, yy for the year's last two
-_DATE_STYLES = {
-    "y{s}mm{s}dd": 0.42, "y{s}m{s}d": 0.26, "yy{s}mm{s}dd": 0.08, "yy{s}m{s}d": 0.08, "dd{s}mm{s}y": 0.1,
-    "d{s}m{s}y": 0.06,
-}  # fmt: skip
+_DATE_STYLES = {"y mm dd": 0.42, "y m d": 0.26, "yy mm dd": 0.08, "yy m d": 0.08, "dd mm y": 0.1, "d m y": 0.06}
 _SEPARATORS = {"/": 0.74, "-": 0.14, ".": 0.12}
 
 
@@ -41,8 +39,7 @@ def phrases() -> dict[str, list[str]]:
 
 def pick(part: str, rng: np.random.Generator) -> str:
     """A line of a part of `phrases`, all equally likely, with its slots filled."""
-    lines = phrases()[part]
-    return fill(lines[rng.integers(len(lines))], rng)
+    return fill(one_of(phrases()[part], rng), rng)
 
 
 def fill(line: str, rng: np.random.Generator) -> str:
@@ -62,26 +59,25 @@ def month_days(year: int, month: int) -> int:
 
 def random_date(rng: np.random.Generator) -> str:
     """A day that there is in the Jalali calendar, of `YEARS`, most often as ۱۴۰۲/۰۵/۱۷."""
-    style = _choice(_DATE_STYLES, rng)
+    style = weighted(_DATE_STYLES, rng)
     low, high = _SHORT_YEARS if "yy" in style else YEARS
     # Half of all letters are of the last twenty years, as those in use are.
     year = int(rng.integers(high - 19 if rng.random() < 0.5 else low, high + 1))
     month = int(rng.integers(1, 13))
     day = int(rng.integers(1, month_days(year, month) + 1))
     numbers = {"yy": f"{year % 100:02d}", "y": year, "mm": f"{month:02d}", "m": month, "dd": f"{day:02d}", "d": day}
-    pieces = (str(numbers[piece]) for piece in style.split("{s}"))
-    return persian(_choice(_SEPARATORS, rng).join(pieces))
+    return persian(weighted(_SEPARATORS, rng).join(str(numbers[piece]) for piece in style.split()))
 
 
 def random_number(rng: np.random.Generator) -> str:
     """The number of a letter in an office's books, such as ۱۲۳۴/د/۵۶, ۹۸-۱۲۳ or ۴۰۲۱۷."""
     serial, year, unit = rng.integers(1, 99999), rng.integers(80, 100), rng.integers(1, 999)
-    letter = "آبدصفکمن"[rng.integers(8)]
+    letter = one_of("آبدصفکمن", rng)
     shapes = (
         f"{serial}", f"{serial}", f"{serial}/{letter}/{year}", f"{year}/{letter}/{serial}", f"{year}-{unit}",
         f"{unit}/{serial}", f"{letter}/{serial}", f"{unit}/{year}/{serial}", f"{serial}-{letter}",
     )  # fmt: skip
-    return persian(shapes[rng.integers(len(shapes))])
+    return persian(one_of(shapes, rng))
 
 
 def random_title(rng: np.random.Generator, short: bool = False) -> str:
@@ -96,12 +92,12 @@ def random_title(rng: np.random.Generator, short: bool = False) -> str:
 
 def random_sender(rng: np.random.Generator) -> str:
     """The name of an invented company or office."""
-    return f"{pick('kind of sender', rng)} {pick('first part of a name', rng)} {pick('last part of a name', rng)}"
+    return " ".join(pick(part, rng) for part in ("kind of sender", "first part of a name", "last part of a name"))
 
 
 def random_phone(rng: np.random.Generator) -> str:
     """A phone number that begins with the prefix ۰۲۱ of the capital or that of another town, and eight digits."""
-    town = ("021", "031", "041", "051", "071")[rng.integers(5)]
+    town = one_of(("021", "031", "041", "051", "071"), rng)
     return persian(f"{town}-{rng.integers(2, 9)}{rng.integers(10**6, 10**7)}")
 
 
@@ -109,20 +105,16 @@ def random_value(kind: str, rng: np.random.Generator, short: bool = False) -> st
     """What stands behind a label: of a "date", "number", "attachment" or "title"."""
     if kind == "title":
         return random_title(rng, short)
-    return pick(kind, rng) if kind == "attachment" else random_date(rng) if kind == "date" else random_number(rng)
+    return pick(kind, rng) if kind == "attachment" else _SLOTS[kind](rng)
 
 
 def random_paragraphs(rng: np.random.Generator, lengths: Sequence[int]) -> list[str]:
     """Paragraphs of as many sentences as `lengths` says, none of them twice; the first says why one writes."""
     lines = phrases()["sentence"]
     chosen = [lines[i] for i in rng.choice(len(lines), sum(lengths), replace=False)]
-    chosen[0] = phrases()["first sentence"][rng.integers(len(phrases()["first sentence"]))]
+    chosen[0] = one_of(phrases()["first sentence"], rng)
     ends = np.cumsum(lengths)
     return [fill(" ".join(chosen[end - length : end]), rng) for length, end in zip(lengths, ends)]
-
-
-def _choice(chances: dict[str, float], rng: np.random.Generator) -> str:
-    return list(chances)[min(int(np.searchsorted(np.cumsum([*chances.values()]), rng.random())), len(chances) - 1)]
 
 
 def _sum(rng: np.random.Generator) -> str:

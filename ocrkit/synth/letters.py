@@ -1,26 +1,22 @@
 """Draws one-page Persian business letters with the exact boxes of what stands on them.
 
 Each has a block with its date, number, attachment and title, a letterhead, text, signature and stamp, and is then
-scanned. Only numpy, Pillow, pandas and the faces of `joined_atlas.png` are needed. Taught in notebook 10.
+scanned. Taught in notebook 10.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from ocrkit.data.layouts.pages import FIELDS, PageField
-from ocrkit.synth.bulk import draw_many
+from ocrkit.synth.bulk import render_many
+from ocrkit.synth.ink import one_of
 from ocrkit.synth.joined import joined_faces
-from ocrkit.synth.letter_layouts import LETTER_LAYOUTS, Layout, Print, chosen_fields, draw_block, draw_title
+from ocrkit.synth.letter_layouts import LETTER_LAYOUTS, Layout, chosen_fields, draw_block, draw_title
 from ocrkit.synth.letter_parts import (
     draw_copies,
     draw_foot,
@@ -31,13 +27,12 @@ from ocrkit.synth.letter_parts import (
     draw_text,
 )
 from ocrkit.synth.letter_scan import random_turn, scan, turned
-from ocrkit.synth.letter_sheet import HIGH, WIDE, Sheet
+from ocrkit.synth.letter_sheet import HIGH, WIDE, Print, Sheet
 from ocrkit.synth.letter_text import random_sender
 
 SIZE = (1170, 827)  # height and width in pixels of A4 paper at 100 dots an inch
 #: What else has a box on a page, beside `FIELDS`.
 OTHER_KINDS = ("label", "letterhead", "recipient", "body", "signature", "stamp", "footer")
-_QUALITY = 60  # of the JPEG files: digits stay clean, and 60 pages take less than 3 MB
 
 
 class Letter(NamedTuple):
@@ -64,15 +59,15 @@ def render_letter(
     field is what a person would type: in logical order, with Persian digits, also where the page shows Arabic forms.
 
     Args:
-        rng: source of all chance, a numpy Generator or a seed. The same state gives the same page, at every size.
+        rng: a numpy Generator or a seed. The same state gives the same page, at every size.
         split: "train", "valid" or "test": no family of fonts and no layout is in two of them.
         size: height and width of the page; all on it is drawn as large as fits.
-        face: the face of the fields' values, one of `joined_faces(split)`; drawn by chance by default.
+        face: the face of the fields' values, one of `joined_faces(split)`; by default drawn by chance.
         layout: the name of one of the `LETTER_LAYOUTS` of any split; by default drawn from those of `split`.
         degrade: False draws black on white, straight and in its place.
 
     Raises:
-        ValueError: no split, face or layout has that name, or `size` is too small to tell letters.
+        ValueError: no split, face or layout has that name, or `size` is below 200 pixels.
 
     Taught in notebook 10.
     """
@@ -94,48 +89,47 @@ def compose(
         raise ValueError(f"split={split!r}: the fonts and layouts are parted into {', '.join(LETTER_LAYOUTS)}")
     if min(size) < 200:
         raise ValueError(f"size={size}: a page needs at least 200 pixels in height and width")
-    type_, place = _type(rng, split, face), _layout(rng, split, layout)
-    sheet = Sheet(size, rng.uniform(1.1, 1.6), arabic=rng.random() < 0.25)
-    kinds = chosen_fields(rng)
+    print_, place = _print(rng, split, face), _layout(rng, split, layout)
+    sheet = Sheet(size, rng, print_)
+    kinds = chosen_fields(sheet)
     # A row has no room for a title, nor has every other block: there it has a line of its own.
     apart = "title" in kinds and (place.arrangement in ("row", "stacked") or rng.random() < 0.4)
     block = [kind for kind in kinds if not (apart and kind == "title")] or ["date"]
-    sender, side = random_sender(rng), ("center", "right", "left")[rng.integers(3)]
+    sender, side = random_sender(rng), one_of(("center", "right", "left"), rng)
     if place.place in ("left", "right"):
-        left, right, least = draw_block(sheet, rng, place, block, rng.uniform(40, 72), type_)
+        left, right, least = draw_block(sheet, place, block, rng.uniform(40, 72))
         room = (right + 20, WIDE - 55) if place.place == "left" else (55, left - 20)
         middle = WIDE / 2
-        if side == "center" and room[0] < middle - 110 and room[1] > middle + 110:
+        if side != "center":
+            side = "right" if place.place == "left" else "left"
+        elif room[0] < middle - 110 and room[1] > middle + 110:
             reach = min(middle - room[0], room[1] - middle)
             room = (middle - reach, middle + reach)
-        base = draw_head(sheet, rng, room, side if side == "center" else "right" if place.place == "left" else "left",
-                         least, sender, type_)  # fmt: skip
+        base = draw_head(sheet, room, side, least, sender)
     else:
-        top = draw_head(sheet, rng, (55, WIDE - 55), side, 0, sender, type_) + rng.uniform(6, 20)
-        base = draw_block(sheet, rng, place, block, top, type_)[2]
+        top = draw_head(sheet, (55, WIDE - 55), side, 0, sender) + rng.uniform(6, 20)
+        base = draw_block(sheet, place, block, top)[2]
     edges = (rng.uniform(60, 95), WIDE - rng.uniform(60, 95))
     base += rng.uniform(22, 45)
     before = rng.random() < 0.4
     if apart and before:
-        draw_title(sheet, rng, base, edges, type_)
-        base += 3 * type_.alef
-    base = draw_recipient(sheet, rng, edges[1], base, type_)
+        base = draw_title(sheet, base, edges)
+    base = draw_recipient(sheet, edges[1], base)
     if apart and not before:
-        draw_title(sheet, rng, base, edges, type_)
-        base += 3 * type_.alef
-    base = draw_text(sheet, rng, edges, base + rng.uniform(2, 14), HIGH - rng.uniform(270, 420), type_)
+        base = draw_title(sheet, base, edges)
+    base = draw_text(sheet, edges, base + rng.uniform(2, 14), HIGH - rng.uniform(270, 420))
     x = rng.uniform(150, 330)
-    end = draw_signature(sheet, rng, x, base + rng.uniform(10, 40), sender, type_)
+    end = draw_signature(sheet, x, base + rng.uniform(10, 40), sender)
     if rng.random() < 0.5:
-        draw_stamp(sheet, rng, x + rng.uniform(-60, 160), base + rng.uniform(0, 110), sender, type_)
+        draw_stamp(sheet, x + rng.uniform(-60, 160), base + rng.uniform(0, 110), sender)
     if rng.random() < 0.3 and end < HIGH - 190:
-        draw_copies(sheet, rng, edges[1], end + rng.uniform(0, 20), type_)
+        draw_copies(sheet, edges[1], end + rng.uniform(0, 20))
     if rng.random() < 0.75:
-        draw_foot(sheet, rng, type_)
-    return sheet, type_.value, place.name
+        draw_foot(sheet)
+    return sheet, sheet.print.value, place.name
 
 
-def _type(rng: np.random.Generator, split: str, face: str | None) -> Print:
+def _print(rng: np.random.Generator, split: str, face: str | None) -> Print:
     names = joined_faces(split)
     if face is not None and face not in names:
         raise ValueError(f"no face of split={split!r} is named {face!r}; there are: {', '.join(names)}")
@@ -147,89 +141,30 @@ def _type(rng: np.random.Generator, split: str, face: str | None) -> Print:
 
 
 def _layout(rng: np.random.Generator, split: str, name: str | None) -> Layout:
-    chosen = LETTER_LAYOUTS[split][rng.integers(len(LETTER_LAYOUTS[split]))]
-    if name is None:
-        return chosen
+    chosen = one_of(LETTER_LAYOUTS[split], rng)
     known = {layout.name: layout for layouts in LETTER_LAYOUTS.values() for layout in layouts}
-    if name not in known:
+    if name is not None and name not in known:
         raise ValueError(f"no layout is named {name!r}; there are: {', '.join(known)}")
-    return known[name]
+    return known.get(name, chosen)
 
 
 def render_letters(
-    n: int,
-    seed: int = 0,
-    size: tuple[int, int] = SIZE,
-    workers: int = 0,
-    first: int = 0,
-    split: str = "train",
+    n: int, seed: int = 0, size: tuple[int, int] = SIZE, workers: int = 0, first: int = 0, split: str = "train"
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """Draw `n` letters in the fonts and layouts of `split`; letter i depends on `seed` and i alone.
-
-    Args:
-        size: height and width of all pages; smaller ones are drawn smaller, which is faster.
-        workers: processes that share the work; 0 or 1 does it here.
-        first: number of the first letter, to go on where another call ended.
+    """Draw `n` letters in the fonts and layouts of `split`, with arguments as `render_plates` takes them.
 
     Returns:
         `(images, table)`: images uint8 (n, H, W), and a table with `face`, `layout`, `fields` (a list of
         `PageField`), `other` and `split`.
 
-    Raises:
-        ValueError: there is no such split, or `size` is too small.
-
     Taught in notebook 10.
     """
-    draw = partial(_numbered, seed=seed, size=tuple(size), split=split)
     columns = ("face", "layout", "fields", "other")
-    images, table = draw_many(draw, range(first, first + n), None, workers, columns, chunk=4)
-    return np.stack(images) if n else np.zeros((0, *size), np.uint8), table.assign(split=split)
+    draw = partial(_random_letter, size=tuple(size), split=split)
+    images, table = render_many(draw, columns, n, seed, None, workers, first, split)
+    return np.array(images, np.uint8).reshape(n, *size), table
 
 
-def _numbered(i: int, seed: int, size: tuple[int, int], split: str) -> tuple:
-    letter = render_letter(np.random.default_rng([seed, i]), split, size)
+def _random_letter(i: int, rng: np.random.Generator, size: tuple[int, int], split: str) -> tuple:
+    letter = render_letter(rng, split, size)
     return letter.face, letter.layout, letter.fields, letter.other, letter.image
-
-
-def write_letters(folder: str | Path, parts: Mapping[str, tuple[int, int]]) -> pd.DataFrame:
-    """Write letters as `folder/train/page_001.jpg` and so on, and their boxes as `folder/train.json` in the format of
-    COCO, with one thing added: `text` in each annotation.
-
-    Args:
-        parts: split -> (number of pages, seed).
-
-    Returns:
-        A pages table: `image` (absolute path), `split`, `face`, `layout`, `fields`, `other`.
-    """
-    folder, tables = Path(folder).resolve(), []
-    kinds = {kind: k for k, kind in enumerate((*FIELDS, *OTHER_KINDS), 1)}
-    for split, (n, seed) in parts.items():
-        shutil.rmtree(folder / split, ignore_errors=True)
-        (folder / split).mkdir(parents=True)
-        images, table = render_letters(n, seed, split=split)
-        table.insert(0, "image", [str(folder / split / f"page_{i:03d}.jpg") for i in range(1, n + 1)])
-        for path, image in zip(table.image, images, strict=True):
-            Image.fromarray(image).save(path, quality=_QUALITY, optimize=True)
-        _write_coco(folder / f"{split}.json", table, images.shape[1:], kinds)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
-
-
-def _write_coco(path: Path, table: pd.DataFrame, size: tuple[int, int], kinds: Mapping[str, int]) -> None:
-    pages, annotations = [], []
-    for i, row in enumerate(table.itertuples(), 1):
-        name = Path(row.image).name
-        pages.append({"id": i, "file_name": f"{path.stem}/{name}", "width": size[1], "height": size[0],
-                      "face": row.face, "layout": row.layout})  # fmt: skip
-        for kind, text, (x0, y0, x1, y1) in [*row.fields, *row.other]:
-            wide, high = x1 - x0, y1 - y0
-            annotations.append({"id": len(annotations) + 1, "image_id": i, "category_id": kinds[kind],
-                                "bbox": [x0, y0, wide, high], "area": wide * high, "iscrowd": 0,
-                                "text": text})  # fmt: skip
-    categories = [{"id": k, "name": kind, "supercategory": "field" if kind in FIELDS else "other"} for kind, k in
-                  kinds.items()]  # fmt: skip
-    parts = {"images": pages, "annotations": annotations, "categories": categories}
-    # A line an entry, so that a person can read the file and a change shows as a change.
-    lines = [f'"{name}": [\n' + ",\n".join(json.dumps(e, ensure_ascii=False) for e in entries) + "\n]"
-             for name, entries in parts.items()]  # fmt: skip
-    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")

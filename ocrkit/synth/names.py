@@ -1,16 +1,14 @@
 """Draws names as pupils write them in capitals on scanned forms, with true labels.
 
-The pictures have the sizes, labels and cut-off neighbors that such scans have. Only numpy, Pillow, pandas and
-`names_atlas.png` with its JSON are needed. Taught in notebook 08.
+The pictures have the sizes, labels and cut-off neighbors that such scans have. Taught in notebook 08.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import shutil
 from collections.abc import Mapping
 from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +16,9 @@ import pandas as pd
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from ocrkit.data.layouts.names import NO_TEXT
-from ocrkit.synth.bulk import draw_many
+from ocrkit.synth.bulk import Rendered, distinct, render_many
 from ocrkit.synth.forms import Form, random_form, stamp
+from ocrkit.synth.ink import one_of, saved
 from ocrkit.synth.writing import Writer, draw_letter, random_writer, write
 from ocrkit.text.alphabets import ALPHABETS
 from ocrkit.text.strings import quote
@@ -31,12 +30,8 @@ _SCALE = 4  # pixels of the drawing to one of the crop
 class Names:
     """Names with their chances, and how their letters follow one another, from which new ones are made up.
 
-    Args:
-        counts: name -> how often it occurs, or a table with the columns `name` and `count`. Names that cannot be
-            drawn are in `left_out`: those with other characters than `ALPHABETS["names"]`, and marks such as EMPTY.
-
-    Raises:
-        ValueError: no name can be drawn.
+    `counts` is name -> how often it occurs, or a table with the columns `name` and `count`. Names that cannot be drawn
+    are in `left_out`: those with other characters than `ALPHABETS["names"]`, and marks such as EMPTY.
     """
 
     def __init__(self, counts: Mapping[str, int] | pd.DataFrame):
@@ -67,8 +62,7 @@ class Names:
         while True:
             text = "^^"
             while text[-1] != "$" and len(text) < 17:
-                nexts = self.follow[text[-2:]]
-                text += nexts[rng.integers(len(nexts))]
+                text += one_of(self.follow[text[-2:]], rng)
             text = text[2:].removesuffix("$").strip(" -'")
             if len(text) > 1:
                 return text
@@ -90,8 +84,7 @@ def default_names() -> Names:
 def random_name(rng: np.random.Generator, names: Names | Mapping[str, int] | pd.DataFrame | None = None) -> str:
     """Draw a name: three in four from `names`, the others made up from their letters; one in thirty is a double name.
 
-    Args:
-        names: what `Names` takes; the list shipped with the module by default. A `Names` object, made once, is faster.
+    `names` is what `Names` takes, the list shipped with the module by default; a `Names` object, made once, is faster.
     """
     names = default_names() if names is None else names if isinstance(names, Names) else Names(names)
     text = _one(rng, names)
@@ -118,7 +111,7 @@ def render_name(
 
     Args:
         text: capitals A to Z, hyphen, apostrophe and blank. Accents are drawn at times, as pupils write them.
-        rng: source of all chance, a numpy Generator or a seed. The same state gives the same pixels.
+        rng: a numpy Generator or a seed. The same state gives the same pixels.
         split: "train" or "test": whose hands write.
         face: the hand, one of `load_hands()`; drawn from those of `split` by default.
         layout: a key of `LAYOUTS`; drawn by chance by default.
@@ -141,13 +134,11 @@ def render_names(
     first: int = 0,
     split: str = "train",
     names: Names | Mapping[str, int] | pd.DataFrame | None = None,
-) -> tuple[list[np.ndarray] | np.ndarray, pd.DataFrame]:
-    """Draw `n` random names in the hands of `split`; name i depends on `seed` and i alone.
+) -> Rendered:
+    """Draw `n` random names in the hands of `split`, with arguments as `render_plates` takes them.
 
     Args:
         size: None leaves every picture in its own size; a height and width scale all to that size.
-        workers: processes that share the work; 0 or 1 does it here.
-        first: number of the first name, to go on where another call ended.
         names: see `random_name`.
 
     Returns:
@@ -157,21 +148,14 @@ def render_names(
     Taught in notebook 08.
     """
     names = Names(names) if names is not None and not isinstance(names, Names) else names
-    draw = partial(_numbered, seed=seed, size=size, split=split, names=names)
-    images, table = draw_many(draw, range(first, first + n), size, workers, ("text", "face", "layout"))
-    return images, table.assign(split=split)
+    draw = partial(_random_picture, split=split, names=names)
+    return render_many(draw, ("text", "face", "layout"), n, seed, size, workers, first, split)
 
 
-def _numbered(
-    i: int, seed: int, size: tuple[int, int] | None, split: str, names: Names | None
-) -> tuple[str, str, str, np.ndarray]:
-    rng = np.random.default_rng([seed, i])
+def _random_picture(i: int, rng: np.random.Generator, split: str, names: Names | None) -> tuple:
     text, writer = random_name(rng, names), random_writer(rng, split)
     layout, form = random_form(rng)
-    image = _render(text, rng, writer, form)
-    if size is not None and image.shape[:2] != tuple(size):
-        image = np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
-    return text, writer.hands[0], layout, image
+    return text, writer.hands[0], layout, _render(text, rng, writer, form)
 
 
 def _render(text: str, rng: np.random.Generator, writer: Writer, form: Form) -> np.ndarray:
@@ -181,16 +165,16 @@ def _render(text: str, rng: np.random.Generator, writer: Writer, form: Form) -> 
         raise ValueError(f"name {text!r} has {quote(unknown[0])}; names are drawn from A-Z, ' - and blank")
     height, width = form.size
     sheet = Image.new("L", (width * _SCALE, height * _SCALE))
-    draw = ImageDraw.Draw(sheet)
+    pen = partial(draw_letter, ImageDraw.Draw(sheet), pen=writer.pen, scale=_SCALE, rng=rng)
     for digits, x, base in form.digits:
         for strokes in write(digits, writer, rng, form.height, form.pitch):
-            draw_letter(draw, strokes, (x, base), writer.pen, _SCALE, rng)
+            pen(strokes, (x, base))
     for strokes in write(text, writer, rng, form.height, form.pitch, width - form.start - 2):
         if rng.random() < 0.006:  # a slip of the pen, written over
-            slip = write("AEIOLMNRST"[rng.integers(10)], writer, rng, form.height, form.pitch)[0]
+            slip = write(one_of("AEIOLMNRST", rng), writer, rng, form.height, form.pitch)[0]
             middle = np.mean([s[:, 0].mean() for s in strokes])
-            draw_letter(draw, [s + [middle, 0] for s in slip], (form.start, form.line), writer.pen, _SCALE, rng)
-        draw_letter(draw, strokes, (form.start, form.line), writer.pen, _SCALE, rng)
+            pen([s + [middle, 0] for s in slip], (form.start, form.line))
+        pen(strokes, (form.start, form.line))
     return _scan(np.asarray(sheet.reduce(2)), form, writer, rng)
 
 
@@ -214,10 +198,8 @@ def _scan(ink: np.ndarray, form: Form, writer: Writer, rng: np.random.Generator)
         px, py = rng.integers(width), rng.integers(height)
         draw.ellipse((px, py, px + rng.integers(0, 3), py + rng.integers(0, 3)), int(rng.integers(120, 256)))
     small = sheet.filter(ImageFilter.BoxBlur(rng.uniform(0.0, 0.35))).reduce(2)
-    small = ImageChops.invert(small)
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=int(rng.integers(88, 97)))
-    return np.repeat(np.asarray(Image.open(buffer))[..., None], 3, axis=2)
+    image = saved(np.asarray(ImageChops.invert(small)), int(rng.integers(88, 97)))
+    return np.repeat(image[..., None], 3, axis=2)
 
 
 @cache
@@ -233,30 +215,21 @@ def _grain() -> np.ndarray:
 
 
 def write_names(folder: str | Path, parts: Mapping[str, tuple[int, int]]) -> pd.DataFrame:
-    """Write a set of names in the layout of the Kaggle set: `written_name_train.csv` (FILENAME, IDENTITY) beside
-    `train/`, and so on.
+    """Write a set of names in the layout of the Kaggle set: `written_name_train.csv` beside `train/`, and so on.
 
-    Args:
-        parts: split -> (number of images, seed). No text comes twice, so none is in two splits.
-
-    Returns:
-        A samples table: `image` (absolute path), `text`, `split`, `face`, `layout`.
+    `parts` is split -> (number of images, seed). No text comes twice, so none is in two splits. Returns a samples table
+    with `image` (absolute path), `text`, `split`, `face` and `layout`.
     """
-    folder, used, rows = Path(folder).resolve(), set(), []
+    folder, used, tables = Path(folder).resolve(), set(), []
     for split, (n, seed) in parts.items():
         shutil.rmtree(folder / split, ignore_errors=True)
         (folder / split).mkdir(parents=True)
-        part, i = [], 0
-        while len(part) < n:
-            text, face, layout, image = _numbered(i, seed, None, split, None)
-            i += 1
-            if text in used:
-                continue
-            used.add(text)
-            name = f"{split.upper()}_{len(part) + 1:05d}.jpg"
+        images, rows = zip(*islice(distinct(render_names, seed, used, split=split), n))
+        files = [f"{split.upper()}_{k:05d}.jpg" for k in range(1, n + 1)]
+        for name, image in zip(files, images):
             Image.fromarray(image).save(folder / split / name, quality=90)
-            part.append((name, text))
-            rows.append((str(folder / split / name), text, split, face, layout))
-        with open(folder / f"written_name_{split}.csv", "w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([("FILENAME", "IDENTITY"), *part])
-    return pd.DataFrame(rows, columns=["image", "text", "split", "face", "layout"])
+        table = pd.DataFrame(rows)
+        listed = pd.DataFrame({"FILENAME": files, "IDENTITY": table.text})
+        listed.to_csv(folder / f"written_name_{split}.csv", index=False, lineterminator="\n")
+        tables.append(table.assign(image=[str(folder / split / name) for name in files]))
+    return pd.concat(tables, ignore_index=True)[["image", "text", "split", "face", "layout"]]

@@ -1,24 +1,21 @@
-"""Draws Chinese number plates as GA 36 prescribes them, with their labels.
-
-Only numpy, Pillow, pandas and the glyph atlas are needed. Taught in notebook 01.
-"""
+"""Draws Chinese number plates as GA 36 prescribes them, with their labels. Taught in notebook 01."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
+from ocrkit.data.images import resize
 from ocrkit.synth.atlas import load_atlas
-from ocrkit.synth.bulk import draw_many
+from ocrkit.synth.bulk import Rendered, render_many
 from ocrkit.synth.degrade import DEGRADATIONS, photograph
 from ocrkit.synth.degrade import degrade as spoil
+from ocrkit.synth.ink import one_of, reweigh, weighted
 from ocrkit.text.alphabets import DIGITS, PLATE_LETTERS, PROVINCES, plate_kind
 from ocrkit.text.strings import normalize, quote
 
@@ -66,7 +63,7 @@ def plate_size(text: str) -> tuple[int, int]:
 
 
 def plate_layout(text: str) -> list[Box]:
-    """Return the box in mm of each character of `text` (Box, one a character).
+    """Return the `Box` of each character of `text`.
 
     Characters are 45 x 90 mm and 12 mm apart, with 34 mm after the second for the dot; on new energy
     plates all but the first are 43 mm wide and 9 mm apart, with 49 mm after the second. Source: GA 36.
@@ -88,57 +85,43 @@ def _dot_after(text: str) -> int:
 def random_plate_text(
     rng: np.random.Generator, color: str | None = None, province: str | None = None
 ) -> tuple[str, str]:
-    """Return `(text, color)` of a made-up plate, all provinces equally likely.
+    """Return `(text, color)` of a made-up plate; colors come by their `share`, provinces all alike.
 
-    Embassy plates have no province, and Hong Kong and Macau cars always are 粤Z, as in life.
-
-    Args:
-        color: a key of `PLATE_COLORS`; by default drawn by its `share`.
-        province: one of `ocrkit.text.alphabets.PROVINCES`; by default drawn.
-
-    Raises:
-        ValueError: `color` is not known.
-
-    Taught in notebook 01.
+    Embassy plates have no province, and Hong Kong and Macau cars always are 粤Z, as in life. Taught in notebook 01.
     """
     if color is None:
-        edges = np.cumsum([c.share for c in PLATE_COLORS.values()])[:-1]
-        color = list(PLATE_COLORS)[np.searchsorted(edges, rng.random(), side="right")]
+        color = weighted({name: paint.share for name, paint in PLATE_COLORS.items()}, rng)
     _color(color)
-    head = (province or _one(rng, PROVINCES)) + _one(rng, PLATE_LETTERS)
+    head = (province or one_of(PROVINCES, rng)) + one_of(PLATE_LETTERS, rng)
     roll = rng.random()
-    if color == "blue":
-        # O in second place stands on old official cars only.
-        return (head[0] + "O" if roll < 0.02 else head) + _serial(rng, 5), color
-    if color == "yellow":
-        if roll < 0.7:
-            return head + _serial(rng, 5), color
-        return head + _serial(rng, 4) + ("挂" if roll < 0.85 else "学"), color
-    if color == "white":
-        return head + _serial(rng, 4) + "警", color
-    if color == "green":
-        numbers = [_one(rng, DIGITS) for _ in range(5)]
+    if color == "blue":  # O in second place stands on old official cars only
+        text = (head[0] + "O" if roll < 0.02 else head) + _serial(rng, 5)
+    elif color == "yellow":
+        text = head + (_serial(rng, 5) if roll < 0.7 else _serial(rng, 4) + ("挂" if roll < 0.85 else "学"))
+    elif color == "white":
+        text = head + _serial(rng, 4) + "警"
+    elif color == "green":
+        numbers = "".join(one_of(DIGITS, rng) for _ in range(5))
         if roll < 0.2:  # buses and lorries
-            return head + "".join(numbers) + _one(rng, "DF"), color
-        second = _one(rng, PLATE_LETTERS) if rng.random() < 0.3 else numbers[0]
-        return head + _one(rng, "DDDDFFABCEGHJK") + second + "".join(numbers[1:]), color
-    if roll < 0.4:
-        return "使" + "".join(_one(rng, DIGITS) for _ in range(6)), color
-    if roll < 0.6:
-        return head + _serial(rng, 4) + "领", color
-    return "粤Z" + _serial(rng, 4) + ("港" if roll < 0.8 else "澳"), color
-
-
-def _one(rng: np.random.Generator, characters: str) -> str:
-    return characters[rng.integers(len(characters))]
+            text = head + numbers + one_of("DF", rng)
+        else:
+            second = one_of(PLATE_LETTERS, rng) if rng.random() < 0.3 else numbers[0]
+            text = head + one_of("DDDDFFABCEGHJK", rng) + second + numbers[1:]
+    elif roll < 0.4:
+        text = "使" + "".join(one_of(DIGITS, rng) for _ in range(6))
+    elif roll < 0.6:
+        text = head + _serial(rng, 4) + "领"
+    else:
+        text = "粤Z" + _serial(rng, 4) + ("港" if roll < 0.8 else "澳")
+    return text, color
 
 
 def _serial(rng: np.random.Generator, n: int) -> str:
     """Return `n` digits of which up to two are letters, about as often as on the road."""
-    out = [_one(rng, DIGITS) for _ in range(n)]
+    out = [one_of(DIGITS, rng) for _ in range(n)]
     letters = int(np.searchsorted((0.1, 0.5), rng.random(), side="right"))
     for k in rng.permutation(n)[:letters]:
-        out[k] = _one(rng, PLATE_LETTERS)
+        out[k] = one_of(PLATE_LETTERS, rng)
     return "".join(out)
 
 
@@ -155,7 +138,7 @@ def render_plate(
     Args:
         text: the plate's characters without the dot, such as `皖A25V59`.
         color: a key of `PLATE_COLORS`; `text` must be of a kind that this color carries.
-        rng: source of all chance, a numpy Generator or a seed. The same state gives the same pixels.
+        rng: a numpy Generator or a seed. The same state gives the same pixels.
         degrade: False draws the plate flat and clean, as it left the factory.
         size: height and width of the result. By default 1 pixel a mm when clean, and when degraded the
             few pixels with which an imagined camera saw it.
@@ -176,73 +159,40 @@ def render_plate(
         image = spoil(photograph(_flat(text, color, rng, 2, without), rng, without), rng, without=without)
     else:
         image = np.asarray(_flat(text, color, None, 1))
-    if size is not None and image.shape[:2] != tuple(size):
-        image = np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
-    return image
+    return image if size is None else resize(image, size)
 
 
 def render_plates(
     n: int,
     seed: int = 0,
-    size: tuple[int, int] = (32, 128),
+    size: tuple[int, int] | None = (32, 128),
     workers: int = 0,
     first: int = 0,
     without: Collection[str] = (),
-) -> tuple[np.ndarray, pd.DataFrame]:
+) -> Rendered:
     """Draw `n` random plates, the fast way to a training set that never touches the disk.
 
     Plate i depends on `seed` and i alone, so neither `n` nor `workers` changes its pixels.
 
     Args:
-        size: height and width of all images.
+        size: height and width of all images; None leaves each in its own size.
         workers: processes that share the work; 0 or 1 does it here.
         first: number of the first plate, to go on where another call ended.
         without: as in `render_plate`.
 
     Returns:
-        `(images, table)`: images uint8 (n, H, W, 3), and a table with the columns `text`, `color` and
-        `split` ("train"), one row an image.
+        `(images, table)`: images uint8 (n, H, W, 3), or a list of them without `size`, and a table with the columns
+        `text`, `color` and `split` ("train"), one row an image.
 
     Taught in notebook 01.
     """
-    draw = partial(_numbered, seed=seed, size=tuple(size), without=without)
-    images, table = draw_many(draw, range(first, first + n), size, workers, ("text", "color"))
-    return images, table.assign(split="train")
+    return render_many(partial(_random_plate, without=without), ("text", "color"), n, seed, size, workers, first)
 
 
-def write_plates(folder: str | Path, n: int, seed: int, split: str, exclude: Collection[str] = ()) -> pd.DataFrame:
-    """Write `n` random plates as `folder/split/00001-皖A25V59.jpg`, sizes as the camera saw them.
-
-    All provinces come in turn and no text comes twice.
-
-    Args:
-        exclude: texts that must not be used, for instance those of another part.
-
-    Returns:
-        A samples table: `image` (absolute path), `text`, `split`, `color`.
-    """
-    target = Path(folder).resolve() / split
-    target.mkdir(parents=True, exist_ok=True)
-    used, rows, i = set(exclude), [], 0
-    while len(rows) < n:
-        text, color, image = _numbered(i, seed, None)
-        i += 1
-        if text in used:
-            continue
-        used.add(text)
-        file = target / f"{len(rows) + 1:05d}-{text}.jpg"
-        Image.fromarray(image).save(file, quality=85)
-        rows.append((str(file), text, split, color))
-    return pd.DataFrame(rows, columns=["image", "text", "split", "color"])
-
-
-def _numbered(
-    i: int, seed: int, size: tuple[int, int] | None, without: Collection[str] = ()
-) -> tuple[str, str, np.ndarray]:
-    """Plate number `i` of `seed`. Its province is fixed by i, so that any 31 in a row have all of them."""
-    rng = np.random.default_rng([seed, i])
+def _random_plate(i: int, rng: np.random.Generator, without: Collection[str]) -> tuple:
+    # The province is fixed by i, so that any 31 in a row have all of them.
     text, color = random_plate_text(rng, province=PROVINCES[i % len(PROVINCES)])
-    return text, color, render_plate(text, color, rng, size=size, without=without)
+    return text, color, render_plate(text, color, rng, without=without)
 
 
 def _color(color: str) -> PlateColor:
@@ -252,10 +202,9 @@ def _color(color: str) -> PlateColor:
 
 
 def _check(text: str, color: str) -> None:
-    paint, glyphs = _color(color), load_atlas()[0]
-    if lacking := [c for c in dict.fromkeys(text) if c not in glyphs]:
+    paint, kind = _color(color), plate_kind(text)
+    if lacking := [c for c in dict.fromkeys(text) if c not in load_atlas()[0]]:
         raise ValueError(f"label {text!r} has {quote(lacking)}, which the atlas lacks; leave it out")
-    kind = plate_kind(text)
     if kind not in paint.kinds or (kind == "marked" and text[-1] not in paint.marks):
         wanted = " or ".join(paint.kinds) + (f" with {'/'.join(paint.marks)}" if paint.marks else "")
         raise ValueError(
@@ -287,7 +236,7 @@ def _flat(
         image.paste(_vary((22, 62 + int(60 * rng.random() ** 2), 168), rng), (0, 0, *image.size))
     mask = Image.fromarray(ink).reduce(shrink)
     if forms is not None and forms.random() < 0.5:
-        mask = _reweigh(mask, forms)
+        mask = reweigh(mask, forms, 1, (68, 203), 2.2)
     image.paste(_vary(paint.ink, paints), None, mask)
     if red is not None:
         image.paste(_vary(RED, paints), None, Image.fromarray(red).reduce(shrink))
@@ -309,12 +258,6 @@ def _redraw(glyph: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(Image.fromarray(glyph).transform((w, h), Image.Transform.MESH, quarters, bilinear))
 
 
-def _reweigh(mask: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Make all strokes bolder or finer: blur the ink and cut it off at another height."""
-    table = np.clip((np.arange(256) - rng.uniform(68, 203)) * 2.2 + 128, 0, 255)
-    return mask.filter(ImageFilter.GaussianBlur(1)).point(table.astype(int).tolist())
-
-
 @cache
 def _line_and_dot(height: int, width: int, before_dot: float) -> np.ndarray:
     """The frame line and the dot, as ink (height, width)."""
@@ -330,17 +273,14 @@ def _line_and_dot(height: int, width: int, before_dot: float) -> np.ndarray:
 @cache
 def _ground(color: str, large: bool, width: int, shrink: int) -> Image.Image:
     """The painted ground, 140 mm high. Green fades in from white; large vehicles have a yellow third."""
-    paint = np.array(PLATE_COLORS[color].ground, float)
-    ground = np.tile(paint, (140, width, 1))
-    if color == "green":
+    ground = np.tile(np.array(PLATE_COLORS[color].ground, float), (140, width, 1))
+    if large:
+        ground[:, :148] = PLATE_COLORS["yellow"].ground
+    elif color == "green":
         down = np.linspace(0, 1, 140)[:, None, None] ** 1.3
-        ground = np.array([225, 238, 228.0]) * (1 - down) + ground * down if not large else ground
-        if large:
-            ground[:, :148] = PLATE_COLORS["yellow"].ground
+        ground = np.array([225, 238, 228.0]) * (1 - down) + ground * down
     return Image.fromarray(np.round(ground).astype(np.uint8)).reduce(shrink)
 
 
 def _vary(paint: RGB, rng: np.random.Generator | None) -> RGB:
-    if rng is None:
-        return paint
-    return tuple(int(v) for v in np.clip(np.array(paint) + rng.normal(0, 6, 3), 0, 255))
+    return paint if rng is None else tuple(np.clip(np.array(paint) + rng.normal(0, 6, 3), 0, 255).astype(int).tolist())

@@ -12,30 +12,21 @@ from pathlib import Path
 
 import pandas as pd
 
+from ocrkit import synth
 from ocrkit.data.packed import Packed, pack
 from ocrkit.data.store import CHUNK, _open_or_make, digest
-from ocrkit.synth import (
-    plates,
-    render_characters,
-    render_dates,
-    render_glyphs,
-    render_lines,
-    render_names,
-    render_plates,
-    render_words,
-)
 from ocrkit.text.words import read_counts
 
 #: What can be rendered -> how: a function of n, seed, size, workers and the number of the first image.
 RENDERERS = {
-    "plates": render_plates,
-    "look-alikes": render_lines,
-    "names": render_names,
-    "chinese-glyphs": render_characters,
-    "persian-glyphs": partial(render_glyphs, classes="thesis"),
-    "persian-letters": partial(render_glyphs, classes="persian-letters"),
-    "persian-words": render_words,
-    "persian-dates": render_dates,
+    "plates": synth.render_plates,
+    "look-alikes": synth.render_lines,
+    "names": synth.render_names,
+    "chinese-glyphs": synth.render_characters,
+    "persian-glyphs": partial(synth.render_glyphs, classes="thesis"),
+    "persian-letters": partial(synth.render_glyphs, classes="persian-letters"),
+    "persian-words": synth.render_words,
+    "persian-dates": synth.render_dates,
 }
 #: Persian glyphs -> height and width of their pictures, before they are resized.
 GLYPHS = {"persian-glyphs": (50, 90), "persian-letters": (128, 128)}
@@ -81,9 +72,9 @@ def rendered_store(
     return _open_or_make(Path(folder), source, n, size, mode, chunks())
 
 
-def renderer_code(pattern: str) -> list[str]:
-    """A checksum of each file of `ocrkit.synth` that fits `pattern`: what is rendered hangs on them."""
-    files = sorted(Path(plates.__file__).parent.glob(pattern))
-    if not files:  # a store would never be made anew
-        raise ValueError(f"no file of ocrkit.synth fits {pattern!r}: name those by which the images are drawn")
-    return [hashlib.sha256(f.read_bytes()).hexdigest() for f in files]
+def renderer_code(*patterns: str) -> list[str]:
+    """A checksum of each file of `ocrkit.synth` that fits one of the patterns: what is rendered hangs on them."""
+    files = {pattern: sorted(Path(__file__).parent.glob(pattern)) for pattern in patterns}
+    if lacking := [pattern for pattern in files if not files[pattern]]:  # a store would never be made anew
+        raise ValueError(f"no file of ocrkit.synth fits {lacking[0]!r}: name those by which the images are drawn")
+    return [hashlib.sha256(f.read_bytes()).hexdigest() for found in files.values() for f in found]

@@ -1,7 +1,6 @@
 """Persian words, numbers and dates as they are cut out of a scanned letter, for readers of whole lines.
 
-Only numpy, Pillow, pandas, the faces of `joined_atlas.png` and the words of `persian_words.txt` are needed. No word
-and no family of fonts is in two splits. Taught in notebook 10.
+No word and no family of fonts is in two splits. Taught in notebook 10.
 """
 
 from __future__ import annotations
@@ -12,13 +11,10 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from PIL import Image
 
-from ocrkit.data.images import resize
-from ocrkit.synth.bulk import draw_many
-from ocrkit.synth.degrade import BICUBIC
+from ocrkit.synth.bulk import Rendered, render_many
 from ocrkit.synth.glyphs import reweigh, scan
+from ocrkit.synth.ink import lay, moved, one_of, weighted
 from ocrkit.synth.joined import joined_faces, joined_ink
 from ocrkit.synth.letter_text import persian, pick, random_date, random_number
 from ocrkit.synth.persian_faces import ALEF, BASELINE, HEIGHT, SPLITS
@@ -38,78 +34,75 @@ INVENTED = 0.3  # how many words of a training picture are no words
 
 
 def render_words(
-    n: int,
-    seed: int = 0,
-    size: tuple[int, int] | None = SIZE,
-    workers: int = 0,
-    first: int = 0,
-    split: str = "train",
-) -> tuple[np.ndarray | list[np.ndarray], pd.DataFrame]:
-    """Draw `n` crops of printed words, numbers and values of fields; picture i depends on `seed` and i alone.
+    n: int, seed: int = 0, size: tuple[int, int] | None = SIZE, workers: int = 0, first: int = 0, split: str = "train"
+) -> Rendered:
+    """Draw `n` crops of printed words, numbers and values of fields, with arguments as `render_plates` takes them.
 
     Three in ten words for training are letters by chance, so that a reader cannot guess from half a word the rest; all
     words for validation and test are of the list, and in no other split.
 
     Args:
         size: height and width of all images; None gives each the size of its crop, some 14 to 50 pixels high.
-        workers: processes that share the work; 0 or 1 does it here.
-        first: number of the first picture, to go on where another call ended.
         split: "train", "valid" or "test": whose words and whose fonts.
 
     Returns:
         `(images, table)`: images uint8 (n, H, W, 3), or a list of them without `size`, and a table with `text` (in
         logical order, with Persian digits also where the picture has Arabic ones), `face` and `split`.
 
-    Raises:
-        ValueError: there is no such split.
-
     Taught in notebook 10.
     """
-    return _render(_phrase, n, seed, size, workers, first, split)
+    return render_many(partial(_random_crop, split=split), ("text", "face"), n, seed, size, workers, first, split)
 
 
 def render_dates(
-    n: int,
-    seed: int = 0,
-    size: tuple[int, int] | None = SIZE,
-    workers: int = 0,
-    first: int = 0,
-    split: str = "train",
-) -> tuple[np.ndarray | list[np.ndarray], pd.DataFrame]:
+    n: int, seed: int = 0, size: tuple[int, int] | None = SIZE, workers: int = 0, first: int = 0, split: str = "train"
+) -> Rendered:
     """`render_words` for dates of the Jalali calendar in the styles of letters, such as ۱۴۰۲/۰۵/۱۷ and ۷-۵-۱۴۰۲.
 
     Taught in notebook 10.
     """
-    return _render(_date, n, seed, size, workers, first, split)
+    draw = partial(_random_crop, split=split, pattern="D")
+    return render_many(draw, ("text", "face"), n, seed, size, workers, first, split)
+
+
+def _random_crop(i: int, rng: np.random.Generator, split: str, pattern: str = "") -> tuple:
+    face, pattern = one_of(joined_faces(split), rng), pattern or weighted(PATTERNS, rng)
+    text = "".join(_PARTS[c](rng, split) if c in _PARTS else c for c in pattern)
+    return text, face, render_crop(text, face, rng)
 
 
 @cache
 def persian_words(split: str = "train") -> list[str]:
-    """The words of a split: of each ten about eight are for training, one for validation and one for test.
-
-    Raises:
-        ValueError: there is no such split.
-    """
-    joined_faces(split)
+    """The words of a split: of each ten about eight are for training, one for validation and one for test."""
+    joined_faces(split)  # raises where there is no such split
     words = LIST.read_text(encoding="utf-8").split()
     return [w for w in words if SPLITS[max(0, zlib.crc32(w.encode()) % 10 - 7)] == split]
+
+
+def _word(rng: np.random.Generator, split: str) -> str:
+    words = persian_words(split)
+    if split != "train" or rng.random() >= INVENTED:
+        return one_of(words, rng)
+    letters = rng.integers(len(PERSIAN_LETTERS), size=rng.integers(2, 9))
+    return "".join(PERSIAN_LETTERS[k] for k in letters)
+
+
+_PARTS: dict[str, Callable[[np.random.Generator, str], str]] = {
+    "w": _word,
+    "n": lambda rng, split: persian(int(rng.integers(1, 10 ** int(rng.integers(1, 6))))),
+    "l": lambda rng, split: one_of(PERSIAN_LETTERS, rng),
+    "N": lambda rng, split: random_number(rng),
+    "A": lambda rng, split: pick("attachment", rng),
+    "D": lambda rng, split: random_date(rng),
+}
 
 
 def render_crop(text: str, face: str, rng: np.random.Generator | int | None = None) -> np.ndarray:
     """One line of Persian as a crop of a scanned letter, uint8 (H, W, 3), letters 8 to 16 pixels high.
 
     Beside it may stand what is near: the end of a label, a rule or dots below, the side of a cell, the line above. One
-    in three has its digits in their Arabic forms.
-
-    Args:
-        text: as for `joined.joined_ink`.
-        face: one of `joined.joined_faces`.
-        rng: source of all chance, a numpy Generator or a seed. The same state gives the same pixels.
-
-    Raises:
-        ValueError: as `joined_ink`.
-
-    Taught in notebook 10.
+    in three has its digits in their Arabic forms. `text` and `face` are as in `joined_ink`, also what is raised; `rng`
+    is a numpy Generator or a seed, and the same state gives the same pixels. Taught in notebook 10.
     """
     rng = np.random.default_rng(rng)
     ink = joined_ink(text, face, arabic_digits=rng.random() < 0.35)
@@ -119,66 +112,14 @@ def render_crop(text: str, face: str, rng: np.random.Generator | int | None = No
     turn = np.radians(np.clip(rng.normal(0, 0.7), -1.5, 1.5))
     # What the turn moves up or down, and the slant to the sides, must not be cut off: a ۴ would become a ۳.
     room = abs(turn) * ink.shape[1] / 2, abs(slant) * np.ptp(np.flatnonzero(ink.any(axis=1))) / 2
-    return scan(_turned(_surrounded(ink, face, room, rng), slant, turn, rng), rng)
-
-
-def _render(
-    write: Callable[[np.random.Generator, str], str],
-    n: int,
-    seed: int,
-    size: tuple[int, int] | None,
-    workers: int,
-    first: int,
-    split: str,
-) -> tuple[np.ndarray | list[np.ndarray], pd.DataFrame]:
-    joined_faces(split)  # raises where there is no such split
-    draw = partial(_numbered, write=write, seed=seed, size=size and tuple(size), split=split)
-    images, table = draw_many(draw, range(first, first + n), size, workers, ("text", "face"))
-    return images, table.assign(split=split)
-
-
-def _numbered(
-    i: int, write: Callable[[np.random.Generator, str], str], seed: int, size: tuple[int, int] | None, split: str
-) -> tuple[str, str, np.ndarray]:
-    rng = np.random.default_rng([seed, i])
-    faces = joined_faces(split)
-    face, text = faces[rng.integers(len(faces))], write(rng, split)
-    image = render_crop(text, face, rng)
-    return text, face, image if size is None else resize(image, size)
-
-
-def _date(rng: np.random.Generator, split: str) -> str:
-    return random_date(rng)
-
-
-def _phrase(rng: np.random.Generator, split: str) -> str:
-    names, chances = _patterns()
-    pattern = names[int(np.searchsorted(chances, rng.random()))]
-    return "".join(_PARTS[c](rng, split) if c in _PARTS else c for c in pattern)
-
-
-@cache
-def _patterns() -> tuple[list[str], np.ndarray]:
-    upto = np.cumsum([*PATTERNS.values()])
-    return list(PATTERNS), upto / upto[-1]
-
-
-def _word(rng: np.random.Generator, split: str) -> str:
-    words = persian_words(split)
-    if split != "train" or rng.random() >= INVENTED:
-        return words[rng.integers(len(words))]
-    letters = rng.integers(len(PERSIAN_LETTERS), size=rng.integers(2, 9))
-    return "".join(PERSIAN_LETTERS[k] for k in letters)
-
-
-_PARTS: dict[str, Callable[[np.random.Generator, str], str]] = {
-    "w": _word,
-    "n": lambda rng, split: persian(int(rng.integers(1, 10 ** int(rng.integers(1, 6))))),
-    "l": lambda rng, split: PERSIAN_LETTERS[rng.integers(len(PERSIAN_LETTERS))],
-    "N": lambda rng, split: random_number(rng),
-    "A": lambda rng, split: pick("attachment", rng),
-    "D": lambda rng, split: random_date(rng),
-}
+    ink = _surrounded(ink, face, room, rng)
+    # In the size of a scan at about 100 dots an inch.
+    scale = np.exp(rng.uniform(np.log(8), np.log(16))) / ALEF
+    across = scale * rng.uniform(0.85, 1.15)
+    height, width = max(8, round(ink.shape[0] * scale)), max(8, round(ink.shape[1] * across))
+    forward = np.array([[across, -slant * scale], [turn * across, scale]])
+    middle, to = np.array(ink.shape[::-1]) / 2, np.array([width, height]) / 2
+    return scan(moved(ink, forward, middle, (height, width), to), rng)
 
 
 def _surrounded(ink: np.ndarray, face: str, room: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
@@ -190,46 +131,28 @@ def _surrounded(ink: np.ndarray, face: str, room: tuple[float, float], rng: np.r
     above, below, left, right = np.ceil(rng.uniform(0, (12, 12, 14, 14)) + np.repeat(room, 2)).astype(int)
     label = None
     if rng.random() < 0.3:
-        label = joined_ink(_LABELS[rng.integers(len(_LABELS))], face)
-        gap = int(rng.integers(5, 16))
-        right = gap + int(rng.integers(1, min(14, label.shape[1]) + 1))
+        label = joined_ink(one_of(_LABELS, rng), face)
+        gap, shown = int(rng.integers(5, 16)), int(rng.integers(1, min(14, label.shape[1]) + 1))
+        right = gap + shown
     frame = rng.random() < 0.15  # the side of a table's cell, which looks like a ۱
     if frame:
         left += 8
     # Drawn on a ground with room above and below, from which the crop is cut.
     ground = np.zeros((64 + HEIGHT + 64, left + ink.shape[1] + right), np.uint8)
-    ground[64 : 64 + HEIGHT, left : left + ink.shape[1]] = ink
+    height, width = ground.shape
+    lay(ground, ink, left, 64)
     if label is not None:
-        part = label[:, : right - gap]
-        ground[64 : 64 + HEIGHT, ground.shape[1] - part.shape[1] :] = part
+        lay(ground, label[:, :shown], width - shown, 64)
     if rng.random() < 0.25:  # a rule or dots to write on
         row, thick = 64 + BASELINE + int(rng.integers(3, 14)), int(rng.integers(1, 4))
         step, on = (1, 1) if rng.random() < 0.5 else (int(rng.integers(5, 10)), int(rng.integers(2, 4)))
-        dots = np.arange(ground.shape[1]) % step < on
-        line = ground[row : row + thick]
-        line[:] = np.maximum(line, dots * np.uint8(rng.integers(120, 256)))
+        dots = (np.arange(width) % step < on) * np.uint8(rng.integers(120, 256))
+        lay(ground, np.tile(dots, (thick, 1)), 0, row)
     if frame:
         column, thick = int(rng.integers(0, left - 6)), int(rng.integers(1, 4))
-        line = ground[:, column : column + thick]
-        line[:] = np.maximum(line, np.uint8(rng.integers(120, 256)))
+        lay(ground, np.full((height, thick), rng.integers(120, 256), np.uint8), column, 0)
     if rng.random() < 0.1:  # the line above or below, of which the crop has the edge
-        other = joined_ink(_word(rng, "train"), face)[:, : ground.shape[1]]
+        other = joined_ink(_word(rng, "train"), face)[:, :width]
         shift = int(rng.integers(38, 50)) * (1 if rng.random() < 0.5 else -1)
-        at = int(rng.integers(0, ground.shape[1] - other.shape[1] + 1))
-        spot = ground[64 + shift : 64 + shift + HEIGHT, at : at + other.shape[1]]
-        spot[:] = np.maximum(spot, other)
+        lay(ground, other, int(rng.integers(0, width - other.shape[1] + 1)), 64 + shift)
     return ground[64 + rows[0] - above : 64 + rows[-1] + 1 + below]
-
-
-def _turned(ink: np.ndarray, slant: float, turn: float, rng: np.random.Generator) -> np.ndarray:
-    """Ink of the atlas in the size of a scan at about 100 dots an inch, slanted and turned a little, uint8 (H, W)."""
-    scale = np.exp(rng.uniform(np.log(8), np.log(16))) / ALEF
-    across = scale * rng.uniform(0.85, 1.15)
-    height, width = max(8, round(ink.shape[0] * scale)), max(8, round(ink.shape[1] * across))
-    forward = np.array([[across, -slant * scale], [turn * across, scale]])
-    inverse = np.linalg.inv(2 * forward)
-    offset = np.array(ink.shape[::-1]) / 2 - inverse @ (width, height)
-    numbers = (inverse[0, 0], inverse[0, 1], offset[0], inverse[1, 0], inverse[1, 1], offset[1])
-    # Drawn twice as large and halved, so that thin strokes are not lost between two pixels.
-    large = Image.fromarray(ink).transform((2 * width, 2 * height), Image.Transform.AFFINE, numbers, BICUBIC)
-    return np.asarray(large.reduce(2))

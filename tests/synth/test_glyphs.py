@@ -13,8 +13,9 @@ from ocrkit.data.platforms import COURSE
 from ocrkit.synth import LETTER_CLASSES, THESIS_CLASSES, render_glyph, render_glyphs
 from ocrkit.synth.glyphs import random_persian_face
 from ocrkit.synth.persian_faces import DIGITS, TEXTS, load_persian
-from tools.atlases.__main__ import GLYPH_PARTS, GLYPHS, describe_glyphs, write_glyphs
+from tools.atlases.__main__ import GLYPH_PARTS, GLYPHS, describe_glyphs
 from tools.atlases.persian import PERSIAN_FACES
+from tools.samples import write_glyphs
 
 FACE = "Vazirmatn-Regular"
 
@@ -82,8 +83,10 @@ def test_letters_stand_small_in_the_middle_and_words_fill_the_picture():
 
 
 def test_dash_and_underscore_differ_in_height():
-    means = {k: [ink_of(render_glyph(k, FACE, s, degrade=False))[:, 0].mean() for s in range(9)] for k in
-             ("dash", "underscore")}
+    means = {
+        k: [ink_of(render_glyph(k, FACE, s, degrade=False))[:, 0].mean() for s in range(9)]
+        for k in ("dash", "underscore")
+    }
     assert max(means["dash"]) < 30 < min(means["underscore"])
 
 

@@ -9,14 +9,15 @@ from PIL import Image
 
 from ocrkit.data.layouts.pages import FIELDS, load_pages
 from ocrkit.data.platforms import COURSE
-from ocrkit.synth import LETTER_LAYOUTS, render_letter, render_letters, write_letters
+from ocrkit.synth import LETTER_LAYOUTS, render_letter, render_letters
 from ocrkit.synth.joined import CHARACTERS, joined_faces, joined_ink
 from ocrkit.synth.letter_scan import random_turn, turned
-from ocrkit.synth.letter_sheet import EDGE, Sheet
+from ocrkit.synth.letter_sheet import EDGE, Print, Sheet
 from ocrkit.synth.letter_text import fill, month_days, phrases, random_date, random_number, random_title
 from ocrkit.synth.letters import OTHER_KINDS, compose
 from ocrkit.synth.persian_faces import ALEF, DIGITS
 from tools.atlases.__main__ import LETTER_PARTS, LETTERS, describe_letters
+from tools.samples import write_letters
 
 SMALL = (585, 414)
 DATE = re.compile(rf"(?:[{DIGITS}]{{4}}|[{DIGITS}]{{2}})([/.-])[{DIGITS}]{{1,2}}\1[{DIGITS}]{{1,2}}"
@@ -168,8 +169,8 @@ def test_paper_is_light_and_ink_dark_and_clean_pages_are_straight():
 
 
 def test_piece_over_the_edge_is_cut_and_one_beyond_it_has_no_box():
-    sheet = Sheet((300, 300))
     face = joined_faces("test")[0]
+    sheet = Sheet((300, 300), np.random.default_rng(0), Print(face, face, face, face, 10))
     for x in (0, -500):
         sheet.write("تاریخ", x, 500, 20, face, "label", "center")
     (field,) = sheet.fields(np.eye(2, 3))

@@ -10,7 +10,7 @@ from PIL import Image
 
 import ocrkit as ok
 from ocrkit.data.platforms import COURSE
-from ocrkit.synth import random_face, random_line_text, render_line, render_lines, write_lines
+from ocrkit.synth import random_face, random_line_text, render_line, render_lines
 from ocrkit.synth.atlas import atlas_file
 from ocrkit.synth.faces import load_faces
 from ocrkit.synth.store import rendered_store
@@ -20,6 +20,7 @@ from ocrkit.text.tokenizer import Tokenizer
 from ocrkit.training.recipe import Recipe
 from tools.atlases.__main__ import LINE_PARTS, LINES, describe_lines
 from tools.atlases.lines import CHINESE_FACES, LATIN_FACES
+from tools.samples import write_lines
 
 ALPHABET = ALPHABETS["look-alikes"]
 

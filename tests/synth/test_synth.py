@@ -17,7 +17,6 @@ from ocrkit.synth import (
     random_plate_text,
     render_plate,
     render_plates,
-    write_plates,
 )
 from ocrkit.synth.atlas import atlas_file, load_atlas
 from ocrkit.synth.degrade import degrade
@@ -25,6 +24,7 @@ from ocrkit.text.alphabets import ALPHABETS, PROVINCES, plate_kind
 from tools.atlases import plates
 from tools.atlases.__main__ import PARTS, SAMPLE, describe, main, write_sample
 from tools.atlases.fonts import Face
+from tools.samples import write_plates
 
 EXAMPLES = {
     "皖A25V59": "blue",

@@ -11,27 +11,22 @@ import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from PIL import Image
 
 from ocrkit.data.layouts.pages import FIELDS
 from ocrkit.synth.atlas import atlas_file
-from ocrkit.synth.glyphs import THESIS_CLASSES, render_glyph
-from ocrkit.synth.letters import write_letters
-from ocrkit.synth.lines import write_lines
 from ocrkit.synth.names import write_names
-from ocrkit.synth.persian_faces import load_persian
-from ocrkit.synth.plates import PLATE_COLORS, write_plates
+from ocrkit.synth.plates import PLATE_COLORS
 from ocrkit.text.alphabets import PROVINCES, brothers
 from tools.atlases.fonts import save_sheet
 from tools.atlases.lines import build_lines
 from tools.atlases.names import build_names
 from tools.atlases.persian import build_joined, build_persian
 from tools.atlases.plates import build_plates
+from tools.samples import write_glyphs, write_letters, write_lines, write_plates
 
 #: atlas -> what draws it
 BUILDERS = {
@@ -62,28 +57,6 @@ def write_sample(folder: Path) -> pd.DataFrame:
         exclude = {text for table in tables for text in table.text}
         tables.append(write_plates(folder, n, seed, split, exclude))
     return pd.concat(tables, ignore_index=True)
-
-
-def write_glyphs(folder: Path, parts: Mapping[str, int]) -> pd.DataFrame:
-    """Write the 18 Persian classes in every face as `folder/train/Date/cairo-400.jpg` and so on, in grey.
-
-    Args:
-        parts: split -> seed.
-
-    Returns:
-        A samples table: `image` (absolute path), `text` (the class), `split`, `face`.
-    """
-    folder, rows = folder.resolve(), []
-    for split, seed in parts.items():
-        shutil.rmtree(folder / split, ignore_errors=True)
-        for k, klass in enumerate(THESIS_CLASSES):
-            (folder / split / klass).mkdir(parents=True)
-            for j, face in enumerate(load_persian().names[split]):
-                image = render_glyph(klass, face, np.random.default_rng([seed, k, j]))
-                path = folder / split / klass / f"{face}.jpg"
-                Image.fromarray(image).convert("L").save(path, quality=85)
-                rows.append((str(path), klass, split, face))
-    return pd.DataFrame(rows, columns=["image", "text", "split", "face"])
 
 
 def describe(samples: pd.DataFrame) -> str:

@@ -30,12 +30,13 @@ from ocrkit.errors.intervals import wilson_interval
 from ocrkit.errors.metrics import cer
 from ocrkit.reader.crnn import CRNN
 from ocrkit.reader.recognizer import Recognizer
-from ocrkit.synth import render_plates, write_plates
+from ocrkit.synth import render_plates
 from ocrkit.training.step import keep_memory
 from tools.benchmarks.browser import browser_times
 from tools.benchmarks.lprnet import LPRNet
 from tools.benchmarks.names import names
 from tools.benchmarks.systems import SIZE, Laptop, Rebuilt, system
+from tools.samples import write_plates
 
 
 def per_second(n: int, work: Callable[[], object], tries: int = 3) -> float:

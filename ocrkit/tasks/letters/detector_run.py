@@ -36,7 +36,7 @@ def letter_store(n: int, seed: int, folder: str | Path, detector: FieldDetector,
         split: the fonts and layouts that draw.
     """
     folder = Path(folder)
-    code = renderer_code("letter*.*") + renderer_code("joined*.*")
+    code = renderer_code("letter*.*", "joined*.*", "ink.py")
     source = digest([n, seed, split, detector.image_size, detector.kinds], code)
     shape = (n, 1, *detector.image_size)
 
