@@ -19,7 +19,7 @@ from torch import Tensor
 from ocrkit.ctc.candidates import checked_log_probs, checked_steps, ctc_losses
 from ocrkit.ctc.confidence import tempered
 from ocrkit.errors.intervals import wilson_interval
-from ocrkit.text.strings import quote
+from ocrkit.text.strings import quote, require_columns
 from ocrkit.text.tokenizer import Tokenizer, min_steps
 
 
@@ -147,8 +147,7 @@ def threshold_for(curve: pd.DataFrame, max_error: float) -> float:
     """
     if not 0 < max_error < 1:
         raise ValueError(f"max_error={max_error}: it must lie between 0 and 1, such as 0.01")
-    if missing := [c for c in ("threshold", "error_high") if c not in curve]:
-        raise ValueError(f"the curve has no column {missing[0]!r}: make it with accept_reject")
+    require_columns(curve, "threshold", "error_high", what="the curve", cure="make it with accept_reject")
     return float(min(curve["threshold"][curve["error_high"] <= max_error], default=math.inf))
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ocrkit.errors.intervals import wilson_interval
 from ocrkit.errors.metrics import paired_texts
+from ocrkit.text.strings import require_columns
 
 
 def score_classes(results: pd.DataFrame) -> pd.DataFrame:
@@ -46,11 +47,7 @@ def by_class(results: pd.DataFrame) -> pd.DataFrame:
 
     Raises as `score_classes` does. Taught in notebook 09.
     """
-    if missing := [c for c in ("text", "prediction") if c not in results]:
-        raise ValueError(
-            f"the results table has no column {' and no column '.join(map(repr, missing))}; "
-            f"it has: {', '.join(map(str, results.columns))}"
-        )
+    require_columns(results, "text", "prediction")
     texts, predictions = map(pd.Series, paired_texts(results["text"], results["prediction"]))
     n, predicted = texts.value_counts(), predictions.value_counts()
     right = texts[texts == predictions].value_counts()

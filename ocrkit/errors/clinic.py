@@ -26,6 +26,7 @@ from ocrkit.errors.metrics import cer
 from ocrkit.reader.device import normalize_images
 from ocrkit.reader.hooks import evaluating, observed
 from ocrkit.reader.recognizer import Recognizer
+from ocrkit.text.strings import require_columns
 from ocrkit.text.tokenizer import Tokenizer, min_steps
 
 COLUMNS = ["check", "ok", "finding", "cure"]
@@ -77,8 +78,7 @@ def examine(recognizer: Recognizer, samples: pd.DataFrame, n: int = 64) -> pd.Da
     A test that says OK proves nothing; one that says ILL has seen a symptom. Where texts come again by nature, as names
     do, a text in two splits is a question, not a fault. Taught in notebook 12a.
     """
-    if missing := [c for c in ("image", "text") if c not in samples]:
-        raise ValueError(f"the samples have no column {', '.join(missing)}; they have: {', '.join(map(str, samples))}")
+    require_columns(samples, "image", "text")
     if n < 1:
         raise ValueError(f"n={n}: at least one image must be read")
     usable = samples[[not _fault(text, recognizer.tokenizer) for text in samples["text"]]]

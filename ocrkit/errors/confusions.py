@@ -13,7 +13,7 @@ import pandas as pd
 
 from ocrkit.errors.metrics import paired_texts
 from ocrkit.text.edits import Edit, align
-from ocrkit.text.strings import graphemes, normalize
+from ocrkit.text.strings import graphemes, normalize, require_columns
 
 #: What counts as one symbol: unit -> how a text is split. "text" is for class names, right or wrong as a whole.
 UNITS = {"codepoint": list, "grapheme": graphemes, "text": lambda text: [text] if text else []}
@@ -22,23 +22,13 @@ UNITS = {"codepoint": list, "grapheme": graphemes, "text": lambda text: [text] i
 def _edits(results: pd.DataFrame, unit: str) -> Iterator[Edit]:
     if unit not in UNITS:
         raise ValueError(f"unit={unit!r}: it must be one of {', '.join(map(repr, UNITS))}")
-    _need(results, "text", "prediction")
+    require_columns(results, "text", "prediction")
     split = UNITS[unit]
     for reference, prediction in zip(*paired_texts(results["text"], results["prediction"]), strict=True):
         if reference == prediction:  # most are, and need no table
             yield from (Edit("equal", c, c, i, i) for i, c in enumerate(split(reference)))
         else:
             yield from align(split(reference), split(prediction))
-
-
-def _need(results: pd.DataFrame, *columns: str) -> None:
-    missing = [c for c in columns if c not in results]
-    if "loss" in missing:
-        raise ValueError("the table has no column 'loss'; add it: results.assign(loss=label_losses(reader, results))")
-    if missing:
-        raise ValueError(
-            f"the table has no column {', '.join(map(repr, missing))}; it has: {', '.join(map(str, results.columns))}"
-        )
 
 
 def confusions(results: pd.DataFrame, unit: str = "codepoint") -> pd.DataFrame:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from ocrkit.errors.intervals import _rate, bootstrap_interval, wilson_interval
 from ocrkit.text.edits import edit_distance, operations
-from ocrkit.text.strings import normalize
+from ocrkit.text.strings import normalize, require_columns
 
 
 def paired_texts(references: Sequence[str], predictions: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -108,12 +108,7 @@ def edit_counts(references: Sequence[str], predictions: Sequence[str]) -> pd.Dat
 
 
 def _counts_of(results: pd.DataFrame) -> pd.DataFrame:
-    missing = [c for c in ("text", "prediction") if c not in results.columns]
-    if missing:
-        raise ValueError(
-            f"the results table has no column {' and no column '.join(map(repr, missing))}; "
-            f"it has: {', '.join(map(str, results.columns))}"
-        )
+    require_columns(results, "text", "prediction")
     counts = edit_counts(results["text"], results["prediction"])
     right_length = counts["length"] == counts["predicted_length"]
     return counts.assign(right=counts["distance"] == 0, right_length=right_length)
@@ -174,10 +169,7 @@ def score_by(results: pd.DataFrame, column: str, n_boot: int = 2000, seed: int =
 
     Raises as `score` does, also where `column` is missing. Taught in notebook 04.
     """
-    if column not in results.columns:
-        raise ValueError(
-            f"the results table has no column {column!r} to group by; it has: {', '.join(map(str, results.columns))}"
-        )
+    require_columns(results, column)
     # Keys go by position, because the index of a filtered or joined table may hold a row twice.
     counts = _counts_of(results).reset_index(drop=True)
     keys = results[column].reset_index(drop=True)

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ocrkit.errors.confusions import _need, in_words
+from ocrkit.errors.confusions import in_words
 from ocrkit.errors.metrics import score_by
 from ocrkit.reader.recognizer import Recognizer
-from ocrkit.text.strings import normalize
+from ocrkit.text.strings import normalize, require_columns
 
 
 def label_losses(recognizer: Recognizer, samples: pd.DataFrame, batch_size: int = 64) -> pd.Series:
@@ -30,7 +30,7 @@ def label_losses(recognizer: Recognizer, samples: pd.DataFrame, batch_size: int 
 
     Taught in notebook 05.
     """
-    _need(samples, "image", "text")
+    require_columns(samples, "image", "text")
     losses = np.full(len(samples), np.nan)
     numbered = samples.assign(_row=np.arange(len(samples)))
     for start in range(0, len(samples), 1024):  # bounds the memory of images and logits
@@ -47,13 +47,13 @@ def top_losses(results: pd.DataFrame, k: int = 30, largest: bool = True) -> pd.D
 
     Taught in notebook 05.
     """
-    _need(results, "loss")
+    require_columns(results, "loss")
     return results.dropna(subset="loss").sort_values("loss", ascending=not largest, kind="stable").head(k)
 
 
 def confidently_wrong(results: pd.DataFrame, k: int = 30) -> pd.DataFrame:
     """Return the `k` wrong readings of which the model was most sure. Taught in notebook 05."""
-    _need(results, "text", "prediction", "confidence")
+    require_columns(results, "text", "prediction", "confidence")
     wrong = results["text"].map(normalize) != results["prediction"].map(normalize)
     return results[wrong].sort_values("confidence", ascending=False, kind="stable").head(k)
 
@@ -70,7 +70,7 @@ def likely_mislabelled(results: pd.DataFrame, k: int = 50) -> pd.DataFrame:
 
     Taught in notebook 05.
     """
-    _need(results, "loss")
+    require_columns(results, "loss")
     wrong = confidently_wrong(results, len(results)).dropna(subset="loss")
     suspicion = wrong["loss"] * wrong["confidence"].clip(lower=1e-12)  # an infinite loss stays infinite
     return wrong.assign(suspicion=suspicion).sort_values("suspicion", ascending=False, kind="stable").head(k)
@@ -93,7 +93,7 @@ def slices(results: pd.DataFrame, by: str | Sequence[str], bins: int = 4) -> pd.
     Taught in notebook 05.
     """
     names = [by] if isinstance(by, str) else list(by)
-    _need(results, "text", "prediction", *names)
+    require_columns(results, "text", "prediction", *names)
     tables = []
     for name in names:
         words, order = in_words(results[name], bins, bins)

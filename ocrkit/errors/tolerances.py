@@ -11,6 +11,7 @@ from ocrkit.errors.intervals import bootstrap_interval, wilson_interval
 from ocrkit.errors.metrics import paired_texts
 from ocrkit.text.edits import edit_distance
 from ocrkit.text.persian import STEPS, fold
+from ocrkit.text.strings import require_columns
 
 
 def tolerances(results: pd.DataFrame, n_boot: int = 2000, seed: int = 0) -> pd.DataFrame:
@@ -31,8 +32,7 @@ def tolerances(results: pd.DataFrame, n_boot: int = 2000, seed: int = 0) -> pd.D
 
     Taught in notebook 10.
     """
-    if missing := [column for column in ("text", "prediction") if column not in results]:
-        raise ValueError(f"the results table has no column {missing[0]!r}; it has: {', '.join(map(str, results))}")
+    require_columns(results, "text", "prediction")
     paired_texts(results["text"], results["prediction"])  # only for its checks: it would compose the raw texts
     rows = []
     for k in range(len(STEPS) + 1):

@@ -6,7 +6,7 @@ Taught in notebook 02.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 def normalize(text: str) -> str:
@@ -54,6 +54,28 @@ def graphemes(text: str) -> list[str]:
     except ImportError as error:
         raise ImportError("grapheme clusters need the package regex: pip install regex") from error
     return regex.findall(r"\X", text)
+
+
+#: What makes the columns of a results table, for messages.
+_READS = "Recognizer.read adds it"
+_CURES = {
+    "prediction": _READS,
+    "confidence": _READS,
+    "loss": "add it: results.assign(loss=label_losses(reader, results))",
+}
+
+
+def require_columns(table: Collection[str], *names: str, what: str = "the table", cure: str = "") -> None:
+    """Raise a ValueError where `table` (a DataFrame, or names of columns) lacks one of the columns `names`.
+
+    It says which, what `table` has instead, and the `cure`: what to do, known for the columns of results.
+    """
+    if missing := [name for name in names if name not in table]:
+        cure = cure or _CURES.get(missing[0], "")
+        raise ValueError(
+            f"{what} has no column {' and no column '.join(map(repr, missing))}; it has: {', '.join(map(str, table))}"
+            f"{cure and '; ' + cure}"
+        )
 
 
 def quote(characters: Iterable[str]) -> str:

@@ -277,7 +277,7 @@ def test_bad_settings_are_refused():
         expected_calibration_error([0.5], [True], equal="size")
     with pytest.raises(ValueError, match="max_error=1"):
         threshold_for(accept_reject([0.5], [True]), 1)
-    with pytest.raises(ValueError, match="no column 'error_high': make it with accept_reject"):
+    with pytest.raises(ValueError, match="no column 'error_high'; it has: threshold; make it with accept_reject"):
         threshold_for(pd.DataFrame({"threshold": [0.5]}), 0.1)
 
 

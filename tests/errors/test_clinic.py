@@ -205,7 +205,7 @@ def test_no_usable_label_at_all(reader, samples):
 
 
 def test_what_is_refused(reader, samples):
-    with pytest.raises(ValueError, match="no column text; they have: image"):
+    with pytest.raises(ValueError, match="no column 'text'; it has: image"):
         examine(reader, samples[["image"]])
     with pytest.raises(ValueError, match="at least one image"):
         examine(reader, samples, n=0)

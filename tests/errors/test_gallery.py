@@ -249,7 +249,7 @@ def test_a_failed_report_leaves_the_old_page(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         ok.report(rows(("C", "D")), path)
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["errors.html"]
-    with pytest.raises(ValueError, match="no column confidence"):
+    with pytest.raises(ValueError, match="no column 'confidence'; it has: .*Recognizer.read"):
         ok.report(rows(("A", "B")).drop(columns="confidence"), path)
 
 

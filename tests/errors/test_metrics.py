@@ -158,9 +158,9 @@ def test_an_entry_that_is_not_text_names_its_row(value):
 
 
 def test_a_table_without_predictions():
-    with pytest.raises(ValueError, match="no column 'prediction'; it has: text, split"):
+    with pytest.raises(ValueError, match="no column 'prediction'; it has: text, split; Recognizer.read adds it"):
         score(pd.DataFrame({"text": ["a"], "split": ["test"]}))
-    with pytest.raises(ValueError, match="no column 'province' to group by; it has: text, prediction"):
+    with pytest.raises(ValueError, match="no column 'province'; it has: text, prediction"):
         score_by(RESULTS, "province")
     with pytest.raises(ValueError, match="no texts to compare"):
         score(RESULTS.head(0))

@@ -440,7 +440,7 @@ def test_scores_by_class(results):
     assert score.loc["accuracy", ["value", "n"]].tolist() == [3 / 7, 7]
     assert score.low["accuracy"] < 3 / 7 < score.high["accuracy"]
     assert score.value["class_accuracy"] == pytest.approx(np.mean([1 / 3, 1 / 2, 0, 1]))
-    with pytest.raises(ValueError, match="no column 'prediction'"):
+    with pytest.raises(ValueError, match="no column 'prediction'; it has: "):
         ok.score_classes(results.drop(columns="prediction"))
 
 

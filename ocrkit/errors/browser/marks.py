@@ -21,7 +21,7 @@ from ocrkit.data.files import atomic, write_json
 from ocrkit.data.layouts.listing import SPLIT_NAMES
 from ocrkit.data.layouts.plates import plate_columns
 from ocrkit.text.edits import operations
-from ocrkit.text.strings import normalize
+from ocrkit.text.strings import normalize, require_columns
 
 #: What can be said about an image. `fine`: label and image are right, the reading is wrong. `wrong label`: it has
 #: a new label. `unreadable`: nobody can read the image. `exclude`: it does not belong here for another reason.
@@ -236,13 +236,8 @@ def apply_changes(samples: pd.DataFrame, changes: pd.DataFrame | str | os.PathLi
     """
     if not isinstance(changes, pd.DataFrame):
         changes = pd.read_csv(changes, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    for name, table, columns in (
-        ("samples table", samples, ("image", "text")),
-        ("table of changes", changes, ("image", "text", "mark", "new_text")),
-    ):
-        if missing := [c for c in columns if c not in table]:
-            have = ", ".join(map(str, table.columns))
-            raise ValueError(f"the {name} has no column {' and no column '.join(map(repr, missing))}; it has: {have}")
+    require_columns(samples, "image", "text", what="the samples table")
+    require_columns(changes, "image", "text", "mark", "new_text", what="the table of changes")
     rows, marked, unknown = Rows(samples), {}, []
     for number, change in enumerate(changes.itertuples(), start=1):
         mark = _checked(change, f"row {number} of the changes, {change.image}")

@@ -16,7 +16,7 @@ from ocrkit.errors.browser.marks import MARKS, Mark, Marks, Rows, write_changes
 from ocrkit.errors.confusions import in_words
 from ocrkit.text.alphabets import ALPHABETS
 from ocrkit.text.edits import operations
-from ocrkit.text.strings import normalize, quote
+from ocrkit.text.strings import normalize, quote, require_columns
 from ocrkit.text.tokenizer import Tokenizer
 
 SHOW = ("wrong", "right", "all", "marked", "not marked", "not an image")
@@ -64,11 +64,8 @@ class ErrorTable:
         marks: str | os.PathLike | None = "auto",
         page_size: int = 12,
     ):
-        if missing := [c for c in ("image", "text", "prediction") if c not in results]:
-            raise ValueError(
-                f"the results table has no column {' and no column '.join(map(repr, missing))}; it has: "
-                f"{', '.join(map(str, results.columns))}. Recognizer.read of a samples table gives all of them"
-            )
+        cure = "Recognizer.read of a samples table gives all that the browser needs"
+        require_columns(results, "image", "text", "prediction", cure=cure)
         # Lists, because going through a column of pandas one by one is slow.
         texts, predictions = results["text"].tolist(), results["prediction"].tolist()
         for column, values in (("text", texts), ("prediction", predictions)):
