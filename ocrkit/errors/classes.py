@@ -9,8 +9,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ocrkit.errors.intervals import wilson_interval
-from ocrkit.errors.metrics import paired_texts
-from ocrkit.text.strings import require_columns
+from ocrkit.errors.metrics import texts_of
 
 
 def score_classes(results: pd.DataFrame) -> pd.DataFrame:
@@ -47,15 +46,13 @@ def by_class(results: pd.DataFrame) -> pd.DataFrame:
 
     Raises as `score_classes` does. Taught in notebook 09.
     """
-    require_columns(results, "text", "prediction")
-    texts, predictions = map(pd.Series, paired_texts(results["text"], results["prediction"]))
+    texts, predictions = map(pd.Series, texts_of(results))
     n, predicted = texts.value_counts(), predictions.value_counts()
     right = texts[texts == predictions].value_counts()
     rows = []
     for name in sorted({*n.index, *predicted.index} - {""}):
         count, hits, times = (int(counts.get(name, 0)) for counts in (n, right, predicted))
-        low, high = wilson_interval(hits, count)
         accuracy, precision = (hits / total if total else float("nan") for total in (count, times))
-        rows.append((name, count, hits, accuracy, low, high, times, precision))
+        rows.append((name, count, hits, accuracy, *wilson_interval(hits, count), times, precision))
     table = pd.DataFrame(rows, columns=["text", "n", "right", "accuracy", "low", "high", "predicted", "precision"])
     return table.sort_values("accuracy", kind="stable", ignore_index=True)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ocrkit.data.files import atomic
 from ocrkit.errors.gallery import card_html
-from ocrkit.errors.metrics import paired_texts, score
+from ocrkit.errors.metrics import score, texts_of
 from ocrkit.errors.templates import template
 from ocrkit.text.edits import operations
 from ocrkit.text.strings import require_columns
@@ -40,8 +40,7 @@ def report(
     Taught in notebook 05.
     """
     require_columns(results, "text", "prediction", "confidence")
-    boxes = []
-    texts, predictions = paired_texts(results["text"], results["prediction"])
+    boxes, (texts, predictions) = [], texts_of(results)
     for row, text, prediction in zip(results.itertuples(), texts, predictions, strict=True):
         edits = operations(text, prediction) if text else []  # without a label, nothing is known to be wrong
         box = {"text": text, "prediction": prediction, "edits": len(edits), "confidence": row.confidence}
