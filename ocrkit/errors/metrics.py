@@ -43,14 +43,15 @@ def texts_of(results: pd.DataFrame) -> tuple[list[str], list[str]]:
 
 def checked_texts(values: Sequence[str], role: str) -> list[str]:
     """Texts in NFC; raises a TypeError that names the row and its `role` where one is not text."""
-    rows = values.index if isinstance(values, pd.Series) else range(len(values))
-    for row, value in zip(rows, values, strict=True):
+    texts = values.tolist() if isinstance(values, pd.Series) else list(values)  # to iterate over a Series is slow
+    for place, value in enumerate(texts):
         if not isinstance(value, str):
+            row = values.index[place] if isinstance(values, pd.Series) else place
             raise TypeError(
                 f"row {row}: the {role} is {value!r} ({type(value).__name__}), not text; use '' for an empty "
                 "text (pandas.read_csv needs keep_default_na=False and dtype=str to keep texts as they are)"
             )
-    return [normalize(value) for value in values]
+    return [normalize(text) for text in texts]
 
 
 def cer(references: Sequence[str], predictions: Sequence[str], denominator: str = "reference") -> float:
