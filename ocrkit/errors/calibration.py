@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -70,30 +70,24 @@ def expected_calibration_error(
 
 
 def calibration_error_interval(
-    confidence: Sequence[float],
-    right: Sequence[bool],
-    bins: int = 10,
-    equal: str = "mass",
-    n_boot: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
+    confidence: Sequence[float], right: Sequence[bool], n_boot: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
-    """An interval for the true value of `expected_calibration_error`, in the bins that all readings make.
+    """A 95% interval for the true value of `expected_calibration_error`, in the bins that all readings make.
 
     Bootstrap over readings. The error of a drawn sample lies above the measured one, as that lies above the true one:
     this bias is taken off the upper end once and the lower end twice. The lower end is 0 where a perfectly calibrated
-    confidence often gets as much by chance. In simulations of 100 to 1,500 readings, 91% to 99% of such intervals
-    of 95% held the true error.
+    confidence often gets as much by chance. In simulations of 100 to 1,500 readings, 91% to 99% of the intervals held
+    the true error.
 
     Raises as `reliability`. Taught in notebook 11.
     """
     confidence, right = _checked(confidence, right, proportion=True)
-    gaps, where = right - confidence, _binned(confidence, bins, equal)[1]
+    gaps, where = right - confidence, _binned(confidence)[1]
     rng, n, measured = np.random.default_rng(seed), len(gaps), _calibration_error(gaps, where)
     drawn = [_calibration_error(gaps[i], where[i]) for i in (rng.integers(n, size=n) for _ in range(n_boot))]
     chance = [_calibration_error((rng.random(n) < confidence) - confidence, where) for _ in range(n_boot)]
-    highest = np.quantile(drawn, 0.5 + level / 2)
-    low = 0.0 if measured <= np.quantile(chance, level) else max(0.0, 2 * measured - highest)
+    highest = np.quantile(drawn, 0.975)
+    low = 0.0 if measured <= np.quantile(chance, 0.95) else max(0.0, 2 * measured - highest)
     return float(low), float(highest - np.mean(drawn) + measured)
 
 
@@ -140,10 +134,7 @@ def threshold_for(curve: pd.DataFrame, max_error: float) -> float:
     proof of 1%, which takes 381 without an error. Where no threshold holds, the answer is inf: accept nothing. As the
     threshold is chosen by its luck in this sample, measure its error on images that had no part in it.
 
-    Raises:
-        ValueError: `max_error` is not between 0 and 1, or `curve` is no such table.
-
-    Taught in notebook 11.
+    Raises a ValueError where `max_error` is not between 0 and 1 or `curve` is no such table. Taught in notebook 11.
     """
     if not 0 < max_error < 1:
         raise ValueError(f"max_error={max_error}: it must lie between 0 and 1, such as 0.01")
@@ -197,17 +188,25 @@ def fit_temperature(
     losses = ctc_losses(lp, codes, steps).tolist() if codes else []
     problems |= {i: "has probability 0" for i, loss in enumerate(losses) if i not in problems and loss == math.inf}
     kept = [i for i in range(len(codes)) if i not in problems]
-    if problems:
-        examples = "; ".join(f"{texts[i]!r} {why}" for i, why in list(problems.items())[:3])
-        left_out = f"{len(problems)} of {len(codes)} labels cannot be written by the model: {examples}"
-        if kept:
-            warnings.warn(f"the temperature is fitted without {left_out}", stacklevel=2)
+    examples = "; ".join(f"{texts[i]!r} {why}" for i, why in list(problems.items())[:3])
+    left_out = f"{len(problems)} of {len(codes)} labels cannot be written by the model: {examples}"
     if not kept:
         raise ValueError(f"no label is left to fit a temperature to: {left_out if problems else 'there are no images'}")
+    if problems:
+        warnings.warn(f"the temperature is fitted without {left_out}", stacklevel=2)
     lp, codes, steps = lp[:, kept], [codes[i] for i in kept], [steps[i] for i in kept]
-    return math.exp(
-        _least(lambda log_t: ctc_losses(tempered(lp, tokenizer, math.exp(log_t)), codes, steps).sum().item())
-    )
+
+    def loss(log_t: float) -> float:
+        return ctc_losses(tempered(lp, tokenizer, math.exp(log_t)), codes, steps).sum().item()
+
+    # Around the best of 13 points, a third of the range is cut off again and again.
+    points = np.linspace(math.log(0.05), math.log(20), 13).tolist()
+    best = min(range(13), key=[loss(x) for x in points].__getitem__)
+    a, b = points[max(best - 1, 0)], points[min(best + 1, 12)]
+    while b - a > 1e-3:
+        third = (b - a) / 3
+        a, b = (a, b - third) if loss(a + third) <= loss(b - third) else (a + third, b)
+    return math.exp((a + b) / 2)
 
 
 def _unfit(text: str, steps: int, tokenizer: Tokenizer) -> str:
@@ -220,19 +219,7 @@ def _unfit(text: str, steps: int, tokenizer: Tokenizer) -> str:
     return f"needs {needed} time steps and has {steps}" if needed > steps else "" if text else "is empty"
 
 
-def _least(loss: Callable[[float], float], low: float = math.log(0.05), high: float = math.log(20)) -> float:
-    """Where `loss` is least: around the best of 13 points, a third of the range is cut off again and again."""
-    points = np.linspace(low, high, 13).tolist()
-    losses = [loss(x) for x in points]
-    best = losses.index(min(losses))
-    a, b = points[max(best - 1, 0)], points[min(best + 1, 12)]
-    while b - a > 1e-3:
-        third = (b - a) / 3
-        a, b = (a, b - third) if loss(a + third) <= loss(b - third) else (a + third, b)
-    return (a + b) / 2
-
-
-def _binned(confidence: np.ndarray, bins: int, equal: str) -> tuple[np.ndarray, np.ndarray]:
+def _binned(confidence: np.ndarray, bins: int = 10, equal: str = "mass") -> tuple[np.ndarray, np.ndarray]:
     """The `bins + 1` edges, and in which bin each confidence lies: above its lower edge, up to its upper one."""
     if bins < 1:
         raise ValueError(f"bins={bins}: there must be at least one")
