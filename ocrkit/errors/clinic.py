@@ -1,8 +1,6 @@
-"""The clinic: cheap tests that tell why a recognizer does not read, or why its score cannot be believed.
+"""The clinic: tests that take seconds and tell why a recognizer does not read, or why its score cannot be believed.
 
-Nine failures that nearly everybody meets once with CTC, each with a test that takes seconds and needs no training.
-
-Taught in notebook 12a.
+They are for the failures that nearly everybody meets once with CTC. Taught in notebook 12a.
 """
 
 from __future__ import annotations
