@@ -1,9 +1,7 @@
 """Can a confidence be trusted? Reliability, temperature scaling, and the threshold of a gate.
 
-A confidence is calibrated where of all readings rated 0.9, nine in ten are right. That it puts right readings above
-wrong ones is another matter, and is what a gate needs that accepts some readings and sends the rest to a person.
-
-Taught in notebook 11.
+Calibrated: of all readings rated 0.9, nine in ten are right. That right readings get more than wrong ones is another
+matter, and what a gate needs. Taught in notebook 11.
 """
 
 from __future__ import annotations
@@ -18,9 +16,10 @@ from torch import Tensor
 
 from ocrkit.ctc.candidates import checked_log_probs, checked_steps, ctc_losses
 from ocrkit.ctc.confidence import tempered
+from ocrkit.data.batches import label_problem
 from ocrkit.errors.intervals import wilson_interval
-from ocrkit.text.strings import quote, require_columns
-from ocrkit.text.tokenizer import Tokenizer, min_steps
+from ocrkit.text.strings import require_columns
+from ocrkit.text.tokenizer import Tokenizer
 
 
 def reliability(
@@ -109,11 +108,7 @@ def accept_reject(confidence: Sequence[float], right: Sequence[bool]) -> pd.Data
         of Wilson's 95% interval, which the true error exceeds in 2.5% of all samples. The first row accepts nothing:
         threshold inf, error NaN and limit 1. Readings of equal confidence are accepted together.
 
-    Raises:
-        ValueError: the lists are empty or not of one length, a confidence is not finite, or `right` holds something
-            else than True and False.
-
-    Taught in notebook 11.
+    Raises as `reliability`, but for confidences that are not finite. Taught in notebook 11.
     """
     confidence, right = _checked(confidence, right)
     values, place = np.unique(-confidence, return_inverse=True)
@@ -148,8 +143,7 @@ def aurc(confidence: Sequence[float], right: Sequence[bool]) -> float:
     0 where all are right; the share of errors where the confidence says nothing. It asks for the order of the
     confidences alone, so calibration does not change it. Of equal ones, k cuts off a random part.
 
-    Raises as `accept_reject`. Source: Geifman and El-Yaniv (2017), https://arxiv.org/abs/1705.08500. Taught in
-    notebook 11.
+    Source: Geifman and El-Yaniv (2017), https://arxiv.org/abs/1705.08500. Taught in notebook 11.
     """
     curve = accept_reject(confidence, right)
     k = np.arange(1, curve["n"].iloc[-1] + 1)
@@ -167,14 +161,11 @@ def fit_temperature(
     Args:
         logits: `(T, N, K)` logits or log probabilities of validation images: neither seen in training, where models are
             surer, nor those that calibration is measured on.
-        texts: N labels. One that the model cannot write is left out with a warning that says why: it is empty, has
-            characters outside the alphabet, needs more steps than its image has, or has probability 0.
+        texts: N labels. One that the model cannot write (see `label_problem`) is left out with a warning that says why.
         tokenizer: with K classes.
         steps: N, how many time steps of each image count; T by default.
 
-    Raises:
-        ValueError: no label is left, there are not N texts, `steps` does not fit the logits, K differs from the
-            tokenizer's classes, or a number is NaN.
+    Raises a ValueError where no label is left, or labels, `steps`, tokenizer and logits do not fit together.
 
     Source: Guo et al. (2017), https://arxiv.org/abs/1706.04599, with the CTC loss for the cross-entropy. Taught in
     notebook 11.
@@ -183,12 +174,18 @@ def fit_temperature(
     if len(texts) != lp.shape[1]:
         raise ValueError(f"{len(texts)} labels for {lp.shape[1]} images: give one an image")
     steps = checked_steps(steps, lp)
-    problems = {i: why for i, (text, s) in enumerate(zip(texts, steps)) if (why := _unfit(text, s, tokenizer))}
+    problems = {
+        i: label_problem(tokenizer, text, s) if isinstance(text, str) else f"{text!r} is not text"
+        for i, (text, s) in enumerate(zip(texts, steps))
+    }
+    problems = {i: problem for i, problem in problems.items() if problem}
     codes = [[] if i in problems else tokenizer.encode(text) for i, text in enumerate(texts)]
     losses = ctc_losses(lp, codes, steps).tolist() if codes else []
-    problems |= {i: "has probability 0" for i, loss in enumerate(losses) if i not in problems and loss == math.inf}
+    for i, loss in enumerate(losses):
+        if loss == math.inf:
+            problems.setdefault(i, f"{texts[i]!r} has probability 0")
     kept = [i for i in range(len(codes)) if i not in problems]
-    examples = "; ".join(f"{texts[i]!r} {why}" for i, why in list(problems.items())[:3])
+    examples = "; ".join(list(problems.values())[:3])
     left_out = f"{len(problems)} of {len(codes)} labels cannot be written by the model: {examples}"
     if not kept:
         raise ValueError(f"no label is left to fit a temperature to: {left_out if problems else 'there are no images'}")
@@ -207,16 +204,6 @@ def fit_temperature(
         third = (b - a) / 3
         a, b = (a, b - third) if loss(a + third) <= loss(b - third) else (a + third, b)
     return math.exp((a + b) / 2)
-
-
-def _unfit(text: str, steps: int, tokenizer: Tokenizer) -> str:
-    """Why a label cannot be written in so many steps; "" where it can."""
-    if not isinstance(text, str):
-        return f"is {type(text).__name__}, not text"
-    if missing := tokenizer.missing(text):
-        return f"has {quote(missing)}, which is not in the alphabet"
-    needed = min_steps(tokenizer.encode(text))
-    return f"needs {needed} time steps and has {steps}" if needed > steps else "" if text else "is empty"
 
 
 def _binned(confidence: np.ndarray, bins: int = 10, equal: str = "mass") -> tuple[np.ndarray, np.ndarray]:

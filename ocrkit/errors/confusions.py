@@ -49,10 +49,7 @@ def confusions(results: pd.DataFrame, unit: str = "codepoint") -> pd.DataFrame:
 
 
 def confusion_matrix(results: pd.DataFrame, unit: str = "codepoint", top: int | None = None) -> pd.DataFrame:
-    """Count which symbol was read as which, the right ones on the diagonal.
-
-    Args:
-        top: keep only the symbols that take part in the most errors, this many.
+    """Count which symbol was read as which, the right ones on the diagonal; of `top` symbols, those that err most.
 
     Returns:
         A square table: rows are what is written, columns what was read. Row `""` counts insertions, column `""`

@@ -173,18 +173,12 @@ def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.
 
     A wrong reading is red. A row without a label has only its prediction, in black.
 
-    matplotlib's own font has no Chinese characters, so fonts of this machine that have them are looked for. Where
-    there is none, the province is written in English, any other such character by its number, and a line says what
-    to do. Before version 3.11, matplotlib neither joins nor turns around Persian; use `cards` there.
+    matplotlib's own font has no Chinese characters, so fonts of this machine that have them are looked for, or `font`,
+    a file (.ttf, .otf, .ttc), is used. Where there is none, the province is written in English, any other such
+    character by its number, and a line says what to do. Before version 3.11, matplotlib neither joins nor turns around
+    Persian; use `cards` there.
 
-    Args:
-        columns: images in a row.
-        font: a font file (.ttf, .otf, .ttc) to use instead.
-
-    Raises:
-        FileNotFoundError: there is no such font file.
-
-    Taught in notebook 05.
+    Raises a FileNotFoundError where there is no such font file. Taught in notebook 05.
     """
     rows = [(row, *judged(row)) for row in results.head(n).itertuples()]
     families, missing = find_fonts("".join(label + (read or "") for _, label, read, _ in rows), font)
@@ -216,11 +210,7 @@ def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.
 
 
 def find_fonts(text: str, font: str | os.PathLike | None = None) -> tuple[list[str], list[str]]:
-    """Families in which matplotlib can write `text`, best first, and the characters that none of them has.
-
-    Raises:
-        FileNotFoundError: there is no such font file.
-    """
+    """Families in which matplotlib can write `text`, best first, and the characters that none of them has."""
     families, missing = ["DejaVu Sans"], {c for c in text if c.isprintable() and not c.isspace()}
     if font is not None:
         if not os.path.isfile(font):

@@ -1,12 +1,7 @@
 """The two main metrics as Hugging Face `evaluate` modules, for people whose tools speak that.
 
-`CharacterErrorRate` counts with jiwer, so it also checks `ocrkit.errors.metrics.cer` from outside. Both work
-without a network, on their own or together:
-
-    evaluate.combine([CharacterErrorRate(), ExactMatch()]).compute(predictions=..., references=...)
-
-`evaluate.load` takes the path of this file and gives its first metric, `CharacterErrorRate`.
-
+Both work without a network, on their own or together: `evaluate.combine([CharacterErrorRate(), ExactMatch()])`.
+`evaluate.load` takes the path of this file and gives its first metric, `CharacterErrorRate`, which counts with jiwer.
 Taught in notebook 04.
 """
 
@@ -24,11 +19,7 @@ from ocrkit.errors.metrics import paired_texts
 
 # jiwer strips white space from both ends unless it is told to split into characters only.
 _CHARACTERS = jiwer.ReduceToListOfListOfChars()
-_INPUTS = """
-Args:
-    predictions: N texts, the readings.
-    references: N texts, the labels. Both are compared in NFC.
-"""
+_INPUTS = "predictions: N texts, the readings. references: N texts, the labels. Both are compared in NFC."
 
 
 def _info(description: str, citation: str = "") -> evaluate.MetricInfo:

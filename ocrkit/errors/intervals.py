@@ -1,7 +1,4 @@
-"""Intervals: how far a measured share or rate may be off.
-
-Taught in notebook 04.
-"""
+"""Intervals: how far a measured share or rate may be off. Taught in notebook 04."""
 
 from __future__ import annotations
 
@@ -47,14 +44,11 @@ def bootstrap_interval(
     denominators stands in for it.
 
     Args:
-        numerators: N counts, for instance the edit distances.
-        denominators: N counts, for instance the reference lengths.
-        n_boot: number of draws.
-        level: share of the draws that lies within the interval.
+        numerators, denominators: N counts each, for instance edit distances and reference lengths.
+        level: share of the `n_boot` draws that lies within the interval.
 
     Raises:
-        ValueError: no images, lists of different length, negative or not finite counts, or `n_boot` or `level` out of
-            range.
+        ValueError: no images, lists of different length, negative or not finite counts, or a setting out of range.
 
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993. Taught in notebook 04.
     """

@@ -109,7 +109,7 @@ def score(results: pd.DataFrame, n_boot: int = 2000, seed: int = 0) -> pd.DataFr
 
     Args:
         results: N rows with the columns `text` and `prediction`.
-        n_boot, seed: draws and seed of the bootstrap.
+        n_boot: draws of the bootstrap.
 
     Returns:
         Six rows with the columns `metric, value, low, high, n, unit`. `accuracy` and `length_accuracy` are proportions
@@ -158,10 +158,7 @@ def rates(distances: Sequence[int], lengths: Sequence[int], n_boot: int, seed: i
 def score_by(results: pd.DataFrame, column: str, n_boot: int = 2000, seed: int = 0) -> pd.DataFrame:
     """Score each group of a results table, the largest group first.
 
-    Args:
-        results: N rows with the columns `text`, `prediction` and `column`.
-        column: what to group by; rows without a value form a group of their own.
-        n_boot, seed: draws and seed of the bootstrap.
+    Rows without a value in `column` form a group of their own.
 
     Returns:
         One row a group with the columns `column`, `n` (images), `accuracy, accuracy_low, accuracy_high` (Wilson),

@@ -1,7 +1,4 @@
-"""The error page: a results table as one HTML file that filters and sorts by itself, without a server.
-
-Taught in notebook 05.
-"""
+"""The error page: a results table as one HTML file that filters and sorts by itself. Taught in notebook 05."""
 
 from __future__ import annotations
 
@@ -30,14 +27,7 @@ def report(
         height: height of the images on screen, in pixels.
         spans: draw on the image which columns each character was read from.
 
-    Returns:
-        The path of the page.
-
-    Raises:
-        ValueError: a column is missing, or the table has no rows.
-        TypeError: a text or prediction is not text; the message names the row.
-
-    Taught in notebook 05.
+    Raises as `metrics.score` does. Taught in notebook 05.
     """
     require_columns(results, "text", "prediction", "confidence")
     boxes, (texts, predictions) = [], texts_of(results)

@@ -46,25 +46,20 @@ class ErrorBrowser:
 
     Filter by right or wrong, kind of edit, text, slices, confidence, or one confusion by a click on the matrix; sort;
     page; look at one image enlarged, with the columns that each character was read from; say what is wrong with its
-    label. Marks are saved at once and are there again after a restart of the kernel.
+    label. Marks are saved at once and are there again after a restart of the kernel. After a click into the field
+    `keys`, each key acts at once (n and p page, j and k step through the images, 1 to 4 mark, u undoes).
 
-    Keys: plain ipywidgets cannot catch keys that are pressed anywhere on the page. Two things work: a click into the
-    field `keys`, after which each key acts at once (n and p page, j and k step through the images, 1 to 4
-    mark, u undoes); and Tab with Space or Enter, since every control is a button or a field.
-
-    Where ipywidgets are missing or the page cannot show them (GitHub, a PDF), the first page stands there as HTML. A
-    program can do all that a person can, by the methods. Rows are meant by their position in the table, from 0. What a
-    filter needs is computed once, so that each action on 100,000 rows takes milliseconds.
+    Where ipywidgets are missing or the page cannot show them (GitHub, a PDF), the first page stands there as HTML. The
+    methods do all that a person can; they mean rows by their position in the table, from 0. What a filter needs is
+    computed once, so that each action on 100,000 rows takes milliseconds.
 
     Args:
-        results: N rows with `image` (path or uint8 array), `text` and `prediction`; of the other columns of
-            `Recognizer.read`, `confidence`, `spans`, `operations`, `error`, `runner_up` and `margin` are used where
-            they are there.
+        results: N rows with `image` (path or uint8 array), `text` and `prediction`; the other columns of
+            `Recognizer.read` are used where they are there.
         alphabet: the characters that a new label may have: a `Tokenizer`, a key of `ALPHABETS` or the characters;
             by default those that occur in the labels and predictions.
         marks: the JSON file of the marks; by default `runs/marks/SET.json` in the working folder, named after the
             folder of the images. `None` keeps the marks in memory alone.
-        page_size: rows on a page.
         on_select: called with the row (a Series) each time an image is selected; what it returns is shown below it.
         buttons: name -> function of the row, for buttons of your own; what one returns is shown below the image.
 
@@ -100,8 +95,7 @@ class ErrorBrowser:
         self.message = self.marks.message
 
         n = len(results)
-        error = results["error"].tolist() if "error" in results else [""] * n
-        self._unread = np.array([isinstance(e, str) and e != "" for e in error], dtype=bool)
+        self._unread = np.array([isinstance(e, str) and e != "" for e in results.get("error", [""] * n)], dtype=bool)
         edits = results["operations"].tolist() if "operations" in results else [None] * n
         pairs, edit_row, edit_pair = {}, [], []
         for row, (found, text, prediction) in enumerate(zip(edits, texts, predictions)):
@@ -117,6 +111,8 @@ class ErrorBrowser:
         self._confidence = np.array(results.get("confidence", np.full(n, np.nan)), dtype=float)
         lengths = np.array([max(1, len(t)) for t in texts])
         self._keys = {"confidence": self._confidence, "cer": self._distance / lengths, "position": np.arange(n)}
+        if "margin" in results:
+            self._keys["margin"] = results["margin"].to_numpy(dtype=float)
         #: Those of `SORTS` that this table has the column for.
         self.sorts = tuple(name for name, (column, _) in SORTS.items() if column != "margin" or column in results)
         self._searched = [f"{text}\n{prediction}".casefold() for text, prediction in zip(texts, predictions)]
@@ -127,18 +123,14 @@ class ErrorBrowser:
     # --- what is shown ---
 
     def filter(self, **changes) -> None:
-        """Change some filters, leave the others, and go to the first page.
+        """Change some filters, leave the others, and go to the first page; a ValueError changes nothing.
 
         Args:
-            show: one of `SHOW`.
-            kind: one of `KINDS`; rows with at least one such edit.
+            show, kind: one of `SHOW` and of `KINDS`; rows with at least one such edit.
             text: part of the label or of the prediction; case does not matter.
             pair: `(reference, prediction)`, one confusion; "" for the side that an insert or delete lacks.
             where: column -> value, as `values` lists them.
             confidence: `(low, high)`, both included; `(0, 1)` also keeps rows without one.
-
-        Raises:
-            ValueError: there is no such filter, choice, column or value.
         """
         filters = {**self.filters, **changes}
         for name, choices in (("show", SHOW), ("kind", KINDS)):
@@ -327,10 +319,7 @@ class ErrorBrowser:
             passed = passed & self._rows_of(np.array([pair == f["pair"] for pair in self.pairs]))
         if self.sorting not in self._permutations:
             column, largest_first = SORTS[self.sorting]
-            key = self._keys.get(column)
-            if key is None:
-                ranked = self.results[column]
-                key = pd.factorize(ranked, sort=True)[0] if column != "margin" else ranked.to_numpy(dtype=float)
+            key = self._keys[column] if column in self._keys else pd.factorize(self.results[column], sort=True)[0]
             # NaN goes last both ways.
             self._permutations[self.sorting] = np.argsort(-key if largest_first else key, kind="stable")
         permutation = self._permutations[self.sorting]
