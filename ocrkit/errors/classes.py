@@ -20,11 +20,7 @@ def score_classes(results: pd.DataFrame) -> pd.DataFrame:
         share of images that are right, with Wilson's interval. `class_accuracy` is the mean of the accuracies of the
         classes, so that a rare class counts as much as a frequent one; it has no interval.
 
-    Raises:
-        ValueError: a column is missing, or the table has no rows.
-        TypeError: a text or prediction is not text; the message names the row.
-
-    Taught in notebook 09.
+    Raises as `metrics.score` does. Taught in notebook 09.
     """
     classes = by_class(results)
     seen = classes[classes["n"] > 0]

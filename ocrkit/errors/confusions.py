@@ -37,11 +37,7 @@ def confusions(results: pd.DataFrame, unit: str = "codepoint") -> pd.DataFrame:
         A row a kind of edit, the most frequent first: `kind` (substitute, insert, delete), `reference`, `prediction`
         (`""` for the one that is not there), `count`. By code points, the counts add up to the edit distances of `cer`.
 
-    Raises:
-        ValueError: a column is missing, the table is empty, or there is no such unit.
-        TypeError: a text or prediction is not text.
-
-    Taught in notebook 05.
+    Raises as `metrics.score` does, also where there is no such unit. Taught in notebook 05.
     """
     counts = Counter(edit[:3] for edit in _edits(results, unit) if edit.kind != "equal")
     rows = [(*edit, n) for edit, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
@@ -69,11 +65,8 @@ def confusion_matrix(results: pd.DataFrame, unit: str = "codepoint", top: int | 
 def most_confused(results: pd.DataFrame, min_count: int = 2, unit: str = "codepoint") -> pd.DataFrame:
     """Return the substitutions that occur at least `min_count` times, the most frequent first.
 
-    Returns:
-        Columns `reference`, `prediction`, `count`, `occurrences` (of the reference symbol in the labels) and
-        `rate`, their quotient.
-
-    Raises as `confusions` does. Taught in notebook 05.
+    The columns are `reference`, `prediction`, `count`, `occurrences` (of the reference in the labels) and `rate`, their
+    quotient. Raises as `confusions` does. Taught in notebook 05.
     """
     table = confusions(results, unit)
     table = table[(table["kind"] == "substitute") & (table["count"] >= min_count)].drop(columns="kind")

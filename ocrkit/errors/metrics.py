@@ -18,7 +18,7 @@ from ocrkit.text.strings import normalize, require_columns
 
 
 def paired_texts(references: Sequence[str], predictions: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return both lists in NFC, after checking that they can be compared. One text counts as a list of one.
+    """Return both lists in NFC; one text counts as a list of one.
 
     Raises:
         ValueError: the lists are empty or differ in length.
@@ -66,11 +66,7 @@ def cer(references: Sequence[str], predictions: Sequence[str], denominator: str 
         denominator: the length to divide by: `"reference"`, the usual one, or `"longest"`, the longer of the two texts
             of each image, which keeps the rate within 0..1. Never compare results of one kind with those of the other.
 
-    Raises:
-        ValueError: no texts, lists of different length, or another `denominator`.
-        TypeError: an entry is not text.
-
-    Taught in notebook 04.
+    Raises as `paired_texts` does, also for another `denominator`. Taught in notebook 04.
     """
     if denominator not in ("reference", "longest"):
         raise ValueError(f'denominator={denominator!r}: it must be "reference" or "longest"')

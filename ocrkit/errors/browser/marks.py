@@ -200,11 +200,8 @@ def apply_changes(samples: pd.DataFrame, changes: pd.DataFrame | str | os.PathLi
         The rows that are left, in order. `attrs["changes"]` is a dict: `relabeled` (how many), `dropped` (images that
         were left out), and `unknown` (marked images that the table does not have with that label; a warning tells).
 
-    Raises:
-        ValueError: a column is missing, a mark is none of `MARKS`, a new label is missing, or an image has two
-            different marks; the message names the row.
-
-    Taught in notebook 05.
+    Raises a ValueError that names the row where a mark is none of `MARKS`, a new label is missing, or an image has two
+    different marks. Taught in notebook 05.
     """
     if not isinstance(changes, pd.DataFrame):
         changes = pd.read_csv(changes, dtype=str, keep_default_na=False, encoding="utf-8-sig")
