@@ -115,7 +115,7 @@ class ErrorBrowser:
             self._keys["margin"] = results["margin"].to_numpy(dtype=float)
         #: Those of `SORTS` that this table has the column for.
         self.sorts = tuple(name for name, (column, _) in SORTS.items() if column != "margin" or column in results)
-        self._searched = [f"{text}\n{prediction}".casefold() for text, prediction in zip(texts, predictions)]
+        self._texts = texts, predictions
         self._permutations, self._slices = {}, {}
         self.filters, self.sorting = dict(_START), "surest first"
         self._update()
@@ -325,6 +325,10 @@ class ErrorBrowser:
         permutation = self._permutations[self.sorting]
         self.order = permutation[passed[permutation]]
         self.go(0)
+
+    @cached_property
+    def _searched(self) -> list[str]:
+        return [f"{text}\n{prediction}".casefold() for text, prediction in zip(*self._texts)]
 
     def _rows_of(self, chosen: np.ndarray) -> np.ndarray:
         """Rows that have an edit among the chosen pairs, as a mask."""
