@@ -30,6 +30,7 @@ LOSSES = {
     "tqdm": "training, and checking data (they show progress bars)",
     "regex": "differences between texts by what a reader calls a character, in notebook 05",
     "persiantools": "the dates of letters, in notebook 10",
+    "jinja2": "galleries, error pages and the error browser",
     "tomli": "training recipes",
     "ipywidgets": "the error browser of notebook 05, and progress bars",
     "jiwer": "the comparison with jiwer in notebook 04",

@@ -1,16 +1,14 @@
 """Can a confidence be trusted? Reliability, temperature scaling, and the threshold of a gate.
 
-A confidence is calibrated where of all readings rated 0.9, nine in ten are right. That it puts right readings above
-wrong ones is another matter, and is what a gate needs that accepts some readings and sends the rest to a person.
-
-Taught in notebook 11.
+Calibrated: of all readings rated 0.9, nine in ten are right. That right readings get more than wrong ones is another
+matter, and what a gate needs. Taught in notebook 11.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,9 +16,10 @@ from torch import Tensor
 
 from ocrkit.ctc.candidates import checked_log_probs, checked_steps, ctc_losses
 from ocrkit.ctc.confidence import tempered
+from ocrkit.data.batches import label_problem
 from ocrkit.errors.intervals import wilson_interval
-from ocrkit.text.strings import quote, require_columns
-from ocrkit.text.tokenizer import Tokenizer, min_steps
+from ocrkit.text.strings import require_columns
+from ocrkit.text.tokenizer import Tokenizer
 
 
 def reliability(
@@ -70,30 +69,24 @@ def expected_calibration_error(
 
 
 def calibration_error_interval(
-    confidence: Sequence[float],
-    right: Sequence[bool],
-    bins: int = 10,
-    equal: str = "mass",
-    n_boot: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
+    confidence: Sequence[float], right: Sequence[bool], n_boot: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
-    """An interval for the true value of `expected_calibration_error`, in the bins that all readings make.
+    """A 95% interval for the true value of `expected_calibration_error`, in the bins that all readings make.
 
     Bootstrap over readings. The error of a drawn sample lies above the measured one, as that lies above the true one:
     this bias is taken off the upper end once and the lower end twice. The lower end is 0 where a perfectly calibrated
-    confidence often gets as much by chance. In simulations of 100 to 1,500 readings, 91% to 99% of such intervals
-    of 95% held the true error.
+    confidence often gets as much by chance. In simulations of 100 to 1,500 readings, 91% to 99% of the intervals held
+    the true error.
 
     Raises as `reliability`. Taught in notebook 11.
     """
     confidence, right = _checked(confidence, right, proportion=True)
-    gaps, where = right - confidence, _binned(confidence, bins, equal)[1]
+    gaps, where = right - confidence, _binned(confidence)[1]
     rng, n, measured = np.random.default_rng(seed), len(gaps), _calibration_error(gaps, where)
     drawn = [_calibration_error(gaps[i], where[i]) for i in (rng.integers(n, size=n) for _ in range(n_boot))]
     chance = [_calibration_error((rng.random(n) < confidence) - confidence, where) for _ in range(n_boot)]
-    highest = np.quantile(drawn, 0.5 + level / 2)
-    low = 0.0 if measured <= np.quantile(chance, level) else max(0.0, 2 * measured - highest)
+    highest = np.quantile(drawn, 0.975)
+    low = 0.0 if measured <= np.quantile(chance, 0.95) else max(0.0, 2 * measured - highest)
     return float(low), float(highest - np.mean(drawn) + measured)
 
 
@@ -115,11 +108,7 @@ def accept_reject(confidence: Sequence[float], right: Sequence[bool]) -> pd.Data
         of Wilson's 95% interval, which the true error exceeds in 2.5% of all samples. The first row accepts nothing:
         threshold inf, error NaN and limit 1. Readings of equal confidence are accepted together.
 
-    Raises:
-        ValueError: the lists are empty or not of one length, a confidence is not finite, or `right` holds something
-            else than True and False.
-
-    Taught in notebook 11.
+    Raises as `reliability`, but for confidences that are not finite. Taught in notebook 11.
     """
     confidence, right = _checked(confidence, right)
     values, place = np.unique(-confidence, return_inverse=True)
@@ -140,10 +129,7 @@ def threshold_for(curve: pd.DataFrame, max_error: float) -> float:
     proof of 1%, which takes 381 without an error. Where no threshold holds, the answer is inf: accept nothing. As the
     threshold is chosen by its luck in this sample, measure its error on images that had no part in it.
 
-    Raises:
-        ValueError: `max_error` is not between 0 and 1, or `curve` is no such table.
-
-    Taught in notebook 11.
+    Raises a ValueError where `max_error` is not between 0 and 1 or `curve` is no such table. Taught in notebook 11.
     """
     if not 0 < max_error < 1:
         raise ValueError(f"max_error={max_error}: it must lie between 0 and 1, such as 0.01")
@@ -157,8 +143,7 @@ def aurc(confidence: Sequence[float], right: Sequence[bool]) -> float:
     0 where all are right; the share of errors where the confidence says nothing. It asks for the order of the
     confidences alone, so calibration does not change it. Of equal ones, k cuts off a random part.
 
-    Raises as `accept_reject`. Source: Geifman and El-Yaniv (2017), https://arxiv.org/abs/1705.08500. Taught in
-    notebook 11.
+    Source: Geifman and El-Yaniv (2017), https://arxiv.org/abs/1705.08500. Taught in notebook 11.
     """
     curve = accept_reject(confidence, right)
     k = np.arange(1, curve["n"].iloc[-1] + 1)
@@ -176,14 +161,11 @@ def fit_temperature(
     Args:
         logits: `(T, N, K)` logits or log probabilities of validation images: neither seen in training, where models are
             surer, nor those that calibration is measured on.
-        texts: N labels. One that the model cannot write is left out with a warning that says why: it is empty, has
-            characters outside the alphabet, needs more steps than its image has, or has probability 0.
+        texts: N labels. One that the model cannot write (see `label_problem`) is left out with a warning that says why.
         tokenizer: with K classes.
         steps: N, how many time steps of each image count; T by default.
 
-    Raises:
-        ValueError: no label is left, there are not N texts, `steps` does not fit the logits, K differs from the
-            tokenizer's classes, or a number is NaN.
+    Raises a ValueError where no label is left, or labels, `steps`, tokenizer and logits do not fit together.
 
     Source: Guo et al. (2017), https://arxiv.org/abs/1706.04599, with the CTC loss for the cross-entropy. Taught in
     notebook 11.
@@ -192,47 +174,39 @@ def fit_temperature(
     if len(texts) != lp.shape[1]:
         raise ValueError(f"{len(texts)} labels for {lp.shape[1]} images: give one an image")
     steps = checked_steps(steps, lp)
-    problems = {i: why for i, (text, s) in enumerate(zip(texts, steps)) if (why := _unfit(text, s, tokenizer))}
+    problems = {
+        i: label_problem(tokenizer, text, s) if isinstance(text, str) else f"{text!r} is not text"
+        for i, (text, s) in enumerate(zip(texts, steps))
+    }
+    problems = {i: problem for i, problem in problems.items() if problem}
     codes = [[] if i in problems else tokenizer.encode(text) for i, text in enumerate(texts)]
     losses = ctc_losses(lp, codes, steps).tolist() if codes else []
-    problems |= {i: "has probability 0" for i, loss in enumerate(losses) if i not in problems and loss == math.inf}
+    for i, loss in enumerate(losses):
+        if loss == math.inf:
+            problems.setdefault(i, f"{texts[i]!r} has probability 0")
     kept = [i for i in range(len(codes)) if i not in problems]
-    if problems:
-        examples = "; ".join(f"{texts[i]!r} {why}" for i, why in list(problems.items())[:3])
-        left_out = f"{len(problems)} of {len(codes)} labels cannot be written by the model: {examples}"
-        if kept:
-            warnings.warn(f"the temperature is fitted without {left_out}", stacklevel=2)
+    examples = "; ".join(list(problems.values())[:3])
+    left_out = f"{len(problems)} of {len(codes)} labels cannot be written by the model: {examples}"
     if not kept:
         raise ValueError(f"no label is left to fit a temperature to: {left_out if problems else 'there are no images'}")
+    if problems:
+        warnings.warn(f"the temperature is fitted without {left_out}", stacklevel=2)
     lp, codes, steps = lp[:, kept], [codes[i] for i in kept], [steps[i] for i in kept]
-    return math.exp(
-        _least(lambda log_t: ctc_losses(tempered(lp, tokenizer, math.exp(log_t)), codes, steps).sum().item())
-    )
 
+    def loss(log_t: float) -> float:
+        return ctc_losses(tempered(lp, tokenizer, math.exp(log_t)), codes, steps).sum().item()
 
-def _unfit(text: str, steps: int, tokenizer: Tokenizer) -> str:
-    """Why a label cannot be written in so many steps; "" where it can."""
-    if not isinstance(text, str):
-        return f"is {type(text).__name__}, not text"
-    if missing := tokenizer.missing(text):
-        return f"has {quote(missing)}, which is not in the alphabet"
-    needed = min_steps(tokenizer.encode(text))
-    return f"needs {needed} time steps and has {steps}" if needed > steps else "" if text else "is empty"
-
-
-def _least(loss: Callable[[float], float], low: float = math.log(0.05), high: float = math.log(20)) -> float:
-    """Where `loss` is least: around the best of 13 points, a third of the range is cut off again and again."""
-    points = np.linspace(low, high, 13).tolist()
-    losses = [loss(x) for x in points]
-    best = losses.index(min(losses))
+    # Around the best of 13 points, a third of the range is cut off again and again.
+    points = np.linspace(math.log(0.05), math.log(20), 13).tolist()
+    best = min(range(13), key=[loss(x) for x in points].__getitem__)
     a, b = points[max(best - 1, 0)], points[min(best + 1, 12)]
     while b - a > 1e-3:
         third = (b - a) / 3
         a, b = (a, b - third) if loss(a + third) <= loss(b - third) else (a + third, b)
-    return (a + b) / 2
+    return math.exp((a + b) / 2)
 
 
-def _binned(confidence: np.ndarray, bins: int, equal: str) -> tuple[np.ndarray, np.ndarray]:
+def _binned(confidence: np.ndarray, bins: int = 10, equal: str = "mass") -> tuple[np.ndarray, np.ndarray]:
     """The `bins + 1` edges, and in which bin each confidence lies: above its lower edge, up to its upper one."""
     if bins < 1:
         raise ValueError(f"bins={bins}: there must be at least one")

@@ -9,8 +9,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ocrkit.errors.intervals import wilson_interval
-from ocrkit.errors.metrics import paired_texts
-from ocrkit.text.strings import require_columns
+from ocrkit.errors.metrics import texts_of
 
 
 def score_classes(results: pd.DataFrame) -> pd.DataFrame:
@@ -21,11 +20,7 @@ def score_classes(results: pd.DataFrame) -> pd.DataFrame:
         share of images that are right, with Wilson's interval. `class_accuracy` is the mean of the accuracies of the
         classes, so that a rare class counts as much as a frequent one; it has no interval.
 
-    Raises:
-        ValueError: a column is missing, or the table has no rows.
-        TypeError: a text or prediction is not text; the message names the row.
-
-    Taught in notebook 09.
+    Raises as `metrics.score` does. Taught in notebook 09.
     """
     classes = by_class(results)
     seen = classes[classes["n"] > 0]
@@ -47,15 +42,13 @@ def by_class(results: pd.DataFrame) -> pd.DataFrame:
 
     Raises as `score_classes` does. Taught in notebook 09.
     """
-    require_columns(results, "text", "prediction")
-    texts, predictions = map(pd.Series, paired_texts(results["text"], results["prediction"]))
+    texts, predictions = map(pd.Series, texts_of(results))
     n, predicted = texts.value_counts(), predictions.value_counts()
     right = texts[texts == predictions].value_counts()
     rows = []
     for name in sorted({*n.index, *predicted.index} - {""}):
         count, hits, times = (int(counts.get(name, 0)) for counts in (n, right, predicted))
-        low, high = wilson_interval(hits, count)
         accuracy, precision = (hits / total if total else float("nan") for total in (count, times))
-        rows.append((name, count, hits, accuracy, low, high, times, precision))
+        rows.append((name, count, hits, accuracy, *wilson_interval(hits, count), times, precision))
     table = pd.DataFrame(rows, columns=["text", "n", "right", "accuracy", "low", "high", "predicted", "precision"])
     return table.sort_values("accuracy", kind="stable", ignore_index=True)

@@ -1,8 +1,6 @@
-"""The clinic: cheap tests that tell why a recognizer does not read, or why its score cannot be believed.
+"""The clinic: tests that take seconds and tell why a recognizer does not read, or why its score cannot be believed.
 
-Nine failures that nearly everybody meets once with CTC, each with a test that takes seconds and needs no training.
-
-Taught in notebook 12a.
+They are for the failures that nearly everybody meets once with CTC. Taught in notebook 12a.
 """
 
 from __future__ import annotations
@@ -10,6 +8,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -59,21 +58,19 @@ class _Case(NamedTuple):
         loss = ctc_loss(log_probs, torch.tensor(rows), steps.clamp(max=len(log_probs)), lengths, reduction="none")
         return float((loss / lengths)[loss.isfinite()].mean())
 
+    def share(self, *classes: int) -> float:
+        """The share of the frames that say one of these classes."""
+        return torch.isin(self.codes, torch.tensor(classes)).float().mean().item()
+
 
 def examine(recognizer: Recognizer, samples: pd.DataFrame, n: int = 64) -> pd.DataFrame:
     """Try the tests of the clinic on a recognizer and the samples it shall read; print OK or ILL, a line a test.
 
-    Args:
-        samples: a samples table with labels; `image` may hold paths or uint8 arrays.
-        n: how many images the model reads, evenly spaced over those of the split `test`, or over all where no such
-            split is. Labels are looked at in all rows.
+    Labels are looked at in all rows of `samples`. The model reads `n` images, evenly spaced over those of the split
+    `test`, or over all where no such split is, and is left as it was, train or eval mode included.
 
     Returns:
-        A row a test: `check`, `ok`, `finding` (what was measured), and `cure` (what to do, "" where all is well). The
-        model is left as it was, train or eval mode included.
-
-    Raises:
-        ValueError: the table has no column `image` or `text`, or `n` is below 1.
+        A row a test: `check`, `ok`, `finding` (what was measured), and `cure` (what to do, "" where all is well).
 
     A test that says OK proves nothing; one that says ILL has seen a symptom. Where texts come again by nature, as names
     do, a text in two splits is a question, not a fault. Taught in notebook 12a.
@@ -84,8 +81,7 @@ def examine(recognizer: Recognizer, samples: pd.DataFrame, n: int = 64) -> pd.Da
     usable = samples[[not _fault(text, recognizer.tokenizer) for text in samples["text"]]]
     if "split" in usable and (usable["split"] == "test").any():
         usable = usable[usable["split"] == "test"]
-    chosen = usable.iloc[np.unique(np.linspace(0, len(usable) - 1, min(n, len(usable))).round().astype(int))]
-    packed = recognizer.pack(chosen)
+    packed = recognizer.pack(_spaced(usable, n))
     rows = [("labels", *_labels(recognizer.tokenizer, samples, packed), CURES["labels"])]
     if len(packed):
         logits = recognizer.logits(packed.images)
@@ -98,6 +94,11 @@ def examine(recognizer: Recognizer, samples: pd.DataFrame, n: int = 64) -> pd.Da
     for row in table.itertuples():
         print(f"{'OK ' if row.ok else 'ILL'}  {row.check:<16} {row.finding}")
     return table
+
+
+def _spaced(samples: pd.DataFrame, n: int) -> pd.DataFrame:
+    """`n` rows, evenly spaced, or all where there are fewer."""
+    return samples.iloc[np.unique(np.linspace(0, len(samples) - 1, min(n, len(samples))).round().astype(int))]
 
 
 def _fault(text: object, tokenizer: Tokenizer) -> str:
@@ -132,9 +133,9 @@ def _steps(case: _Case) -> tuple[bool, str]:
 
 
 def _speaks(case: _Case) -> tuple[bool, str]:
-    blank = (case.codes == Tokenizer.BLANK).float().mean().item()
     silent = np.mean([not text for text in case.readings])
     common, labels = (Counter(texts).most_common(1)[0][1] / len(texts) for texts in (case.readings, case.packed.texts))
+    blank = case.share(Tokenizer.BLANK)
     finding = f"{silent:.0%} of the readings are empty, {common:.0%} are one text; {blank:.0%} of the frames are blank"
     return bool(max(silent, common - labels) <= 0.5), finding
 
@@ -144,16 +145,15 @@ def _blank(case: _Case) -> tuple[bool, str]:
     read, labels = Counter("".join(case.readings)), Counter("".join(case.packed.texts))
     total, wanted = max(read.total(), 1), labels.total()
     excess, worst = max(((read[c] / total - labels[c] / wanted, c) for c in read), default=(0.0, ""))
-    blank = (case.codes == Tokenizer.BLANK).float().mean().item()
-    finding = f"blank takes {blank:.0%} of the frames; {read.total() / wanted:.2f} characters are read for one written"
-    if excess <= 0.2 or read.total() <= 1.1 * wanted:
+    blank, many = case.share(Tokenizer.BLANK), read.total() / wanted
+    finding = f"blank takes {blank:.0%} of the frames; {many:.2f} characters are read for one written"
+    if excess <= 0.2 or many <= 1.1:
         return True, finding
     return False, f"{finding}, and {worst!r} stands between the others"
 
 
 def _padding(case: _Case) -> tuple[bool, str]:
-    never = [Tokenizer.PAD] + [Tokenizer.OOV] * (case.recognizer.tokenizer.unknown != "oov")
-    share = torch.isin(case.codes, torch.tensor(never)).float().mean().item()
+    share = case.share(Tokenizer.PAD, *[Tokenizer.OOV] * (case.recognizer.tokenizer.unknown != "oov"))
     return share <= 0.002, f"{share:.1%} of the frames say PAD or OOV, which no label has"
 
 
@@ -208,8 +208,7 @@ def _leak(case: _Case) -> tuple[bool, str]:
     train, test = (samples[samples["split"] == name] for name in ("train", "test"))
     texts = test["text"][test["text"].map(lambda text: isinstance(text, str) and bool(text))]
     seen = int(texts.isin(set(train["text"])).sum())
-    train = train.iloc[np.unique(np.linspace(0, len(train) - 1, min(MOST, len(train))).astype(int))]
-    old, new = _thumbs(train), _thumbs(case.packed.samples)
+    old, new = _thumbs(_spaced(train, MOST)), _thumbs(case.packed.samples)
     pairs = near_pairs(*(np.stack([t for _, t in part]) for part in (old, new)), NEARLY) if old and new else []
     twins = {j for i, j, _ in pairs if _alike(old[i][0], new[j][0])}
     return not seen and not twins, (
@@ -222,10 +221,8 @@ def _thumbs(samples: pd.DataFrame) -> list[tuple]:
     """(row, thumbnail) of each image that can be read and is not even."""
     found = []
     for row in samples.itertuples():
-        try:
+        with suppress(ImageError):
             found.append((row, thumbnail(read_sample(row, "L"))))
-        except ImageError:
-            continue
     return [(row, thumb) for row, thumb in found if thumb is not None]
 
 

@@ -1,7 +1,4 @@
-"""Confusions: which characters are taken for which others.
-
-Taught in notebook 05.
-"""
+"""Confusions: which characters are taken for which others. Taught in notebook 05."""
 
 from __future__ import annotations
 
@@ -11,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from ocrkit.errors.metrics import paired_texts
+from ocrkit.errors.metrics import texts_of
 from ocrkit.text.edits import Edit, align
-from ocrkit.text.strings import graphemes, normalize, require_columns
+from ocrkit.text.strings import graphemes, normalize
 
 #: What counts as one symbol: unit -> how a text is split. "text" is for class names, right or wrong as a whole.
 UNITS = {"codepoint": list, "grapheme": graphemes, "text": lambda text: [text] if text else []}
@@ -22,9 +19,8 @@ UNITS = {"codepoint": list, "grapheme": graphemes, "text": lambda text: [text] i
 def _edits(results: pd.DataFrame, unit: str) -> Iterator[Edit]:
     if unit not in UNITS:
         raise ValueError(f"unit={unit!r}: it must be one of {', '.join(map(repr, UNITS))}")
-    require_columns(results, "text", "prediction")
     split = UNITS[unit]
-    for reference, prediction in zip(*paired_texts(results["text"], results["prediction"]), strict=True):
+    for reference, prediction in zip(*texts_of(results), strict=True):
         if reference == prediction:  # most are, and need no table
             yield from (Edit("equal", c, c, i, i) for i, c in enumerate(split(reference)))
         else:
@@ -35,19 +31,13 @@ def confusions(results: pd.DataFrame, unit: str = "codepoint") -> pd.DataFrame:
     """Count the edits of all images.
 
     Args:
-        results: N rows with `text` and `prediction`.
         unit: `"codepoint"`, `"grapheme"` (see `strings.graphemes`), or `"text"`, the whole label as one symbol.
 
     Returns:
-        A row a kind of edit, the most frequent first: `kind` (substitute, insert, delete), `reference`,
-        `prediction` (`""` for the one that is not there), `count`. By code points, the counts add up to the
-        edit distances of `cer`.
+        A row a kind of edit, the most frequent first: `kind` (substitute, insert, delete), `reference`, `prediction`
+        (`""` for the one that is not there), `count`. By code points, the counts add up to the edit distances of `cer`.
 
-    Raises:
-        ValueError: a column is missing, the table is empty, or there is no such unit.
-        TypeError: a text or prediction is not text.
-
-    Taught in notebook 05.
+    Raises as `metrics.score` does, also where there is no such unit. Taught in notebook 05.
     """
     counts = Counter(edit[:3] for edit in _edits(results, unit) if edit.kind != "equal")
     rows = [(*edit, n) for edit, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
@@ -55,10 +45,7 @@ def confusions(results: pd.DataFrame, unit: str = "codepoint") -> pd.DataFrame:
 
 
 def confusion_matrix(results: pd.DataFrame, unit: str = "codepoint", top: int | None = None) -> pd.DataFrame:
-    """Count which symbol was read as which, the right ones on the diagonal.
-
-    Args:
-        top: keep only the symbols that take part in the most errors, this many.
+    """Count which symbol was read as which, the right ones on the diagonal; of `top` symbols, those that err most.
 
     Returns:
         A square table: rows are what is written, columns what was read. Row `""` counts insertions, column `""`
@@ -68,11 +55,9 @@ def confusion_matrix(results: pd.DataFrame, unit: str = "codepoint", top: int | 
     """
     counts = Counter((edit.reference, edit.prediction) for edit in _edits(results, unit))
     errors = Counter()
-    for (reference, prediction), n in counts.items():
-        errors.update({reference: n * (reference != prediction), prediction: n * (reference != prediction)})
-    symbols = sorted(errors)
-    if top is not None:
-        symbols = sorted(sorted(symbols, key=lambda symbol: -errors[symbol])[:top])
+    for pair, n in counts.items():
+        errors.update(dict.fromkeys(pair, n * (pair[0] != pair[1])))
+    symbols = sorted(sorted(sorted(errors), key=lambda symbol: -errors[symbol])[:top])
     table = [[counts[reference, prediction] for prediction in symbols] for reference in symbols]
     return pd.DataFrame(table, pd.Index(symbols, name="reference"), pd.Index(symbols, name="prediction"))
 
@@ -80,11 +65,8 @@ def confusion_matrix(results: pd.DataFrame, unit: str = "codepoint", top: int | 
 def most_confused(results: pd.DataFrame, min_count: int = 2, unit: str = "codepoint") -> pd.DataFrame:
     """Return the substitutions that occur at least `min_count` times, the most frequent first.
 
-    Returns:
-        Columns `reference`, `prediction`, `count`, `occurrences` (of the reference symbol in the labels) and
-        `rate`, their quotient.
-
-    Raises as `confusions` does. Taught in notebook 05.
+    The columns are `reference`, `prediction`, `count`, `occurrences` (of the reference in the labels) and `rate`, their
+    quotient. Raises as `confusions` does. Taught in notebook 05.
     """
     table = confusions(results, unit)
     table = table[(table["kind"] == "substitute") & (table["count"] >= min_count)].drop(columns="kind")

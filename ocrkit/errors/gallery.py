@@ -1,7 +1,7 @@
 """Galleries: images with their texts as HTML, which any browser shows with Chinese and Persian characters in place.
 
-Every text is escaped and isolated (`<bdi dir="auto">`), so a label is never run as HTML and a right-to-left one does
-not turn its neighbors around. `figure` is the twin for print. Taught in notebooks 01 and 05.
+The templates escape and isolate every text (`<bdi dir="auto">`), so a label is never run as HTML and a right-to-left
+one does not turn its neighbors around. `figure` is the twin for print. Taught in notebooks 01 and 05.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from html import escape
 from io import BytesIO
 
 import numpy as np
@@ -22,28 +21,23 @@ from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw
 
 from ocrkit.data.images import ImageError, read_sample, resize
-from ocrkit.errors.diffs import DIFF_STYLE, diff_html
+from ocrkit.errors.diffs import diff_html
+from ocrkit.errors.metrics import cer
 from ocrkit.errors.plots import Picture
+from ocrkit.errors.templates import template
 from ocrkit.text.alphabets import PROVINCE_NAMES
-from ocrkit.text.edits import edit_distance
 from ocrkit.text.strings import normalize, quote
 
-#: Goes once on every page that shows cards. The colors are see-through: they work on light and dark grounds.
-STYLE = f"""{DIFF_STYLE}<style>
-.ok-grid{{display:flex;flex-wrap:wrap;gap:12px;font:14px sans-serif;align-items:flex-start}}
-.ok-card{{border:1px solid rgba(128,128,128,.4);border-left:4px solid #009e73;border-radius:4px;padding:6px}}
-.ok-card.ok-wrong{{border-left-color:#d55e00}}
-.ok-card.ok-open{{border-left-color:rgba(128,128,128,.4)}}
-.ok-card small{{opacity:.75}}
-.ok-card img{{margin-bottom:4px}}
-</style>"""
+_HTML = template("cards").module
+#: The look of cards and diffs; goes once on every page that shows them.
+STYLE = _HTML.style()
 
 
 class Gallery:
     """A piece of HTML that a notebook shows by itself; `str(gallery)` is the HTML."""
 
     def __init__(self, html: str):
-        self.html = html
+        self.html = str(html)
 
     def _repr_html_(self) -> str:
         return self.html
@@ -51,17 +45,12 @@ class Gallery:
     def __repr__(self) -> str:
         return "a Gallery, which a notebook shows as HTML"  # no address: outputs stay the same from run to run
 
-    def __str__(self) -> str:
-        return self.html
+    __str__ = _repr_html_
 
 
 def mimebundle(text: str, html: str, widget: Callable[[], object]) -> dict:
-    """What a notebook may choose from: widgets, HTML where they cannot be shown, and text.
-
-    Args:
-        widget: makes the widget; an ImportError says that ipywidgets are missing.
-    """
-    bundle = {"text/plain": text, "text/html": html}
+    """What a notebook may choose from: text, HTML, and what `widget` makes unless that raises ImportError."""
+    bundle = {"text/plain": text, "text/html": str(html)}
     try:
         return {**widget()._repr_mimebundle_(), **bundle}
     except ImportError:
@@ -72,13 +61,13 @@ def image_tag(image: np.ndarray, height: int = 48) -> str:
     """A uint8 image `(H, W, 3)` or `(H, W)` as an HTML tag that holds its own pixels, `height` high on screen."""
     buffer = BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=85, optimize=True)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img style="height:{height}px;display:block;max-width:none" alt="" src="data:image/jpeg;base64,{data}">'
+    return _HTML.image(base64.b64encode(buffer.getvalue()).decode(), height)
 
 
 def grid(images: Iterable[np.ndarray], captions: Sequence[str], height: int = 48) -> Gallery:
     """Images with a caption below each, as many in a row as there is room for; a caption is text, never HTML."""
-    return _page(f"<div>{image_tag(image, height)}{_text(caption)}</div>" for image, caption in zip(images, captions))
+    pairs = zip(images, captions)
+    return Gallery(_HTML.grid([_HTML.captioned(image_tag(image, height), caption) for image, caption in pairs]))
 
 
 def show(table: pd.DataFrame, n: int = 30, height: int = 48) -> Gallery:
@@ -90,25 +79,22 @@ def show(table: pd.DataFrame, n: int = 30, height: int = 48) -> Gallery:
     """
     boxes = []
     for row in table.head(n).itertuples():
-        label, read = known_label(row), getattr(row, "prediction", None)
-        caption = _text(label)
-        if isinstance(read, str) and not is_right(label, read):
-            color = ' style="color:#c00"' * bool(label)
-            sure = f" ({row.confidence:.2f})" if hasattr(row, "confidence") else ""
-            caption += f" <span{color}>read {_text(read, '(nothing)')}{sure}</span>"
-        boxes.append(f"<div>{picture_html(row, height)}<div>{caption}</div></div>")
-    return _page(boxes)
+        label, read, wrong = judged(row)
+        differs = wrong or not label and read is not None
+        confidence = getattr(row, "confidence", None)
+        boxes.append(_HTML.shown(picture_html(row, height), label, read, confidence, differs))
+    return Gallery(_HTML.grid(boxes))
 
 
-def known_label(row) -> str:
-    """The label of a row of a table, or "" where it has none: no column `text`, an empty text, or a missing value."""
-    label = getattr(row, "text", "")
-    return label if isinstance(label, str) else ""
+def judged(row) -> tuple[str, str | None, bool]:
+    """Label, reading, and whether both are there and differ in NFC, of a row of a table.
 
-
-def is_right(label: str, prediction: str) -> bool:
-    """Whether a reading is that of its label, in NFC; "" is no label, so nothing is known to be right."""
-    return bool(label) and normalize(label) == normalize(prediction)
+    The label is "" where the table has no column `text`, the text is empty, or the value is missing; the reading is
+    None where there is none.
+    """
+    label, read = getattr(row, "text", ""), getattr(row, "prediction", None)
+    label, read = label if isinstance(label, str) else "", read if isinstance(read, str) else None
+    return label, read, bool(label) and read is not None and normalize(label) != normalize(read)
 
 
 def cards(results: pd.DataFrame, n: int = 30, height: int = 48, spans: bool = False) -> Gallery:
@@ -116,7 +102,7 @@ def cards(results: pd.DataFrame, n: int = 30, height: int = 48, spans: bool = Fa
 
     `spans=True` draws on the image which columns each character was read from. Taught in notebook 05.
     """
-    return _page((card_html(row, height, spans) for row in results.head(n).itertuples()), STYLE)
+    return Gallery(STYLE + _HTML.grid([card_html(row, height, spans) for row in results.head(n).itertuples()]))
 
 
 def worst(results: pd.DataFrame, n: int = 30, height: int = 48, spans: bool = False) -> Gallery:
@@ -126,39 +112,33 @@ def worst(results: pd.DataFrame, n: int = 30, height: int = 48, spans: bool = Fa
 
     Source: the gallery of 30 with which the VGG plate system looked at its errors. Taught in notebook 05.
     """
-    labels = ((known_label(row), row.prediction) for row in results.itertuples())
-    rates = pd.Series([_cer(label, read) if label else 0.0 for label, read in labels], dtype=float)
+    rows = map(judged, results.itertuples())
+    rates = pd.Series([cer(label, read) if wrong else 0.0 for label, read, wrong in rows], dtype=float)
     order = pd.DataFrame({"cer": rates, "confidence": results["confidence"].to_numpy()})
     order = order[order["cer"] > 0].sort_values(["cer", "confidence"], ascending=False, kind="stable").index
     return cards(results.iloc[order], n, height, spans)
 
 
 def card_html(row, height: int = 48, spans: bool = False) -> str:
-    """One row of a results table as a card, for a page that holds `STYLE`.
+    """One row of a results table (from `itertuples` or `iterrows`) as a card, for a page that holds `STYLE`.
 
     It shows picture, label, prediction, the diff where both differ, CER and confidence; what the row lacks is left
     out. Its edge is red where the reading is wrong, green where it is right, gray where nothing can be compared.
-    `row` comes from `itertuples` or `iterrows`. Taught in notebook 05.
     """
-    label, read = known_label(row), getattr(row, "prediction", None)
-    parts = [picture_html(row, height, spans)]
-    notes = []
-    if hasattr(row, "text"):
-        parts.append(f"<div><small>label</small> {_text(label, '(none)')}</div>")
-    if isinstance(read, str):
-        parts.append(f"<div><small>read</small> {_text(read, '(nothing)')}</div>")
-    judged = bool(label) and isinstance(read, str)
-    wrong = judged and not is_right(label, read)
-    if wrong:
-        parts.append(diff_html(label, read))
-        notes.append(f"CER {_cer(label, read):.2f}")
+    label, read, wrong = judged(row)
+    notes = [f"CER {cer(label, read):.2f}"] if wrong else []
     if hasattr(row, "confidence"):
         notes.append(f"confidence {row.confidence:.2f}")
-    parts.append(f"<small>{', '.join(notes)}</small>")
     image = getattr(row, "image", None)
-    name = escape(os.path.basename(image)) if isinstance(image, (str, os.PathLike)) else ""
-    look = " ok-wrong" if wrong else "" if judged else " ok-open"
-    return f'<div class="ok-card{look}" title="{name}">{"".join(parts)}</div>'
+    return _HTML.card(
+        picture_html(row, height, spans),
+        label if hasattr(row, "text") else None,
+        read,
+        diff_html(label, read) if wrong else "",
+        notes,
+        " ok-wrong" if wrong else "" if label and read is not None else " ok-open",
+        os.path.basename(image) if isinstance(image, (str, os.PathLike)) else "",
+    )
 
 
 def picture_html(row, height: int = 48, spans: bool = False) -> str:
@@ -168,26 +148,23 @@ def picture_html(row, height: int = 48, spans: bool = False) -> str:
     the confidence is below 0.5. Taught in notebook 05.
     """
     if not isinstance(getattr(row, "image", None), (str, os.PathLike, np.ndarray)):
-        return "<i>this row has no image</i>"
+        return _HTML.reason("this row has no image")
     try:
         image = read_sample(row)
     except ImageError as error:
-        return f"<i>{escape(error.reason)}</i>"
+        return _HTML.reason(error.reason)
     return image_tag(draw_spans(image, row.spans, 2 * height) if spans and hasattr(row, "spans") else image, height)
 
 
 def draw_spans(image: np.ndarray, spans: Sequence, height: int = 96) -> np.ndarray:
-    """Draw a box for each `Span`, over the image scaled to `height`; both uint8 `(H, W, 3)` or `(H, W)`.
-
-    Spans count in pixels of the image as it was given.
-    """
+    """Draw a box for each `Span`, in pixels of the image, over the image scaled to `height`; both are uint8."""
     scale = height / image.shape[0]
     picture = Image.fromarray(resize(image, (height, max(1, round(image.shape[1] * scale))))).convert("RGB")
     pen = ImageDraw.Draw(picture)
     for k, span in enumerate(spans):
         color = "#ff2020" if span.confidence < 0.5 else ("#00c8ff", "#ffb000")[k % 2]
-        left, right = round(span.start * scale), max(round(span.start * scale), round(span.end * scale) - 1)
-        pen.rectangle((left, 1, right, height - 2), outline=color, width=max(1, height // 40))
+        left, right = round(span.start * scale), round(span.end * scale) - 1
+        pen.rectangle((left, 1, max(left, right), height - 2), outline=color, width=max(1, height // 40))
     return np.asarray(picture)
 
 
@@ -196,23 +173,15 @@ def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.
 
     A wrong reading is red. A row without a label has only its prediction, in black.
 
-    matplotlib's own font has no Chinese characters, so fonts of this machine that have them are looked for. Where
-    there is none, the province is written in English, any other such character by its number, and a line says what
-    to do. Before version 3.11, matplotlib neither joins nor turns around Persian; use `cards` there.
+    matplotlib's own font has no Chinese characters, so fonts of this machine that have them are looked for, or `font`,
+    a file (.ttf, .otf, .ttc), is used. Where there is none, the province is written in English, any other such
+    character by its number, and a line says what to do. Before version 3.11, matplotlib neither joins nor turns around
+    Persian; use `cards` there.
 
-    Args:
-        columns: images in a row.
-        font: a font file (.ttf, .otf, .ttc) to use instead.
-
-    Raises:
-        FileNotFoundError: there is no such font file.
-
-    Taught in notebook 05.
+    Raises a FileNotFoundError where there is no such font file. Taught in notebook 05.
     """
-    rows = list(results.head(n).itertuples())
-    labels = [[label] if (label := known_label(row)) else [] for row in rows]
-    texts = [label + ([row.prediction] if hasattr(row, "prediction") else []) for label, row in zip(labels, rows)]
-    families, missing = find_fonts("".join(sum(texts, [])), font)
+    rows = [(row, *judged(row)) for row in results.head(n).itertuples()]
+    families, missing = find_fonts("".join(label + (read or "") for _, label, read, _ in rows), font)
     if missing:
         print(
             f"figure: no font here has {quote(missing)}. Install one (Debian, Ubuntu, Colab: apt-get install "
@@ -224,15 +193,15 @@ def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.
         axes.set_axis_off()
         if not rows:
             continue
-        row, shown = rows.pop(0), texts.pop(0)
-        shown_as = ["".join(in_words(c) if c in missing else c for c in t) or "(nothing)" for t in shown]
-        if any(unicodedata.bidirectional(c) in ("R", "AL") for t in shown for c in t):
-            shown_as = [f"\u200e{t}\u200e" for t in shown_as]  # left-to-right marks keep the order of the parts
-        title = " / ".join(shown_as)
-        title += f"  {row.confidence:.2f}" if hasattr(row, "confidence") else ""
+        row, label, read, wrong = rows.pop(0)
+        texts = [label] * bool(label) + [read] * (read is not None)
+        shown = ["".join(in_words(c) if c in missing else c for c in text) or "(nothing)" for text in texts]
+        if any(unicodedata.bidirectional(c) in ("R", "AL") for text in texts for c in text):
+            shown = [f"\u200e{text}\u200e" for text in shown]  # left-to-right marks keep the order of the parts
+        title = " / ".join(shown) + (f"  {row.confidence:.2f}" if hasattr(row, "confidence") else "")
         # $ would start a formula.
-        color = "#c00000" if len(shown) == 2 and not is_right(*shown) else "black"
-        axes.set_title(title.replace("$", r"\$"), fontsize=9, fontfamily=families, color=color)
+        title, color = title.replace("$", r"\$"), "#c00000" if wrong else "black"
+        axes.set_title(title, fontsize=9, fontfamily=families, color=color)
         try:
             axes.imshow(read_sample(row), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         except ImageError as error:
@@ -241,11 +210,7 @@ def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.
 
 
 def find_fonts(text: str, font: str | os.PathLike | None = None) -> tuple[list[str], list[str]]:
-    """Families in which matplotlib can write `text`, best first, and the characters that none of them has.
-
-    Raises:
-        FileNotFoundError: there is no such font file.
-    """
+    """Families in which matplotlib can write `text`, best first, and the characters that none of them has."""
     families, missing = ["DejaVu Sans"], {c for c in text if c.isprintable() and not c.isspace()}
     if font is not None:
         if not os.path.isfile(font):
@@ -274,19 +239,3 @@ def _characters(file: str) -> frozenset[str]:
 def in_words(character: str) -> str:
     """A character that a font lacks: its province in English, or its number."""
     return f"[{PROVINCE_NAMES.get(character, f'U+{ord(character):04X}')}]"
-
-
-def _cer(reference: str, prediction: str) -> float:
-    reference, prediction = normalize(reference), normalize(prediction)
-    if reference == prediction:  # most are: 100,000 rows in a moment
-        return 0.0
-    return edit_distance(reference, prediction) / max(len(reference), 1)
-
-
-def _text(text: str, empty: str = "") -> str:
-    return f'<bdi dir="auto">{escape(text)}</bdi>' if text else f"<i>{empty}</i>" * bool(empty)
-
-
-def _page(boxes: Iterable[str], style: str = "") -> Gallery:
-    layout = "display:flex;flex-wrap:wrap;gap:12px;font:14px sans-serif"
-    return Gallery(f'{style}<div class="ok-grid" style="{layout}">{"".join(boxes) or "<i>(no images)</i>"}</div>')

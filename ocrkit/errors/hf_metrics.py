@@ -1,12 +1,7 @@
 """The two main metrics as Hugging Face `evaluate` modules, for people whose tools speak that.
 
-`CharacterErrorRate` counts with jiwer, so it also checks `ocrkit.errors.metrics.cer` from outside. Both work
-without a network, on their own or together:
-
-    evaluate.combine([CharacterErrorRate(), ExactMatch()]).compute(predictions=..., references=...)
-
-`evaluate.load` takes the path of this file and gives its first metric, `CharacterErrorRate`.
-
+Both work without a network, on their own or together: `evaluate.combine([CharacterErrorRate(), ExactMatch()])`.
+`evaluate.load` takes the path of this file and gives its first metric, `CharacterErrorRate`, which counts with jiwer.
 Taught in notebook 04.
 """
 
@@ -20,15 +15,10 @@ except ModuleNotFoundError as error:
     problem = "these metrics need the packages evaluate and jiwer: pip install evaluate jiwer"
     raise ModuleNotFoundError(problem, name=error.name) from error
 
-from ocrkit.errors.metrics import paired_texts
+from ocrkit.errors.metrics import accuracy, paired_texts
 
 # jiwer strips white space from both ends unless it is told to split into characters only.
 _CHARACTERS = jiwer.ReduceToListOfListOfChars()
-_INPUTS = """
-Args:
-    predictions: N texts, the readings.
-    references: N texts, the labels. Both are compared in NFC.
-"""
 
 
 def _info(description: str, citation: str = "") -> evaluate.MetricInfo:
@@ -36,7 +26,7 @@ def _info(description: str, citation: str = "") -> evaluate.MetricInfo:
     return evaluate.MetricInfo(
         description=description,
         citation=citation,
-        inputs_description=_INPUTS,
+        inputs_description="predictions: N readings; references: N labels. Both are compared in NFC.",
         features=datasets.Features({"predictions": text, "references": text}),
     )
 
@@ -62,6 +52,4 @@ class ExactMatch(evaluate.Metric):
         return _info("Fraction of the texts that are predicted without any error.")
 
     def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float]:
-        references, predictions = paired_texts(references, predictions)
-        right = sum(p == r for p, r in zip(predictions, references, strict=True))
-        return {"exact_match": right / len(references)}
+        return {"exact_match": accuracy(references, predictions)}

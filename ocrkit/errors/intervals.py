@@ -1,7 +1,4 @@
-"""Intervals: how far a measured share or rate may be off.
-
-Taught in notebook 04.
-"""
+"""Intervals: how far a measured share or rate may be off. Taught in notebook 04."""
 
 from __future__ import annotations
 
@@ -12,8 +9,8 @@ from statistics import NormalDist
 import numpy as np
 
 
-def _rate(errors: float, total: float) -> float:
-    # As jiwer does: with no reference characters at all, the rate is the number of inserted ones.
+def error_rate(errors: float, total: float) -> float:
+    """Errors / total; as in jiwer, the number of errors where there are no reference characters at all."""
     return float(errors) / max(float(total), 1.0)
 
 
@@ -42,31 +39,26 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Return the percentile bootstrap interval of sum(numerators) / sum(denominators) over N images.
 
-    The images are drawn with replacement, because the characters of one image err together. Where
-    all images have the same rate, every draw gives that rate and the interval would have no width;
-    Wilson's interval over the sum of the denominators stands in for it.
+    The images are drawn with replacement, because the characters of one image err together. Where all images have the
+    same rate, every draw gives that rate and the interval would have no width; Wilson's interval over the sum of the
+    denominators stands in for it.
 
     Args:
-        numerators: N counts, for instance the edit distances.
-        denominators: N counts, for instance the reference lengths.
-        n_boot: number of draws.
-        seed: the same seed gives the same interval.
-        level: share of the draws that lies within the interval.
+        numerators, denominators: N counts each, for instance edit distances and reference lengths.
+        level: share of the `n_boot` draws that lies within the interval.
 
     Raises:
-        ValueError: no images, lists of different length, negative or not finite counts, or `n_boot`
-            or `level` out of range.
+        ValueError: no images, lists of different length, negative or not finite counts, or a setting out of range.
 
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993. Taught in notebook 04.
     """
     _check_level(level)
     if n_boot < 1:
         raise ValueError(f"n_boot={n_boot}: at least one draw is needed")
-    if len(numerators) != len(denominators) or len(numerators) == 0:
-        raise ValueError(
-            f"{len(numerators)} numerators and {len(denominators)} denominators: give one of each an image"
-        )
-    counts = np.stack([np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)], axis=1)
+    n = len(numerators)
+    if n != len(denominators) or n == 0:
+        raise ValueError(f"{n} numerators and {len(denominators)} denominators: give one of each an image")
+    counts = np.stack([numerators, denominators], axis=1).astype(float)
     wrong = np.flatnonzero(~(np.isfinite(counts) & (counts >= 0)).all(axis=1))
     if len(wrong):
         numerator, denominator = counts[wrong[0]]
@@ -74,7 +66,7 @@ def bootstrap_interval(
 
     total, length = counts.sum(axis=0)
     if np.allclose(counts[:, 0] * length, counts[:, 1] * total, rtol=1e-12, atol=0):
-        rate = _rate(total, length)
+        rate = error_rate(total, length)
         low, high = wilson_interval(min(total, length), length, level)
         return low, max(high, rate)  # a rate over 1 is no proportion: the interval then reaches up to it
 
@@ -84,7 +76,7 @@ def bootstrap_interval(
     rates = []
     chunk = max(1, 4_000_000 // len(kinds))  # bounds the memory where all images differ
     for start in range(0, n_boot, chunk):
-        drawn = rng.multinomial(len(counts), times / len(counts), size=min(chunk, n_boot - start))
+        drawn = rng.multinomial(n, times / n, size=min(chunk, n_boot - start))
         sums = drawn @ kinds
         rates.append(sums[:, 0] / np.maximum(sums[:, 1], 1.0))
     low, high = np.quantile(np.concatenate(rates), [0.5 - level / 2, 0.5 + level / 2])

@@ -1,9 +1,7 @@
 """Metrics: error rates of a recognizer, each with the number it rests on and a 95% interval.
 
-Texts are compared in NFC, so `é` as one code point equals `é` as two. Nothing else is changed: case
-and white space count.
-
-Taught in notebook 04.
+Texts are compared in NFC, so `é` as one code point equals `é` as two; case and white space count. Taught in
+notebook 04.
 """
 
 from __future__ import annotations
@@ -14,13 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ocrkit.errors.intervals import _rate, bootstrap_interval, wilson_interval
+from ocrkit.errors.intervals import bootstrap_interval, error_rate, wilson_interval
 from ocrkit.text.edits import edit_distance, operations
 from ocrkit.text.strings import normalize, require_columns
 
 
 def paired_texts(references: Sequence[str], predictions: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return both lists in NFC, after checking that they can be compared. One text counts as a list of one.
+    """Return both lists in NFC; one text counts as a list of one.
 
     Raises:
         ValueError: the lists are empty or differ in length.
@@ -34,84 +32,72 @@ def paired_texts(references: Sequence[str], predictions: Sequence[str]) -> tuple
         )
     if len(references) == 0:
         raise ValueError("there are no texts to compare: give at least one reference and its prediction")
-    return _texts(references, "reference"), _texts(predictions, "prediction")
+    return checked_texts(references, "reference"), checked_texts(predictions, "prediction")
 
 
-def _texts(values: Sequence[str], role: str) -> list[str]:
-    rows = values.index if isinstance(values, pd.Series) else range(len(values))
-    for row, value in zip(rows, values, strict=True):
+def texts_of(results: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Labels and predictions of a results table in NFC. Raises as `score` does."""
+    require_columns(results, "text", "prediction")
+    return paired_texts(results["text"], results["prediction"])
+
+
+def checked_texts(values: Sequence[str], role: str) -> list[str]:
+    """Texts in NFC; raises a TypeError that names the row and its `role` where one is not text."""
+    texts = values.tolist() if isinstance(values, pd.Series) else list(values)  # to iterate over a Series is slow
+    for place, value in enumerate(texts):
         if not isinstance(value, str):
+            row = values.index[place] if isinstance(values, pd.Series) else place
             raise TypeError(
                 f"row {row}: the {role} is {value!r} ({type(value).__name__}), not text; use '' for an empty "
                 "text (pandas.read_csv needs keep_default_na=False and dtype=str to keep texts as they are)"
             )
-    return [normalize(value) for value in values]
+    return [normalize(text) for text in texts]
 
 
 def cer(references: Sequence[str], predictions: Sequence[str], denominator: str = "reference") -> float:
     """Return the character error rate over all images (micro average): sum of edits / sum of lengths.
 
-    It can exceed 1, when there are more insertions than reference characters. Two empty texts are no
-    error. An empty reference adds its insertions and no length; if all references are empty, the
-    result is the number of insertions, as in jiwer 4.
+    It can exceed 1, when there are more insertions than reference characters. An empty reference adds its insertions
+    and no length; if all references are empty, the result is the number of insertions, as in jiwer 4.
 
     Args:
         references: N texts, the labels.
         predictions: N texts, the readings.
-        denominator: the length to divide by: `"reference"`, the usual one, or `"longest"`, the
-            longer of the two texts of each image, which keeps the rate within 0..1. Results of one
-            kind cannot be compared with results of the other.
+        denominator: the length to divide by: `"reference"`, the usual one, or `"longest"`, the longer of the two texts
+            of each image, which keeps the rate within 0..1. Never compare results of one kind with those of the other.
 
-    Raises:
-        ValueError: no texts, lists of different length, or another `denominator`.
-        TypeError: an entry is not text.
-
-    Taught in notebook 04.
+    Raises as `paired_texts` does, also for another `denominator`. Taught in notebook 04.
     """
     if denominator not in ("reference", "longest"):
         raise ValueError(f'denominator={denominator!r}: it must be "reference" or "longest"')
     pairs = list(zip(*paired_texts(references, predictions), strict=True))
     lengths = (max(map(len, pair)) if denominator == "longest" else len(pair[0]) for pair in pairs)
-    return _rate(sum(edit_distance(*pair) for pair in pairs), sum(lengths))
+    return error_rate(sum(edit_distance(*pair) for pair in pairs), sum(lengths))
 
 
 def accuracy(references: Sequence[str], predictions: Sequence[str]) -> float:
     """Return the fraction of images whose whole text is right. Raises as `cer` does."""
-    references, predictions = paired_texts(references, predictions)
-    return float(np.mean([r == p for r, p in zip(references, predictions, strict=True)]))
+    return float(np.mean([r == p for r, p in zip(*paired_texts(references, predictions), strict=True)]))
 
 
 def length_accuracy(references: Sequence[str], predictions: Sequence[str]) -> float:
     """Return the fraction of images whose prediction is as long as its reference. Raises as `cer` does."""
-    references, predictions = paired_texts(references, predictions)
-    return float(np.mean([len(r) == len(p) for r, p in zip(references, predictions, strict=True)]))
+    return float(np.mean([len(r) == len(p) for r, p in zip(*paired_texts(references, predictions), strict=True)]))
 
 
-def edit_counts(references: Sequence[str], predictions: Sequence[str]) -> pd.DataFrame:
-    """Count the edits of each image, along the alignment of `ocrkit.text.edits.align`.
+def edit_counts(results: pd.DataFrame) -> pd.DataFrame:
+    """Count the edits of each row of a results table, along the alignment of `ocrkit.text.edits.align`.
 
-    Returns:
-        N rows (the index of `references`, if it is a Series) with the columns `substitutions`,
-        `insertions`, `deletions`, `distance` (their sum), `length` (of the reference) and
-        `predicted_length`.
-
-    Raises as `cer` does. Taught in notebook 04.
+    Returns the columns `substitutions`, `insertions`, `deletions`, `distance` (their sum), `length` (of the label) and
+    `predicted_length`, with the index of `results`. Raises as `score` does.
     """
-    index = references.index if isinstance(references, pd.Series) else None
     rows = []
-    for reference, prediction in zip(*paired_texts(references, predictions), strict=True):
+    for reference, prediction in zip(*texts_of(results), strict=True):
         kinds = Counter(edit.kind for edit in operations(reference, prediction))
         counts = kinds["substitute"], kinds["insert"], kinds["delete"]
         rows.append((*counts, sum(counts), len(reference), len(prediction)))
     columns = ["substitutions", "insertions", "deletions", "distance", "length", "predicted_length"]
-    return pd.DataFrame(rows, columns=columns, index=index)
-
-
-def _counts_of(results: pd.DataFrame) -> pd.DataFrame:
-    require_columns(results, "text", "prediction")
-    counts = edit_counts(results["text"], results["prediction"])
-    right_length = counts["length"] == counts["predicted_length"]
-    return counts.assign(right=counts["distance"] == 0, right_length=right_length)
+    return pd.DataFrame(rows, columns=columns, index=results.index)
 
 
 def score(results: pd.DataFrame, n_boot: int = 2000, seed: int = 0) -> pd.DataFrame:
@@ -120,13 +106,12 @@ def score(results: pd.DataFrame, n_boot: int = 2000, seed: int = 0) -> pd.DataFr
     Args:
         results: N rows with the columns `text` and `prediction`.
         n_boot: draws of the bootstrap.
-        seed: seed of the bootstrap.
 
     Returns:
-        Six rows with the columns `metric, value, low, high, n, unit`. `accuracy` and
-        `length_accuracy` are proportions of images, with Wilson's interval. `cer` is the micro
-        average, and `substitutions`, `insertions` and `deletions` are its three parts, counted per
-        100 reference characters; their intervals are bootstrapped over the images.
+        Six rows with the columns `metric, value, low, high, n, unit`. `accuracy` and `length_accuracy` are proportions
+        of images, with Wilson's interval. `cer` is the micro average, and `substitutions`, `insertions` and
+        `deletions` are its three parts, counted per 100 reference characters; their intervals are bootstrapped over
+        the images.
 
     Raises:
         ValueError: a column is missing, or the table has no rows.
@@ -134,7 +119,7 @@ def score(results: pd.DataFrame, n_boot: int = 2000, seed: int = 0) -> pd.DataFr
 
     Taught in notebook 04.
     """
-    counts = _counts_of(results)
+    counts = edit_counts(results)
     images, characters = len(counts), int(counts["length"].sum())
 
     def proportion(metric: str, right: pd.Series) -> tuple:
@@ -142,75 +127,65 @@ def score(results: pd.DataFrame, n_boot: int = 2000, seed: int = 0) -> pd.DataFr
 
     def rate(metric: str, column: str, scale: int) -> tuple:
         low, high = bootstrap_interval(counts[column], counts["length"], n_boot, seed)
-        value = _rate(counts[column].sum(), characters)
+        value = error_rate(counts[column].sum(), characters)
         return metric, scale * value, scale * low, scale * high, characters, "characters"
 
     rows = [
-        proportion("accuracy", counts["right"]),
+        proportion("accuracy", counts["distance"] == 0),
         rate("cer", "distance", 1),
-        proportion("length_accuracy", counts["right_length"]),
+        proportion("length_accuracy", counts["length"] == counts["predicted_length"]),
         *(rate(kind, kind, 100) for kind in ("substitutions", "insertions", "deletions")),
     ]
     return pd.DataFrame(rows, columns=["metric", "value", "low", "high", "n", "unit"])
 
 
+#: Names of what `rates` gives.
+RATES = ["n", "accuracy", "accuracy_low", "accuracy_high", "characters", "cer", "cer_low", "cer_high"]
+
+
+def rates(distances: Sequence[int], lengths: Sequence[int], n_boot: int, seed: int) -> tuple:
+    """`RATES` of N images with these edit distances and lengths of labels: intervals by Wilson, and bootstrapped."""
+    n, right, characters = len(distances), int(np.sum(np.equal(distances, 0))), int(np.sum(lengths))
+    interval = bootstrap_interval(distances, lengths, n_boot, seed)
+    cer = error_rate(np.sum(distances), characters)
+    return n, right / n, *wilson_interval(right, n), characters, cer, *interval
+
+
 def score_by(results: pd.DataFrame, column: str, n_boot: int = 2000, seed: int = 0) -> pd.DataFrame:
     """Score each group of a results table, the largest group first.
 
-    Args:
-        results: N rows with the columns `text`, `prediction` and `column`.
-        column: what to group by; rows without a value form a group of their own.
-        n_boot: draws of the bootstrap.
-        seed: seed of the bootstrap.
+    Rows without a value in `column` form a group of their own.
 
     Returns:
-        One row a group with the columns `column`, `n` (images), `accuracy, accuracy_low,
-        accuracy_high` (Wilson), `characters`, `cer, cer_low, cer_high` (bootstrap over images).
+        One row a group with the columns `column`, `n` (images), `accuracy, accuracy_low, accuracy_high` (Wilson),
+        `characters`, `cer, cer_low, cer_high` (bootstrap over images).
 
     Raises as `score` does, also where `column` is missing. Taught in notebook 04.
     """
     require_columns(results, column)
     # Keys go by position, because the index of a filtered or joined table may hold a row twice.
-    counts = _counts_of(results).reset_index(drop=True)
-    keys = results[column].reset_index(drop=True)
-    rows = []
-    for key, group in counts.groupby(keys, dropna=False, observed=True):
-        n, characters = len(group), int(group["length"].sum())
-        whole = group["right"].mean(), *wilson_interval(group["right"].sum(), n)
-        rate = _rate(group["distance"].sum(), characters)
-        interval = bootstrap_interval(group["distance"], group["length"], n_boot, seed)
-        rows.append((key, n, *whole, characters, rate, *interval))
-    whole_names = ["n", "accuracy", "accuracy_low", "accuracy_high"]
-    table = pd.DataFrame(rows, columns=[column, *whole_names, "characters", "cer", "cer_low", "cer_high"])
+    counts = edit_counts(results).reset_index(drop=True)
+    groups = counts.groupby(results[column].reset_index(drop=True), dropna=False, observed=True)
+    rows = [(key, *rates(group["distance"], group["length"], n_boot, seed)) for key, group in groups]
+    table = pd.DataFrame(rows, columns=[column, *RATES])
     return table.sort_values("n", ascending=False, kind="stable", ignore_index=True)
 
 
 def by_position(results: pd.DataFrame) -> pd.DataFrame:
-    """Error rate at each place of the reference text.
+    """Error rate at each place of the reference text, from 0.
 
-    A place is wrong where the alignment substitutes or deletes its character. Insertions stand
-    between two places and are not counted here.
-
-    Args:
-        results: N rows with the columns `text` and `prediction`.
+    A place is wrong where the alignment substitutes or deletes its character; insertions stand between two places.
 
     Returns:
-        One row a position (from 0) with the columns `position`, `n` (references that are long
-        enough), `errors`, `error_rate`, `low`, `high` (95%, Wilson).
+        One row a position with the columns `position`, `n` (references that are long enough), `errors`, `error_rate`,
+        `low`, `high` (95%, Wilson).
 
     Raises as `score` does. Taught in notebook 04.
     """
-    counts = _counts_of(results)
-    references, predictions = paired_texts(results["text"], results["prediction"])
-    errors = Counter(
-        edit.ref_index
-        for reference, prediction in zip(references, predictions, strict=True)
-        for edit in operations(reference, prediction)
-        if edit.kind != "insert"
-    )
-    rows = []
-    for position in range(counts["length"].max()):
-        n = int((counts["length"] > position).sum())
-        wrong = errors[position]
+    references, predictions = texts_of(results)
+    edits = (edit for pair in zip(references, predictions) for edit in operations(*pair) if edit.kind != "insert")
+    errors, rows = Counter(edit.ref_index for edit in edits), []
+    for position in range(max(map(len, references))):
+        n, wrong = sum(len(reference) > position for reference in references), errors[position]
         rows.append((position, n, wrong, wrong / n, *wilson_interval(wrong, n)))
     return pd.DataFrame(rows, columns=["position", "n", "errors", "error_rate", "low", "high"])

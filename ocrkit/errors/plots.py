@@ -1,17 +1,15 @@
 """Plots of a training run and of confidences, and `Picture`, the figure that all plots of ocrkit are.
 
-Each function returns the matplotlib figure and shows nothing by itself.
-
-Taught in notebooks 03 and 11.
+Each function returns the figure and shows nothing by itself. Taught in notebooks 03 and 11.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from io import BytesIO
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 #: Colors that color-blind eyes tell apart (Okabe and Ito), each with a mark of its own.
@@ -33,13 +31,13 @@ def plot_history(history: pd.DataFrame) -> Picture:
     left, right = figure.subplots(1, 2)
     left.plot(history["epoch"], history["train_loss"], "o-", label="training")
     left.plot(history["epoch"], history["valid_loss"], "o-", label="validation")
-    left.set(xlabel="epoch", ylabel="CTC loss" if "valid_cer" in history else "cross-entropy", yscale="log")
-    left.legend()
     if "valid_cer" in history:
         right.plot(history["epoch"], history["valid_cer"], "o-", color="tab:red", label="CER")
     right.plot(history["epoch"], history["valid_accuracy"], "o-", color="tab:green", label="exact match")
+    left.set(xlabel="epoch", ylabel="CTC loss" if "valid_cer" in history else "cross-entropy", yscale="log")
     right.set(xlabel="epoch", ylim=(-0.02, 1.02), title="validation")
-    right.legend()
+    for axes in (left, right):
+        axes.legend()
     return figure
 
 
@@ -51,26 +49,19 @@ class LiveFigure:
 
     def show(self, draw: Callable[[], Picture]) -> bool:
         """Show the figure that `draw` gives; False, and nothing is drawn, outside of a notebook."""
-        try:
-            from IPython import get_ipython
-            from IPython.display import Image, display
-        except ImportError:
-            get_ipython = lambda: None  # noqa: E731
-        if get_ipython() is None:
+        ipython = sys.modules.get("IPython")
+        if ipython is None or ipython.get_ipython() is None:
             return False
-        picture = Image(draw()._repr_png_())
+        picture = ipython.display.Image(draw()._repr_png_())
         if self._display is None:
-            self._display = display(picture, display_id=True)
+            self._display = ipython.display.display(picture, display_id=True)
         else:
             self._display.update(picture)
         return True
 
 
 class LivePlot(LiveFigure):
-    """Pass it to `fit` as `on_epoch`: redraws the curves in the notebook's output after each epoch.
-
-    Outside a notebook it prints one line an epoch instead.
-    """
+    """Pass it to `fit` as `on_epoch`: redraws the curves after each epoch, or prints a line outside a notebook."""
 
     def __call__(self, history: pd.DataFrame) -> None:
         if not self.show(lambda: plot_history(history)):
@@ -96,8 +87,7 @@ def plot_lr_find(found: pd.DataFrame) -> Figure:
     axes.plot(found["learning_rate"], found["smooth"], label="smoothed")
     rate = found.attrs["suggestion"]
     axes.axvline(rate, color="tab:red", linestyle="--", label=f"steepest fall: {rate:.1e}")
-    highest = found["smooth"].iloc[0] * 2
-    axes.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(0, highest))
+    axes.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(0, 2 * found["smooth"].iloc[0]))
     axes.legend()
     return figure
 
@@ -105,22 +95,24 @@ def plot_lr_find(found: pd.DataFrame) -> Figure:
 def plot_reliability(tables: pd.DataFrame | Mapping[str, pd.DataFrame]) -> Picture:
     """Draw `calibration.reliability`: accuracy against confidence with 95% intervals, and below it how many readings.
 
-    `tables` is one table or up to five with names, such as before and after temperature scaling. On the gray line a
-    confidence is what it says; below the line the model is too sure. Taught in notebook 11.
+    `tables` is one table or up to five with names. On the gray line a confidence is what it says; below the line the
+    model is too sure. Taught in notebook 11.
     """
     figure = Picture(figsize=(5, 5), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     above.plot([0, 1], [0, 1], color="0.6", linewidth=1)
-    for (name, table), (color, mark) in zip(_named(tables).items(), MARKS):
+    named = _named(tables)
+    for (name, table), (color, mark) in zip(named.items(), MARKS):
         x, y = table["confidence"], table["accuracy"]
         bars = [y - table["accuracy_low"], table["accuracy_high"] - y]
         above.errorbar(x, y, bars, fmt=f"{mark}-", color=color, markersize=5, linewidth=1, capsize=2, label=name)
         below.vlines(x, 0, table["n"], color=color, linewidth=2, alpha=0.7)
         below.plot(x, table["n"], mark, color=color, markersize=4)
     above.set(ylabel="accuracy (95% interval)", ylim=(-0.02, 1.02), xlim=(-0.02, 1.02))
-    below.set(xlabel="confidence, mean of the bin", ylabel="readings")
-    below.set_ylim(0, 1.15 * max(table["n"].max() for table in _named(tables).values()))
-    _legend(above, tables)
+    most = max(table["n"].max() for table in named.values())
+    below.set(xlabel="confidence, mean of the bin", ylabel="readings", ylim=(0, 1.15 * most))
+    if named is tables:
+        above.legend(fontsize=8, frameon=False)
     return figure
 
 
@@ -128,12 +120,13 @@ def plot_accept_reject(curves: pd.DataFrame | Mapping[str, pd.DataFrame], max_er
     """Draw `calibration.accept_reject`: the error among accepted readings against how many are accepted.
 
     A thin dotted line is the upper limit of the error. With `max_error`, a mark shows where that line keeps below it
-    for the last time, which is the threshold that `threshold_for` finds. `curves` is one table or up to five with
-    names. Taught in notebook 11.
+    for the last time, the threshold of `threshold_for`. `curves` is one table or up to five with names. Taught in
+    notebook 11.
     """
     figure = Picture(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()
-    for (name, curve), (color, mark) in zip(_named(curves).items(), MARKS):
+    named = _named(curves)
+    for (name, curve), (color, mark) in zip(named.items(), MARKS):
         some = curve[curve["n"] > 0]
         axes.plot(some["accepted"], some["error"], color=color, label=name)
         axes.plot(some["accepted"], some["error_high"], ":", color=color, linewidth=1)
@@ -143,18 +136,14 @@ def plot_accept_reject(curves: pd.DataFrame | Mapping[str, pd.DataFrame], max_er
     if max_error is not None:
         axes.axhline(max_error, color="0.3", linestyle="--", linewidth=1)
         axes.annotate(f"{max_error:.1%}", (0.005, max_error), va="bottom", fontsize=8)
-    all_of = ", ".join(f"{n:,}" for n in sorted({curve["n"].max() for curve in _named(curves).values()}))
+    all_of = ", ".join(f"{n:,}" for n in sorted({curve["n"].max() for curve in named.values()}))
     axes.set(xlabel=f"share of readings accepted, of {all_of}", ylabel="error (dotted: upper limit)", xlim=(0, 1.01))
-    highest = max(curve["error_high"].iloc[-1] for curve in _named(curves).values())
+    highest = max(curve["error_high"].iloc[-1] for curve in named.values())
     axes.set_ylim(0, 1.3 * max(highest, max_error or 0))
-    _legend(axes, curves)
+    if named is curves:
+        axes.legend(fontsize=8, frameon=False)
     return figure
 
 
 def _named(tables: pd.DataFrame | Mapping[str, pd.DataFrame]) -> Mapping[str, pd.DataFrame]:
     return {"": tables} if isinstance(tables, pd.DataFrame) else tables
-
-
-def _legend(axes: Axes, tables: pd.DataFrame | Mapping[str, pd.DataFrame]) -> None:
-    if not isinstance(tables, pd.DataFrame):
-        axes.legend(fontsize=8, frameon=False)

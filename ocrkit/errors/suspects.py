@@ -1,7 +1,4 @@
-"""Suspects: readings and labels that deserve a second look, and slices in which errors gather.
-
-Taught in notebook 05.
-"""
+"""Readings and labels that deserve a second look, and slices in which errors gather. Taught in notebook 05."""
 
 from __future__ import annotations
 
@@ -21,12 +18,12 @@ def label_losses(recognizer: Recognizer, samples: pd.DataFrame, batch_size: int 
 
     Args:
         recognizer: a `Recognizer`, whose loss is CTC, or a `GlyphClassifier`, whose is cross-entropy.
-        samples: a samples or results table with `image` and `text`.
+        samples: N rows with `image` and `text`.
 
     Returns:
-        N losses in nats (minus the log probability of the label), with the index of `samples`. It is inf where
-        the model cannot write the label (a character outside its alphabet, too few time steps, or no class of it),
-        and NaN where the image cannot be read.
+        N losses in nats (minus the log probability of the label), with the index of `samples`: inf where the model
+        cannot write the label (a character outside its alphabet, too few time steps, or no class of it), NaN where the
+        image cannot be read.
 
     Taught in notebook 05.
     """
@@ -41,9 +38,6 @@ def label_losses(recognizer: Recognizer, samples: pd.DataFrame, batch_size: int 
 
 def top_losses(results: pd.DataFrame, k: int = 30, largest: bool = True) -> pd.DataFrame:
     """Return the `k` rows with the largest (or smallest) `loss`, a column that `label_losses` makes.
-
-    Raises:
-        ValueError: the table has no column `loss`.
 
     Taught in notebook 05.
     """
@@ -65,9 +59,6 @@ def likely_mislabelled(results: pd.DataFrame, k: int = 50) -> pd.DataFrame:
     that the model does not believe the label, a high confidence that it believes in another text. So a dark picture
     of which it believes nothing ranks low.
 
-    Raises:
-        ValueError: a column is missing; `label_losses` makes the column `loss`.
-
     Taught in notebook 05.
     """
     require_columns(results, "loss")
@@ -87,10 +78,7 @@ def slices(results: pd.DataFrame, by: str | Sequence[str], bins: int = 4) -> pd.
         images, accuracy and CER with their 95% intervals. Numbers go upward, other values by n. A range begins just
         above its first number and holds its last.
 
-    Raises:
-        ValueError: a column is missing or the table is empty.
-
-    Taught in notebook 05.
+    Raises as `score_by` does. Taught in notebook 05.
     """
     names = [by] if isinstance(by, str) else list(by)
     require_columns(results, "text", "prediction", *names)

@@ -29,7 +29,7 @@ texts = st.one_of(st.text("ab1 ", max_size=7), st.text(max_size=10).map(normaliz
 pairs = st.lists(st.tuples(texts, texts), min_size=1, max_size=8).map(
     lambda rows: ([reference for reference, _ in rows], [prediction for _, prediction in rows])
 )
-measures = [cer, accuracy, length_accuracy, edit_counts]
+measures = [cer, accuracy, length_accuracy]
 
 
 def table(*rows):
@@ -54,7 +54,7 @@ def test_cer_equals_jiwer_and_nltk(pair):
     expected = jiwer.cer(references, predictions, CHARACTERS, CHARACTERS)
     assert cer(references, predictions) == pytest.approx(expected)
     distances = [nltk.edit_distance(r, p) for r, p in zip(references, predictions, strict=True)]
-    counts = edit_counts(references, predictions)
+    counts = edit_counts(table(*zip(references, predictions)))
     assert counts["distance"].tolist() == distances
     assert cer(references, predictions) == pytest.approx(sum(distances) / max(sum(map(len, references)), 1))
     longest = sum(max(len(r), len(p)) for r, p in zip(references, predictions, strict=True))
@@ -79,7 +79,7 @@ def cheapest_splits(reference, prediction):
 
 @given(st.text("ab1", max_size=6), st.text("ab1", max_size=6))
 def test_the_three_kinds_of_edits(reference, prediction):
-    row = edit_counts([reference], [prediction]).iloc[0]
+    row = edit_counts(table((reference, prediction))).iloc[0]
     ours = (row["substitutions"], row["insertions"], row["deletions"])
     possible = cheapest_splits(reference, prediction)
     assert ours in possible
@@ -114,13 +114,13 @@ def test_empty_texts_are_defined_and_follow_jiwer():
     for references, predictions, expected in cases:
         assert cer(references, predictions) == expected == jiwer.cer(references, predictions)
     assert accuracy([""], [""]) == 1
-    assert edit_counts([""], ["ab"]).iloc[0].tolist() == [0, 2, 0, 2, 0, 2]
+    assert edit_counts(table(("", "ab"))).iloc[0].tolist() == [0, 2, 0, 2, 0, 2]
 
 
 def test_text_is_compared_in_nfc_and_otherwise_as_it_is():
     assert cer(["Jose\u0301"], ["José"]) == 0
     assert accuracy(["José"], ["Jose\u0301"]) == 1
-    assert edit_counts(["Jose\u0301"], ["Jose"]).iloc[0]["length"] == 4
+    assert edit_counts(table(("Jose\u0301", "Jose"))).iloc[0]["length"] == 4
     assert cer(["ab"], [" ab"]) == 0.5  # jiwer's default would strip the space
     assert cer(["ab"], ["AB"]) == 1
 
@@ -319,4 +319,4 @@ def test_by_position():
 def test_paired_texts_of_tables_go_by_row_and_not_by_index():
     references, predictions = pd.Series(["a", "b"], index=[0, 1]), pd.Series(["a", "b"], index=[1, 0])
     assert paired_texts(references, predictions) == (["a", "b"], ["a", "b"])
-    assert edit_counts(references, predictions)["distance"].tolist() == [0, 0]
+    assert cer(references, predictions) == 0

@@ -86,7 +86,7 @@ def browser_times(n: int) -> dict[str, dict[str, float]]:
         measure("text, letter by letter", *put(view.text, "皖", "皖A", "皖A1", ""))
         measure("split", *put(view.split, "test", "train", view.split.options[0][1]))
         measure("slice by a column (first use)", *put(view.column, "province", "brightness"))
-        measure("slice value", *put(view.value, *list(browser.table.values("brightness"))[:3]))
+        measure("slice value", *put(view.value, *list(browser.values("brightness"))[:3]))
         measure("confidence", *put(view.confidence, (0.2, 1.0), (0.2, 0.9), (0.0, 1.0)))
         measure("reset", view.reset.click)
         cells = [cell for line in view._cells for cell in line if not cell.disabled][:2]

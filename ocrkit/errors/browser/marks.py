@@ -1,4 +1,4 @@
-"""Marks: what a person says about single images, kept in a file, and the corrected table that follows from them.
+"""What a person says about single images, kept in a file, and the table that is corrected by it.
 
 Taught in notebook 05.
 """
@@ -9,7 +9,6 @@ import json
 import os
 import warnings
 from collections import defaultdict
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -17,7 +16,7 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
-from ocrkit.data.files import atomic, write_json
+from ocrkit.data.files import write_json
 from ocrkit.data.layouts.listing import SPLIT_NAMES
 from ocrkit.data.layouts.plates import plate_columns
 from ocrkit.text.edits import operations
@@ -47,8 +46,7 @@ class Mark(NamedTuple):
 class Rows:
     """Finds rows of a table with `image` and `text` by their identity; a row is meant by its position, from 0.
 
-    Raises:
-        ValueError: images are in memory and the index has a value twice, so rows cannot be told apart.
+    Raises a ValueError where images are in memory and the index has a value twice: rows cannot be told apart.
     """
 
     def __init__(self, table: pd.DataFrame):
@@ -65,6 +63,9 @@ class Rows:
                 "which row it means; use table.reset_index(drop=True)"
             )
         self._crops = [table[c].tolist() for c in ("corners", "box") if c in table]
+        self._by_name = defaultdict(list)
+        for position, name in enumerate(self.names):
+            self._by_name[name].append(position)
 
     def identity(self, position: int) -> Identity:
         """The identity of one row."""
@@ -78,56 +79,42 @@ class Rows:
         rows = [p for p in self._by_name.get(image, []) if self.texts[p] == text]
         return rows if crop is None else [p for p in rows if self.identity(p).crop == crop]
 
-    @cached_property
-    def _by_name(self) -> dict[str, list[int]]:
-        found = defaultdict(list)
-        for position, name in enumerate(self.names):
-            found[name].append(position)
-        return dict(found)
-
     def default_path(self) -> Path:
         """`runs/marks/SET.json` in the working folder, where SET is the folder that holds all images."""
         if self.in_memory is not None:
-            return Path("runs", "marks", f"in-memory-{crc32(self.in_memory.tobytes()):08x}.json")
-        if not self.names:
-            return Path("runs", "marks", "empty.json")
-        # The first and the last path in order share what all of them share.
-        ends = min(self.names), max(self.names)
-        folder = Path(os.path.commonpath([os.path.dirname(os.path.abspath(end)) for end in ends]))
-        while folder.name in SPLIT_NAMES:
-            folder = folder.parent
-        return Path("runs", "marks", f"{folder.name or 'images'}.json")
+            name = f"in-memory-{crc32(self.in_memory.tobytes()):08x}"
+        elif not self.names:
+            name = "empty"
+        else:
+            # The first and the last path in order share what all of them share.
+            ends = min(self.names), max(self.names)
+            folder = Path(os.path.commonpath([os.path.dirname(os.path.abspath(end)) for end in ends]))
+            while folder.name in SPLIT_NAMES:
+                folder = folder.parent
+            name = folder.name or "images"
+        return Path("runs", "marks", f"{name}.json")
 
 
 class Marks:
-    """The marks of the rows of a table. Each change is written to a JSON file at once, whole or not at all.
+    """The marks of the rows of a table. Each change is written to the JSON file `path` at once, whole or not at all.
 
     Marks of images that the table does not hold stay in the file, so one file serves a set and its parts; and two
-    notebooks may write to it in turn.
+    notebooks may write to it in turn. `path=None` keeps the marks in memory alone.
 
-    Args:
-        rows: the rows that can be marked.
-        path: the file; `None` keeps the marks in memory alone.
-
-    Raises:
-        ValueError: the file is damaged or no marks file; it is left as it is.
-
-    Taught in notebook 05.
+    Raises a ValueError where the file is damaged or no marks file; it is left as it is.
     """
 
     def __init__(self, rows: Rows, path: str | os.PathLike | None):
         self.rows = rows
         self.path = None if path is None else Path(path).absolute()
+        stored = self._read()
+        self._own = {identity: mark for identity, mark in stored.items() if rows.find(*identity)}
         #: int8, one a row: 0 for no mark, else 1 + its place in `MARKS`.
         self.codes = np.zeros(len(rows.names), dtype=np.int8)
-        self._own: dict[Identity, Mark] = {}
-        self._changed: dict[Identity, None] = {}
+        for identity, mark in self._own.items():
+            self.codes[rows.find(*identity)] = 1 + MARKS.index(mark.mark)
+        self._changed: set[Identity] = set()
         self._history: list[tuple[Identity, Mark | None]] = []
-        stored = self._read()
-        for identity, mark in stored.items():
-            if positions := rows.find(*identity):
-                self._own[identity] = mark
-                self.codes[positions] = 1 + MARKS.index(mark.mark)
         #: What the last action did, for people.
         self.message = ""
         if stored:
@@ -159,27 +146,22 @@ class Marks:
     def table(self) -> pd.DataFrame:
         """A row a mark, oldest first: `image, text, crop, mark, new_text`."""
         rows = [(*identity, *mark) for identity, mark in self._own.items()]
-        return pd.DataFrame(rows, columns=["image", "text", "crop", "mark", "new_text"], dtype=object)
+        return pd.DataFrame(rows, columns=[*Identity._fields, *Mark._fields], dtype=object)
 
     def _put(self, identity: Identity, mark: Mark | None) -> None:
         self._own.pop(identity, None)
         if mark:
             self._own[identity] = mark
         self.codes[self.rows.find(*identity)] = 1 + MARKS.index(mark.mark) if mark else 0
-        self._changed[identity] = None
+        self._changed.add(identity)
         if self.path is None:
             return
         try:
             # Read again: another notebook may have written since, and its marks must not be lost.
-            stored = self._read()
-            for changed in self._changed:
-                if changed in self._own:
-                    stored[changed] = self._own[changed]
-                else:
-                    stored.pop(changed, None)
-            write_json(
-                self.path, {"format": _FORMAT, "marks": [{**i._asdict(), **m._asdict()} for i, m in stored.items()]}
-            )
+            stored = self._read() | {i: mark for i, mark in self._own.items() if i in self._changed}
+            kept = [(i, mark) for i, mark in stored.items() if i in self._own or i not in self._changed]
+            marks = [{**identity._asdict(), **mark._asdict()} for identity, mark in kept]
+            write_json(self.path, {"format": _FORMAT, "marks": marks})
         except (OSError, ValueError) as error:
             self.message += f"; it could not be saved ({error}) and lives in memory alone: export the marks"
 
@@ -202,14 +184,6 @@ class Marks:
             ) from error
 
 
-def write_changes(changes: pd.DataFrame, path: str | os.PathLike) -> Path:
-    """Write a table of changes as CSV, whole or not at all, so that `apply_changes` finds every text as it was."""
-    path = Path(path)
-    with atomic(path) as temporary:
-        changes.to_csv(temporary, index=False, quoting=1, encoding="utf-8")  # 1: quotes around every field
-    return path
-
-
 def apply_changes(samples: pd.DataFrame, changes: pd.DataFrame | str | os.PathLike) -> pd.DataFrame:
     """Return a corrected copy of a samples table; no file and no image is touched.
 
@@ -218,21 +192,16 @@ def apply_changes(samples: pd.DataFrame, changes: pd.DataFrame | str | os.PathLi
     `length` and `kind` of plates; `distance` and `operations` of a results table) follow the new one.
 
     Args:
-        samples: N rows with `image` and `text`; any other columns.
         changes: what `ErrorBrowser.changes()` returns, or the CSV file that `ErrorBrowser.export` wrote: the columns
             `image`, `text` (the label when it was marked), `mark` (one of `MARKS`), `new_text`, and `crop`, without
             which the crop does not matter.
 
     Returns:
-        At most N rows, same order and index. `attrs["changes"]` is a dict: `relabeled` (how many), `dropped` (images
-        that were left out), and `unknown` (marked images that the table does not have with that label). A warning
-        tells of unknown ones.
+        The rows that are left, in order. `attrs["changes"]` is a dict: `relabeled` (how many), `dropped` (images that
+        were left out), and `unknown` (marked images that the table does not have with that label; a warning tells).
 
-    Raises:
-        ValueError: a column is missing, a mark is none of `MARKS`, a new label is missing, or an image has two
-            different marks; the message names the row.
-
-    Taught in notebook 05.
+    Raises a ValueError that names the row where a mark is none of `MARKS`, a new label is missing, or an image has two
+    different marks. Taught in notebook 05.
     """
     if not isinstance(changes, pd.DataFrame):
         changes = pd.read_csv(changes, dtype=str, keep_default_na=False, encoding="utf-8-sig")
@@ -240,25 +209,21 @@ def apply_changes(samples: pd.DataFrame, changes: pd.DataFrame | str | os.PathLi
     require_columns(changes, "image", "text", "mark", "new_text", what="the table of changes")
     rows, marked, unknown = Rows(samples), {}, []
     for number, change in enumerate(changes.itertuples(), start=1):
-        mark = _checked(change, f"row {number} of the changes, {change.image}")
+        where = f"row {number} of the changes, {change.image}"
+        mark = _checked(change, where)
         positions = rows.find(change.image, change.text, getattr(change, "crop", None))
         unknown += [] if positions else [change.image]
         for position in positions:
             if marked.setdefault(position, mark) != mark:
-                raise ValueError(
-                    f"row {number} of the changes, {change.image}: it is marked {mark.mark!r} {mark.new_text!r} here "
-                    f"and {marked[position].mark!r} {marked[position].new_text!r} above; keep one of them"
-                )
+                here, above = (f"{m.mark!r} {m.new_text!r}" for m in (mark, marked[position]))
+                raise ValueError(f"{where}: it is marked {here} here and {above} above; keep one of them")
 
     relabeled = {p: mark.new_text for p, mark in marked.items() if mark.mark == "wrong label"}
     dropped = sorted(p for p, mark in marked.items() if mark.mark in ("unreadable", "exclude"))
     result = _relabel(samples, relabeled)
     result = result[~np.isin(np.arange(len(result)), dropped)]
-    result.attrs["changes"] = {
-        "relabeled": len(relabeled),
-        "dropped": [rows.names[p] for p in dropped],
-        "unknown": unknown,
-    }
+    names = [rows.names[p] for p in dropped]
+    result.attrs["changes"] = {"relabeled": len(relabeled), "dropped": names, "unknown": unknown}
     if unknown:
         warnings.warn(
             f"{len(unknown)} of {len(changes)} marked images are not in the table with the label they had, such as "
@@ -280,10 +245,9 @@ def _checked(change, where: str) -> Mark:
 
 def _relabel(samples: pd.DataFrame, labels: dict[int, str]) -> pd.DataFrame:
     """A copy of `samples` with new labels by position, and with what follows from a label."""
-    new = {"text": samples["text"].tolist()}
     derived = [c for c in ("province", "length", "kind", "distance", "operations") if c in samples]
     is_plates = {"province", "length", "kind"} <= set(derived)
-    new.update({column: samples[column].tolist() for column in derived})
+    new = {column: samples[column].tolist() for column in ("text", *derived)}
     for position, text in labels.items():
         facts = {"text": text, **(plate_columns(text) if is_plates else {})}
         if "prediction" in samples:

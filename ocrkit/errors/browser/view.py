@@ -1,20 +1,19 @@
-"""The widgets of `ErrorBrowser`, made of ipywidgets alone: JupyterLab, Notebook 7, Colab and Kaggle show them.
+"""What a person sees of `ErrorBrowser`, made of ipywidgets alone: JupyterLab, Notebook 7, Colab, Kaggle show them.
 
-All logic is in `ocrkit.errors.browser.table`. Taught in notebook 05.
+Taught in notebook 05.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from html import escape
+from collections.abc import Callable
 
 import ipywidgets as w
 from IPython.display import display
 
-from ocrkit.errors.browser.html import LOOK, details, tile, visible
+from ocrkit.errors.browser.browser import KINDS, SHOW, ErrorBrowser
+from ocrkit.errors.browser.html import HTML, LOOK, details, tile, visible
 from ocrkit.errors.browser.marks import MARKS
-from ocrkit.errors.browser.table import KINDS, SHOW, ErrorTable
 from ocrkit.errors.gallery import picture_html
 
 #: Key -> what it does in the field `keys`.
@@ -25,142 +24,125 @@ KEYS = {
 _MATRIX = 8
 # Not None: a Dropdown takes that for "nothing is chosen", and shows an empty line.
 _ANY = object()
+_OFFERED = [("(any)", _ANY)]
+_WRAPPED = {"flex_flow": "row wrap"}
 
 
 class View:
-    """The widgets: each handler calls the table, then `draw` shows what it holds. `root` is the whole."""
+    """The widgets: each handler calls the browser, then `draw` shows what it holds. `root` is the whole."""
 
-    def __init__(self, table: ErrorTable, on_select, buttons):
-        self.table, self.on_select = table, on_select
+    def __init__(self, browser: ErrorBrowser):
+        self.browser = browser
         self._typed, self._quiet, self._drawn, self._below_filled = "", False, None, False
         self._build_filters()
         self._build_page()
-        self._build_detail(buttons)
+        self._build_detail()
         self._build_matrix()
-        row = w.Layout(flex_flow="row wrap", align_items="center")
-        left = w.VBox([self.cards], layout=w.Layout(flex="1 1 380px", min_width="0"))
-        right = w.VBox(
-            [self.detail, self.matrix], layout=w.Layout(flex="1 1 380px", min_width="0", padding="0 0 0 12px")
-        )
-        self.root = w.VBox(
-            [
-                w.HTML(LOOK),
-                w.HBox([self.show, self.kind, self.text, self.sort], layout=row),
-                w.HBox([self.split, self.column, self.value, self.confidence, self.reset], layout=row),
-                w.HBox([*self.pager, self.status, self.spans, self.enlarge, self.keys], layout=row),
-                self.message,
-                self.large,
-                w.HBox([left, right], layout=w.Layout(flex_flow="row wrap", align_items="flex-start")),
-            ]
-        )
+        left = w.VBox([self.cards], layout={"flex": "1 1 380px", "min_width": "0"})
+        right = {"flex": "1 1 380px", "min_width": "0", "padding": "0 0 0 12px"}
+        right = w.VBox([self.detail, self.matrix], layout=right)
+        lines = [
+            [self.show, self.kind, self.text, self.sort],
+            [self.split, self.column, self.value, self.confidence, self.reset],
+            [*self.pager, self.status, self.spans, self.enlarge, self.keys],
+        ]
+        lines = [w.HBox(line, layout={**_WRAPPED, "align_items": "center"}) for line in lines]
+        below = w.HBox([left, right], layout={**_WRAPPED, "align_items": "flex-start"})
+        self.root = w.VBox([w.HTML(LOOK), *lines, self.message, self.large, below])
         self.draw()
 
     # --- building ---
 
-    def _choice(self, name: str, options, act: Callable, width: str = "190px"):
+    def _field(self, kind: type[w.Widget], name: str, act: Callable, width: str, **options):
+        """A field that acts on each new value; its name is not cut off."""
         style = {"description_width": "initial"}
-        box = w.Dropdown(options=options, description=name, style=style, layout={"width": width})
-        box.observe(lambda change: self._do(act, change["new"]), "value")
-        return box
+        field = kind(description=name, style=style, layout={"width": width}, **options)
+        field.observe(lambda change: self._do(act, change["new"]), "value")
+        return field
 
     def _button(self, name: str, act: Callable, *arguments, tip: str = "", **look):
-        layout = look.pop("layout", {"width": "auto"})
-        button = w.Button(description=name, tooltip=tip or name, layout=layout, **look)
+        button = w.Button(description=name, tooltip=tip or name, **{"layout": {"width": "auto"}, **look})
         button.on_click(lambda _: self._do(act, *arguments))
         return button
 
     def _build_filters(self) -> None:
-        table, style = self.table, {"description_width": "initial"}
-        self.show = self._choice("show", SHOW, lambda v: table.filter(show=v), "150px")
-        self.kind = self._choice("edit", KINDS, lambda v: table.filter(kind=v), "150px")
-        self.text = w.Text(
-            description="text", placeholder="in label or reading", style=style, layout={"width": "220px"}
-        )
-        self.text.observe(lambda change: self._do(lambda: table.filter(text=change["new"])), "value")
-        self.sort = self._choice("sort", table.sorts, table.sort, "210px")
-        splits = [(name or "(empty)", name) for name in table.values("split")] if "split" in table.columns else []
-        self.split = self._choice("split", [("(any)", _ANY), *splits], lambda v: self._slice(), "140px")
-        columns = [c for c in table.columns if c != "split"]
-        self.column = self._choice("slice by", [("(any)", _ANY), *((str(c), c) for c in columns)], self._offer, "200px")
-        self.value = self._choice("is", [("(any)", _ANY)], lambda v: self._slice(), "200px")
-        self.confidence = w.FloatRangeSlider(
-            value=(0, 1), min=0, max=1, step=0.01, description="confidence", style=style, layout={"width": "280px"}
-        )
-        self.confidence.observe(lambda change: self._do(lambda: table.filter(confidence=change["new"])), "value")
+        browser = self.browser
+        splits = [(name or "(empty)", name) for name in browser.values("split")] if "split" in browser.columns else []
+        columns = [(str(c), c) for c in browser.columns if c != "split"]
+        self.show = self._field(w.Dropdown, "show", self._filter, "150px", options=SHOW)
+        self.kind = self._field(w.Dropdown, "edit", self._filter, "150px", options=KINDS)
+        self.text = self._field(w.Text, "text", self._filter, "220px", placeholder="in label or reading")
+        self.sort = self._field(w.Dropdown, "sort", browser.sort, "210px", options=browser.sorts)
+        self.split = self._field(w.Dropdown, "split", self._filter, "140px", options=_OFFERED + splits)
+        self.column = self._field(w.Dropdown, "slice by", self._offer, "200px", options=_OFFERED + columns)
+        self.value = self._field(w.Dropdown, "is", self._filter, "200px", options=_OFFERED)
+        ends = {"value": (0, 1), "min": 0, "max": 1, "step": 0.01}
+        self.confidence = self._field(w.FloatRangeSlider, "confidence", self._filter, "280px", **ends)
         self.reset = self._button("reset", self._reset, tip="all filters as at the start", icon="times")
 
     def _build_page(self) -> None:
-        table = self.table
+        browser = self.browser
         self.pager = [
-            self._button("", lambda: table.go(0), tip="first page", icon="step-backward"),
-            self._button("", lambda: table.go(table.page - 1), tip="page before", icon="chevron-left"),
-            self._button("", lambda: table.go(table.page + 1), tip="next page", icon="chevron-right"),
-            self._button("", lambda: table.go(table.pages - 1), tip="last page", icon="step-forward"),
+            self._button("", lambda: browser.go(0), tip="first page", icon="step-backward"),
+            self._button("", lambda: browser.go(browser.page - 1), tip="page before", icon="chevron-left"),
+            self._button("", lambda: browser.go(browser.page + 1), tip="next page", icon="chevron-right"),
+            self._button("", lambda: browser.go(browser.pages - 1), tip="last page", icon="step-forward"),
         ]
-        self.status = w.HTML(layout={"margin": "0 12px"})
-        self.message = w.HTML()
-        self.spans = w.ToggleButton(description="spans", tooltip="columns each character was read from", icon="columns")
-        self.enlarge = w.ToggleButton(description="enlarge", tooltip="the selected image larger", icon="search-plus")
-        for toggle in (self.spans, self.enlarge):
-            toggle.layout.width = "auto"
-            toggle.observe(lambda change: self._do(lambda: None), "value")
-        hint = "click here, then " + " ".join(KEYS)
-        self.keys = w.Text(description="keys", placeholder=hint, style={"description_width": "initial"})
-        self.keys.tooltip = ", ".join(f"{key}: {meaning}" for key, meaning in KEYS.items())
-        self.keys.layout.width = "250px"
+        self.status, self.message = w.HTML(layout={"margin": "0 12px"}), w.HTML()
+        tips = {"tooltip": "columns each character was read from", "icon": "columns"}
+        self.spans = self._field(w.ToggleButton, "spans", lambda _: None, "auto", **tips)
+        tips = {"tooltip": "the selected image larger", "icon": "search-plus"}
+        self.enlarge = self._field(w.ToggleButton, "enlarge", lambda _: None, "auto", **tips)
+        self.keys = w.Text(
+            description="keys",
+            placeholder="click here, then " + " ".join(KEYS),
+            tooltip=", ".join(f"{key}: {meaning}" for key, meaning in KEYS.items()),
+            style={"description_width": "initial"},
+            layout={"width": "250px"},
+        )
         self.keys.observe(lambda change: self._type(change["new"]), "value")
         narrow = w.Layout(min_width="0", overflow="hidden")  # a long text must not widen its column
-        self._card_html = [w.HTML(layout=narrow) for _ in range(table.page_size)]
-        self._card_button = [
-            self._button("look", self._select, i, tip="select this image", layout={"width": "100%"})
-            for i in range(table.page_size)
-        ]
-        self._boxes = [w.VBox(list(pair), layout=narrow) for pair in zip(self._card_html, self._card_button)]
+        places = range(browser.page_size)
+        wide = {"tip": "select this image", "layout": {"width": "100%"}}
+        self._card_html = [w.HTML(layout=narrow) for _ in places]
+        self._card_button = [self._button("look", lambda i=i: browser.select(browser.shown[i]), **wide) for i in places]
+        self._boxes = [w.VBox(pair, layout=narrow) for pair in zip(self._card_html, self._card_button)]
         columns = "repeat(auto-fill, minmax(170px, 1fr))"
-        self.cards = w.GridBox(layout=w.Layout(grid_template_columns=columns, grid_gap="8px", width="100%"))
+        self.cards = w.GridBox(layout={"grid_template_columns": columns, "grid_gap": "8px", "width": "100%"})
 
-    def _build_detail(self, buttons: Mapping[str, Callable]) -> None:
-        table = self.table
-        self.picture, self.large = w.HTML(), w.HTML()
+    def _build_detail(self) -> None:
+        browser = self.browser
+        self.picture, self.large, self.output = w.HTML(), w.HTML(), w.Output()
         self.new_text = w.Text(description="new label", style={"description_width": "initial"})
-        looks = {"fine": "success", "wrong label": "warning", "unreadable": "danger", "exclude": "danger"}
+        looks = ("success", "warning", "danger", "danger")
         self.marks = {
-            mark: self._button(f"{i} {mark}", self._mark, mark, button_style=looks[mark])
-            for i, mark in enumerate(MARKS, start=1)
+            mark: self._button(f"{i} {mark}", self._mark, mark, button_style=look)
+            for i, (mark, look) in enumerate(zip(MARKS, looks), start=1)
         }
         self.clear = self._button("no mark", self._mark, None, tip="take the mark of this image away")
-        self.undo = self._button("undo", table.undo, tip="take back the last mark", icon="undo")
-        self.export = self._button("export", table.export, tip="write all marks as CSV", icon="download")
-        self.own = [self._button(name, self._call, act) for name, act in buttons.items()]
-        self.output = w.Output()
-        row = w.Layout(flex_flow="row wrap")
-        self.detail = w.VBox(
-            [
-                self.picture,
-                self.new_text,
-                w.HBox([*self.marks.values()], layout=row),
-                w.HBox([self.clear, self.undo, self.export, *self.own], layout=row),
-                self.output,
-            ]
-        )
+        self.undo = self._button("undo", browser.undo, tip="take back the last mark", icon="undo")
+        self.export = self._button("export", browser.export, tip="write all marks as CSV", icon="download")
+        self.own = [self._button(name, self._below, act) for name, act in browser.buttons.items()]
+        lines = [[*self.marks.values()], [self.clear, self.undo, self.export, *self.own]]
+        boxes = [w.HBox(line, layout=_WRAPPED) for line in lines]
+        self.detail = w.VBox([self.picture, self.new_text, *boxes, self.output])
 
     def _build_matrix(self) -> None:
         # Shared layouts and styles: a widget a cell is enough for the page to draw.
         layout = w.Layout(width="40px", height="26px", margin="0", padding="0")
         self._shades = [w.ButtonStyle(button_color=f"rgba(213, 94, 0, {alpha})") for alpha in (0, 0.15, 0.3, 0.5, 0.7)]
         self._chosen_look = w.ButtonStyle()
-        self._cells = [[w.Button(layout=layout, style=self._shades[0]) for _ in range(_MATRIX)] for _ in range(_MATRIX)]
-        for i, line in enumerate(self._cells):
-            for j, cell in enumerate(line):
-                cell.on_click(lambda _, i=i, j=j: self._do(self._pair, i, j))
+        self._cells = [
+            [self._button("", self._pair, i, j, layout=layout, style=self._shades[0]) for j in range(_MATRIX)]
+            for i in range(_MATRIX)
+        ]
         self._heads = [[w.HTML(layout=layout) for _ in range(_MATRIX)] for _ in range(2)]
-        corner = w.HTML(layout=layout)
-        children = [corner, *self._heads[1]]
+        children = [w.HTML(layout=layout), *self._heads[1]]
         for head, line in zip(self._heads[0], self._cells):
             children += [head, *line]
-        grid = w.GridBox(children, layout=w.Layout(grid_template_columns=f"repeat({_MATRIX + 1}, 40px)"))
+        grid = w.GridBox(children, layout={"grid_template_columns": f"repeat({_MATRIX + 1}, 40px)"})
         self._matrix_note = w.HTML()
-        self.any_pair = self._button("any confusion", lambda: self.table.filter(pair=None), icon="times")
+        self.any_pair = self._button("any confusion", lambda: self.browser.filter(pair=None), icon="times")
         self.matrix = w.VBox([self._matrix_note, grid, self.any_pair])
 
     # --- acting ---
@@ -169,104 +151,103 @@ class View:
         """Act and draw, unless the value was set by `draw` itself; what goes wrong becomes the message."""
         if self._quiet:
             return
-        self.table.message = ""
+        self.browser.message = ""
         try:
             act(*arguments)
         except (ValueError, OSError) as error:
-            self.table.message = str(error)
+            self.browser.message = str(error)
         except IndexError:  # clicked on what had been there before the last action was drawn
-            self.table.message = "the page has changed; click again"
+            self.browser.message = "the page has changed; click again"
         self.draw()
 
+    def _filter(self, _=None) -> None:
+        where = {"split": self.split.value, self.column.value: self.value.value}
+        self.browser.filter(
+            show=self.show.value,
+            kind=self.kind.value,
+            text=self.text.value,
+            confidence=self.confidence.value,
+            where={column: value for column, value in where.items() if _ANY not in (column, value)},
+        )
+
     def _offer(self, column) -> None:
-        options = [] if column is _ANY else list(self.table.values(column).items())[:200]
+        options = [] if column is _ANY else list(self.browser.values(column).items())[:200]
         self._quiet = True
-        self.value.options = [("(any)", _ANY), *((f"{name or '(empty)'} ({n:,})", name) for name, n in options)]
+        self.value.options = _OFFERED + [(f"{name or '(empty)'} ({n:,})", name) for name, n in options]
         self.value.value = _ANY
         self._quiet = False
-        self._slice()
-
-    def _slice(self) -> None:
-        where = {} if self.split.value is _ANY else {"split": self.split.value}
-        if self.column.value is not _ANY and self.value.value is not _ANY:
-            where[self.column.value] = self.value.value
-        self.table.filter(where=where)
+        self._filter()
 
     def _reset(self) -> None:
-        self.table.reset()
-        f = self.table.filters
+        self.browser.reset()
         self._quiet = True
-        self.show.value, self.kind.value, self.text.value, self.confidence.value = (
-            f[name] for name in ("show", "kind", "text", "confidence")
-        )
-        self.split.value, self.column.value, self.value.options = _ANY, _ANY, [("(any)", _ANY)]
+        for name in ("show", "kind", "text", "confidence"):
+            getattr(self, name).value = self.browser.filters[name]
+        self.split.value, self.column.value, self.value.options = _ANY, _ANY, _OFFERED
         self._quiet = False
 
-    def _select(self, i: int) -> None:
-        self.table.select(self.table.shown[i])
-
     def _mark(self, mark: str | None) -> None:
-        self.table.mark(mark, self.new_text.value)
+        self.browser.mark(mark, self.new_text.value)
 
     def _pair(self, i: int, j: int) -> None:
-        counts = self.table.confusions(_MATRIX)
+        counts = self.browser.confusions(_MATRIX)
         pair = counts.index[i], counts.columns[j]
-        self.table.filter(pair=None if pair == self.table.filters["pair"] else pair)
+        self.browser.filter(pair=None if pair == self.browser.filters["pair"] else pair)
 
     def _type(self, value: str) -> None:
         # The field is left to fill up: if it were emptied after each key, one typed meanwhile would be lost or doubled.
         new, self._typed = value[len(self._typed) :] if value.startswith(self._typed) else "", value
-        acts = {
-            "n": lambda: self.table.go(self.table.page + 1),
-            "p": lambda: self.table.go(self.table.page - 1),
-            "j": lambda: self.table.step(1),
-            "k": lambda: self.table.step(-1),
-            "u": self.table.undo,
-            **{key: lambda mark=mark: self._mark(mark) for key, mark in KEYS.items() if mark in MARKS},
-        }
         for key in new:
-            self._do(acts.get(key.lower(), lambda key=key: self._unknown_key(key)))
+            self._do(self._press, key)
 
-    def _unknown_key(self, key: str) -> None:
-        raise ValueError(f"{key!r} does nothing; {', '.join(f'{k}: {meaning}' for k, meaning in KEYS.items())}")
-
-    def _call(self, act: Callable) -> None:
-        if self.table.selected is not None:
-            self._below(act)
+    def _press(self, key: str) -> None:
+        browser = self.browser
+        acts = {
+            "next page": lambda: browser.go(browser.page + 1),
+            "page before": lambda: browser.go(browser.page - 1),
+            "next image": lambda: browser.step(1),
+            "image before": lambda: browser.step(-1),
+            "undo": browser.undo,
+            **{mark: lambda mark=mark: self._mark(mark) for mark in MARKS},
+        }
+        if key.lower() not in KEYS:
+            raise ValueError(f"{key!r} does nothing; {self.keys.tooltip}")
+        acts[KEYS[key.lower()]]()
 
     def _below(self, act: Callable) -> None:
+        """Show what a function of the selected row gives below its picture."""
+        if self.browser.selected is None:
+            return
         self._below_filled = True
         self.output.clear_output(wait=True)
         with self.output:
-            shown = act(self.table.row(self.table.selected))
+            shown = act(self.browser.results.iloc[self.browser.selected])
             if shown is not None:
                 display(shown)
 
     # --- drawing ---
 
     def draw(self) -> None:
-        """Show what the table holds."""
-        table = self.table
-        self.status.value = f'<span class="ok-note ok-status">{escape(table.status())}</span>'
-        self.message.value = f'<div class="ok-message" role="status">{escape(table.message)}</div>'
-        rows = list(table.results.iloc[table.shown].itertuples())
-        for row, position, picture, button in zip(rows, table.shown.tolist(), self._card_html, self._card_button):
-            chosen = position == table.selected
+        """Show what the browser holds."""
+        browser = self.browser
+        self.status.value, self.message.value = HTML.status(browser.status()), HTML.message(browser.message)
+        rows = list(browser.results.iloc[browser.shown].itertuples())
+        for row, position, picture, button in zip(rows, browser.shown.tolist(), self._card_html, self._card_button):
+            chosen, mark = position == browser.selected, browser.marks.get(position)
             picture.value = tile(row, self.spans.value, chosen)
-            mark = table.marks.get(position)
-            button.description = " ".join(filter(None, [mark.mark, mark.new_text])) if mark else "look"
+            button.description = " ".join(filter(None, mark)) if mark else "look"
             button.button_style = "primary" if chosen else "info" if mark else ""
         self.cards.children = self._boxes[: len(rows)]
         self._draw_detail()
         self._draw_matrix()
 
     def _draw_detail(self) -> None:
-        table, position = self.table, self.table.selected
+        browser, position = self.browser, self.browser.selected
         self.detail.layout.visibility = "visible" if position is not None else "hidden"
         if position is None:
             self.large.value = ""
             return
-        row, mark = table.row(position), table.marks.get(position)
+        row, mark = browser.results.iloc[position], browser.marks.get(position)
         if position != self._drawn:
             self._drawn = position
             # Often the reading is right and the label is wrong.
@@ -274,34 +255,27 @@ class View:
             if self._below_filled:
                 self.output.clear_output()
                 self._below_filled = False
-            if self.on_select:
-                self._below(self.on_select)
-        name = os.path.basename(table.marks.rows.names[position])
+            if browser.on_select:
+                self._below(browser.on_select)
+        name = os.path.basename(browser.marks.rows.names[position])
         self.picture.value = details(row, name, mark, self.spans.value)
-        large = picture_html(row, 240, self.spans.value) if self.enlarge.value else ""
-        self.large.value = f'<div class="ok-picture">{large}</div>'
+        self.large.value = HTML.enlarged(picture_html(row, 240, self.spans.value) if self.enlarge.value else "")
 
     def _draw_matrix(self) -> None:
-        counts, chosen = self.table.confusions(_MATRIX), self.table.filters["pair"]
+        counts, chosen = self.browser.confusions(_MATRIX), self.browser.filters["pair"]
         top = max(counts.to_numpy().max(initial=0), 1)
         for heads, names in zip(self._heads, (counts.index, counts.columns)):
             for i, head in enumerate(heads):
-                head.value = (
-                    f'<div class="ok-axis"><bdi>{escape(visible(names[i]))}</bdi></div>' if i < len(names) else ""
-                )
+                head.value = HTML.axis(visible(names[i])) if i < len(names) else ""
         for i, line in enumerate(self._cells):
             for j, cell in enumerate(line):
                 count = int(counts.iat[i, j]) if i < counts.shape[0] and j < counts.shape[1] else 0
+                pair = (counts.index[i], counts.columns[j]) if count else None
+                is_chosen = pair is not None and pair == chosen
                 # An empty description would leave the old number on the page.
                 cell.description, cell.disabled = f"{count:,}" if count else "\xa0", not count
-                pair = (counts.index[i], counts.columns[j]) if count else None
-                is_chosen = bool(count) and pair == chosen
                 cell.style = self._chosen_look if is_chosen else self._shades[-(-4 * count // top)]
                 cell.button_style = "primary" if is_chosen else ""
                 cell.tooltip = f"{visible(pair[0])} read as {visible(pair[1])}: {count:,} times" if count else ""
         self.any_pair.layout.visibility = "visible" if chosen else "hidden"
-        shown = f"; now only {visible(chosen[0])} read as {visible(chosen[1])}" if chosen else ""
-        self._matrix_note.value = (
-            "<div class='ok-note'><b>Confusions</b>: rows are written, columns are read, ∅ is nothing; "
-            f"click a number to see its images{escape(shown)}</div>"
-        )
+        self._matrix_note.value = HTML.confusions(chosen and [*map(visible, chosen)])

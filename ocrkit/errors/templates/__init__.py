@@ -1,0 +1,20 @@
+"""templates: the HTML of errors/ as jinja2 templates, in which every text is escaped.
+
+What they return is `Markup`, a str that is not escaped again; a plain str that is added to it is.
+"""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    undefined=StrictUndefined,
+    auto_reload=False,
+)
+
+
+def template(name: str) -> Template:
+    """The template `NAME.j2`, compiled once; its macros are functions of `.module`."""
+    return _TEMPLATES.get_template(f"{name}.j2")
