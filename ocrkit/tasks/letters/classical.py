@@ -14,7 +14,7 @@ import pandas as pd
 from ocrkit.data.images import ImageError, read_sample
 from ocrkit.data.layouts.pages import FIELDS, Box
 from ocrkit.tasks.letters.date_match import read_date
-from ocrkit.tasks.letters.dates import ORDERS, parse_jalali
+from ocrkit.tasks.letters.dates import ORDERS, iso_day
 from ocrkit.tasks.letters.detector import pages_table
 from ocrkit.tasks.letters.projection import INK, ink_of, skew, straighten, without_rules
 from ocrkit.tasks.letters.reader import COLUMNS, DATE
@@ -84,8 +84,8 @@ class ClassicalReader:
             confidence, text, box, under = max(ways, key=lambda way: way[0], default=(0.0, "", None, False))
             if confidence >= _READABLE:
                 below = label if under else None
-                found[DATE] = {"text": text, "confidence": confidence, "box": _back(box, shifts, gray.shape[0]),
-                               "score": label.score} | self._day(text)  # fmt: skip
+                found[DATE] = {"text": text, "confidence": confidence, "box": _back(box, shifts, gray.shape[0])}
+                found[DATE] |= {"score": label.score} | dict(zip(("iso", "problem"), iso_day(text, self.date_order)))
                 break
         for kind in set(FIELDS) - {DATE}:
             some = [label for label in labels if label.kind == kind]
@@ -99,12 +99,6 @@ class ClassicalReader:
                 found[kind] = {"box": _back(box, shifts, gray.shape[0]), "score": label.score,
                                "problem": "only dates are read"}  # fmt: skip
         return found
-
-    def _day(self, text: str) -> dict[str, str]:
-        try:
-            return {"iso": parse_jalali(text, self.date_order).iso, "problem": ""}
-        except ValueError as error:
-            return {"iso": "", "problem": str(error)}
 
 
 def _sure(labels: list[Label]) -> list[Label]:

@@ -5,7 +5,6 @@ Taught in notebook 10.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -14,17 +13,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
-from ocrkit.ctc.beam import beam_search
-from ocrkit.ctc.candidates import Choice, choose, rescored
 from ocrkit.data.layouts.pages import Box
 from ocrkit.reader.model_files import read_config, write_config
 from ocrkit.reader.recognizer import Recognizer
-from ocrkit.tasks.letters.dates import ORDERS, parse_jalali
+from ocrkit.tasks.letters.dates import ORDERS, day_decode, iso_day
 from ocrkit.tasks.letters.detector import SAME, FieldDetector, Found
 from ocrkit.tasks.letters.scores import overlap
-from ocrkit.text.tokenizer import Tokenizer
 
 #: What is left around a value, in heights of its box: the ends of letters that a box misses by a pixel.
 MARGIN = 0.3
@@ -37,8 +32,6 @@ DATE = "date"
 COLUMNS = ["page", "image", "kind", "text", "confidence", "box", "score", "iso", "problem", "error"]
 #: Boxes of a lower score are not looked at.
 UNLIKELY = 0.05
-#: How much rarer a text that is no day is where a date stands, beside one that is: a misread digit may make it one.
-MISREAD = 0.02
 #: What a place is worth as the date whose text gives no day, beside one that gives a day and is read surely: 1.
 NO_DAY = 0.01
 
@@ -69,48 +62,6 @@ def crop_field(page: np.ndarray, box: Box, margin: float = MARGIN, ends: float |
     left, top = (int(np.clip(np.floor(v), 0, most - 1)) for v, most in ((x0 - wider, width), (y0 - higher, height)))
     right, bottom = (max(int(np.ceil(v)), low + 1) for v, low in ((x1 + wider, left), (y1 + higher, top)))
     return page[top:bottom, left:right]
-
-
-def day_decode(
-    logits: Tensor,
-    tokenizer: Tokenizer,
-    steps: Sequence[int] | None = None,
-    widths: Sequence[float] | None = None,
-    order: str = "auto",
-) -> list[Choice]:
-    """The most probable text of each image, where texts that are days of the Jalali calendar are far more common.
-
-    Prefix beam search gives the candidates, `parse_jalali` says which of them are days, and the others count `MISREAD`
-    times their probability.
-
-    Args:
-        logits: `(T, N, K)` logits or log probabilities.
-        steps, widths: as in `lexicon_decode`.
-        order: as in `parse_jalali`.
-
-    Returns:
-        N `Choice`s.
-
-    Raises:
-        ValueError: as `beam_decode`.
-
-    Taught in notebook 10.
-    """
-
-    def find(image: Tensor):
-        texts, log_probs, _ = rescored(image, tokenizer, [codes for codes, _ in beam_search(image)])
-        rarer = [0.0 if _day(text, order) else math.log(MISREAD) for text in texts]
-        return texts, log_probs, log_probs + np.array(rarer)
-
-    return choose(logits, tokenizer, steps, widths, find)
-
-
-def _day(text: str, order: str) -> str:
-    """The day in ISO form, or "" where the text is none."""
-    try:
-        return parse_jalali(text, order).iso
-    except ValueError:
-        return ""
 
 
 class LetterReader:
@@ -211,15 +162,9 @@ class LetterReader:
         results = reader.read([crop_field(page, place.box, MARGIN, ends) for place in places], decoder=decoder)
         rows = []
         for place, text, confidence in zip(places, results["prediction"], results["confidence"]):
-            row = {"box": place.box, "text": text, "confidence": float(confidence), "iso": "", "problem": ""}
-            if not text:
-                row["problem"] = "nothing could be read in the box"
-            elif of_dates:
-                try:
-                    row["iso"] = parse_jalali(text, self.date_order).iso
-                except ValueError as error:
-                    row["problem"] = str(error)
-            rows.append(row)
+            iso, problem = iso_day(text, self.date_order) if of_dates else ("", "")
+            problem = problem if text else "nothing could be read in the box"
+            rows.append({"box": place.box, "text": text, "confidence": float(confidence), "iso": iso, "problem": problem})
         return rows
 
     def save(self, folder: str | Path, half: bool = False) -> Path:
