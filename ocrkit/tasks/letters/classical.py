@@ -5,19 +5,15 @@ What it cannot do shows what the networks of `documents` bring. Taught in notebo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
-from ocrkit.data.images import ImageError, read_sample
 from ocrkit.data.layouts.pages import FIELDS, Box
 from ocrkit.tasks.letters.date_match import read_date
 from ocrkit.tasks.letters.dates import ORDERS, iso_day
-from ocrkit.tasks.letters.detector import pages_table
+from ocrkit.tasks.letters.detector import Pages, look, pages_table
 from ocrkit.tasks.letters.projection import INK, ink_of, skew, straighten, without_rules
-from ocrkit.tasks.letters.reader import COLUMNS, DATE
+from ocrkit.tasks.letters.reader import COLUMNS, DATE, empty_row
 from ocrkit.tasks.letters.templates import Label, find_labels, same_line, value_below, value_beside
 
 _UPPER = 0.5  # share of a page that is searched for labels, from its top
@@ -43,30 +39,15 @@ class ClassicalReader:
             raise ValueError(f"date_order={date_order!r}: it must be one of {', '.join(ORDERS)}")
         self.date_order = date_order
 
-    def read(self, pages: pd.DataFrame | str | Path | np.ndarray | Sequence) -> pd.DataFrame:
-        """Find the fields of letters and read their dates.
+    def read(self, pages: Pages) -> pd.DataFrame:
+        """Find the fields of letters and read their dates: takes, gives and raises what `LetterReader.read` does.
 
-        Args:
-            pages: as in `FieldDetector.detect`.
-
-        Returns:
-            The table of `LetterReader.read`: a row a page and kind. `text` is `""` but for dates, `score` tells how
-            much the label is like its template.
-
-        Raises:
-            TypeError: `pages` is none of these.
+        `text` is `""` but for dates, and `score` tells how much the label is like its template.
         """
         rows = []
-        for page in pages_table(pages).itertuples():
-            about = {"page": page.Index, "image": page.image}
-            try:
-                found, error = self._read_page(read_sample(page, "L")), ""
-            except ImageError as reason:
-                found, error = {}, reason.reason
-            for kind in FIELDS:
-                row = {"text": "", "confidence": 0.0, "box": None, "score": 0.0, "iso": "", "problem": ""}
-                row["problem"] = "" if error else f"no {kind} found"
-                rows.append(about | {"kind": kind} | row | found.get(kind, {}) | {"error": error})
+        for page in map(look, pages_table(pages).itertuples()):
+            found = {} if page.error else self._read_page(page.gray)
+            rows += [empty_row(page, kind) | found.get(kind, {}) for kind in FIELDS]
         return pd.DataFrame(rows, columns=COLUMNS)
 
     def _read_page(self, gray: np.ndarray) -> dict[str, dict]:

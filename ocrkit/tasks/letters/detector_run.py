@@ -1,7 +1,4 @@
-"""What `run.run_recipe` does of its own for a detector of fields: letters are rendered, kept, learned, and measured.
-
-Taught in notebook 10.
-"""
+"""What `run.run_recipe` does of its own for a detector of fields: letters are rendered, kept, learned, and measured."""
 
 from __future__ import annotations
 
@@ -30,11 +27,7 @@ CHUNK = 64
 
 
 def letter_store(n: int, seed: int, folder: str | Path, detector: FieldDetector, split: str = "train") -> PackedPages:
-    """`n` rendered letters at the size of `detector`, kept in `folder`; made anew when the code has changed.
-
-    Args:
-        split: the fonts and layouts that draw.
-    """
+    """`n` letters, in fonts and layouts of `split`, at the size of `detector`; made anew when the code has changed."""
     folder = Path(folder)
     code = renderer_code("letter*.*") + renderer_code("joined*.*")
     source = digest([n, seed, split, detector.image_size, detector.kinds], code)
@@ -68,10 +61,10 @@ def letter_data(recipe: DetectorRecipe, stores: str | Path) -> tuple[PackedPages
     """The letters that the recipe trains and validates on, kept in the folder `stores`; also a line for each part.
 
     Raises:
-        ValueError: the recipe names samples, or nothing to render.
+        ValueError: the recipe names samples or a model to start from, or nothing to render.
     """
-    if recipe.samples or not recipe.rendered:
-        raise ValueError("a detector of fields learns from rendered letters alone: set rendered=3000, no samples")
+    if recipe.samples or recipe.start or not recipe.rendered:
+        raise ValueError("a detector learns from rendered letters alone: set rendered=3000, no samples and no start")
     detector = FieldDetector.create(recipe.backbone, image_size=recipe.image_size)
     shape = "x".join(map(str, recipe.image_size))
     parts = [("train", recipe.rendered, recipe.seed), ("valid", RENDERED_VALID, recipe.seed + 1_000_000)]
@@ -87,8 +80,7 @@ def train_detector(
     recipe: DetectorRecipe, train: PackedPages, valid: PackedPages
 ) -> tuple[FieldDetector, pd.DataFrame]:
     """Train by `recipe`; returns the model and the history. Raises as `fit_detector`."""
-    weights = "imagenet" if recipe.start == "imagenet" else None
-    detector = FieldDetector.create(recipe.backbone, image_size=recipe.image_size, weights=weights, seed=recipe.seed)
+    detector = FieldDetector.create(recipe.backbone, image_size=recipe.image_size, seed=recipe.seed)
     settings = {name: getattr(recipe, name) for name in ("learning_rate", "weight_decay", "batch_size", "seed", "amp")}
     settings |= {"window": recipe.window or None, "on_epoch": _print}
     return detector, fit_detector(detector, train, valid, recipe.epochs, **settings)

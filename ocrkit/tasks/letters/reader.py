@@ -1,11 +1,7 @@
-"""Letters: the fields of a page are found, cut out, read, and the date is checked.
-
-Taught in notebook 10.
-"""
+"""Letters: the fields of a page are found, cut out, read, and the date is checked."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +14,7 @@ from ocrkit.data.layouts.pages import Box
 from ocrkit.reader.model_files import read_config, write_config
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.tasks.letters.dates import ORDERS, day_decode, iso_day
-from ocrkit.tasks.letters.detector import SAME, FieldDetector, Found
+from ocrkit.tasks.letters.detector import SAME, FieldDetector, Found, Pages, SeenPage
 from ocrkit.tasks.letters.scores import overlap
 
 #: What is left around a value, in heights of its box: the ends of letters that a box misses by a pixel.
@@ -44,12 +40,11 @@ class Place(NamedTuple):
 
 
 def crop_field(page: np.ndarray, box: Box, margin: float = MARGIN, ends: float | None = None) -> np.ndarray:
-    """Cut a value out of its page, with `margin` times the height of the box around it.
+    """Cut a value out of its page with `margin`, in heights of the box, around it; at the left and right with `ends`.
 
     Args:
         page: uint8, (H, W) or (H, W, 3).
         box: (x0, y0, x1, y1) in pixels; what lies outside the page is left out.
-        ends: the margin at the left and at the right; by default it is `margin`.
 
     Returns:
         uint8, (h, w) or (h, w, 3), of one pixel at least.
@@ -62,6 +57,13 @@ def crop_field(page: np.ndarray, box: Box, margin: float = MARGIN, ends: float |
     left, top = (int(np.clip(np.floor(v), 0, most - 1)) for v, most in ((x0 - wider, width), (y0 - higher, height)))
     right, bottom = (max(int(np.ceil(v)), low + 1) for v, low in ((x1 + wider, left), (y1 + higher, top)))
     return page[top:bottom, left:right]
+
+
+def empty_row(page: SeenPage, kind: str) -> dict:
+    """The row of a field that was not found."""
+    problem = "" if page.error else f"no {kind} found"
+    values = (page.row.Index, page.row.image, kind, "", 0.0, None, 0.0, "", problem, page.error)
+    return dict(zip(COLUMNS, values))
 
 
 class LetterReader:
@@ -78,23 +80,14 @@ class LetterReader:
     """
 
     def __init__(
-        self,
-        detector: FieldDetector,
-        date_reader: Recognizer,
-        text_reader: Recognizer,
-        date_order: str = "auto",
+        self, detector: FieldDetector, date_reader: Recognizer, text_reader: Recognizer, date_order: str = "auto"
     ):
         if date_order not in ORDERS:
             raise ValueError(f"date_order={date_order!r}: it must be one of {', '.join(ORDERS)}")
         self.detector, self.date_reader, self.text_reader = detector, date_reader, text_reader
         self.date_order = date_order
 
-    def read(
-        self,
-        pages: pd.DataFrame | str | Path | np.ndarray | Sequence,
-        min_score: float = 0.3,
-        batch_size: int = 8,
-    ) -> pd.DataFrame:
+    def read(self, pages: Pages, min_score: float = 0.3, batch_size: int = 8) -> pd.DataFrame:
         """Find and read the fields of letters.
 
         Args:
@@ -114,12 +107,7 @@ class LetterReader:
         rows = []
         for page in self.detector.go_through(pages, UNLIKELY, best_only=False, batch_size=batch_size):
             chosen = self._choose(page.gray, page.found, min_score)
-            for kind in self.detector.kinds:
-                row = dict.fromkeys(("text", "iso", "problem"), "") | {"confidence": 0.0, "box": None, "score": 0.0}
-                row |= {"page": page.index, "image": page.image, "kind": kind, "error": page.error}
-                if not page.error:
-                    row |= chosen.get(kind, {"problem": f"no {kind} found"})
-                rows.append(row)
+            rows += [empty_row(page, kind) | chosen.get(kind, {}) for kind in self.detector.kinds]
         return pd.DataFrame(rows, columns=COLUMNS)
 
     def _choose(self, page: np.ndarray, found: list[Found], min_score: float) -> dict[str, dict]:
@@ -164,7 +152,8 @@ class LetterReader:
         for place, text, confidence in zip(places, results["prediction"], results["confidence"]):
             iso, problem = iso_day(text, self.date_order) if of_dates else ("", "")
             problem = problem if text else "nothing could be read in the box"
-            rows.append({"box": place.box, "text": text, "confidence": float(confidence), "iso": iso, "problem": problem})
+            values = (text, float(confidence), place.box, iso, problem)
+            rows.append(dict(zip(("text", "confidence", "box", "iso", "problem"), values)))
         return rows
 
     def save(self, folder: str | Path, half: bool = False) -> Path:
