@@ -10,11 +10,10 @@ from PIL import Image
 from ocrkit.synth.joined import joined_faces
 from ocrkit.synth.persian_faces import DIGITS
 from ocrkit.tasks.letters.projection import INK, components
-from ocrkit.tasks.letters.templates import drawn_line
+from ocrkit.tasks.letters.templates import HEIGHTS, drawn_line
 
 SIGNS = "/-."
 _CELL = (14, 10)  # pixels to which a digit is brought, height and width
-_HEIGHTS = (8.0, 9.5, 11.0)  # of an alef, in pixels, in which templates are drawn
 _BASE = 40  # row of the baseline of templates while they are drawn
 _TONER = 1.3  # how much fatter than the atlas print is
 _CUT = 2.0  # what a further part costs
@@ -33,9 +32,7 @@ def read_date(ink: np.ndarray) -> tuple[str, float]:
     name the parts, dynamic programming finds the one whose parts are most like templates and which has the form of a
     date: three numbers, a year first or last, and the same sign twice.
 
-    Returns the text, with Persian digits, `""` where there is no such way; and a confidence, 0..1, from the mean
-    distance to the templates.
-
+    Returns the text, with Persian digits, `""` where there is no such way; and a confidence, 0..1, from distances.
     Taught in notebook 10.
     """
     pieces = components(ink > INK)
@@ -114,7 +111,7 @@ def _glyphs() -> tuple[np.ndarray, np.ndarray]:
     texts, features = [], []
     for face in joined_faces("train"):
         for arabic in (False, True):
-            for alef in _HEIGHTS:
+            for alef in HEIGHTS:
                 inks = []
                 for text in DIGITS + SIGNS:
                     ink, base = drawn_line(text, face, alef, arabic)

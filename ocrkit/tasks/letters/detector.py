@@ -136,14 +136,13 @@ class FieldDetector:
                     lists.append(_best(found) if best_only else found)
         return lists
 
-    def detect(self, pages: Pages, min_score: float = 0.3, best_only: bool = True, batch_size: int = 8) -> pd.DataFrame:
-        """Find the fields of pages of any size, gray or in color.
+    def detect(self, pages: Pages, min_score: float = 0.3, batch_size: int = 8) -> pd.DataFrame:
+        """Find the fields of pages of any size, gray or in color: each kind once a page at most, no two at one place.
 
         Args:
             pages: a table with a column `image`, one image or a list of them; an image is a path or a uint8 array
                 `(H, W)` or `(H, W, 3)`.
             min_score: what is less certain is left out.
-            best_only: at most one field a kind and page, the most certain one, and no two at one place.
 
         Returns:
             A row a field that was found, page after page: `page` (the index of its row in `pages`, or its place in
@@ -153,14 +152,14 @@ class FieldDetector:
         Raises:
             TypeError: `pages` is none of these.
         """
-        seen = [page._replace(gray=None) for page in self.go_through(pages, min_score, best_only, batch_size)]
+        seen = [page._replace(gray=None) for page in self.go_through(pages, min_score, True, batch_size)]
         rows = [(page.row.Index, page.row.image, *one) for page in seen for one in page.found]
         result = pd.DataFrame(rows, columns=["page", "image", "kind", "box", "score"])
         result.attrs["set_aside"] = {page.row.Index: page.error for page in seen if page.error}
         return result
 
     def go_through(self, pages: Pages, min_score: float, best_only: bool, batch_size: int) -> Iterator[SeenPage]:
-        """One page after the other, with its pixels and what was found; arguments and errors as in `detect`."""
+        """One page after the other, with its pixels and what was found; arguments as in `find` and `detect`."""
         table = pages_table(pages)
         for start in range(0, len(table), batch_size):
             some = [look(row) for row in table.iloc[start : start + batch_size].itertuples()]
@@ -203,12 +202,9 @@ class FieldDetector:
         return cls(model.eval(), config["kinds"], config["image_size"], device)
 
     def __repr__(self) -> str:
-        height, width = self.image_size
-        parameters = sum(p.numel() for p in self.model.parameters())
-        return (
-            f"FieldDetector({self.model.architecture}, {parameters / 1e6:.1f}M parameters, "
-            f"{height} x {width}, {', '.join(self.kinds)}, {self.device})"
-        )
+        millions = sum(p.numel() for p in self.model.parameters()) / 1e6
+        size, kinds = "{} x {}".format(*self.image_size), ", ".join(self.kinds)
+        return f"FieldDetector({self.model.architecture}, {millions:.1f}M parameters, {size}, {kinds}, {self.device})"
 
 
 def fit_page(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, float]:

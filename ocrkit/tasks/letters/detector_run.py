@@ -66,14 +66,12 @@ def letter_data(recipe: DetectorRecipe, stores: str | Path) -> tuple[PackedPages
     if recipe.samples or recipe.start or not recipe.rendered:
         raise ValueError("a detector learns from rendered letters alone: set rendered=3000, no samples and no start")
     detector = FieldDetector.create(recipe.backbone, image_size=recipe.image_size)
-    shape = "x".join(map(str, recipe.image_size))
-    parts = [("train", recipe.rendered, recipe.seed), ("valid", RENDERED_VALID, recipe.seed + 1_000_000)]
-    train, valid = (
-        letter_store(n, seed, Path(stores, f"letters-{split}-{n}-{seed}-{shape}"), detector, split)
-        for split, n, seed in parts
-    )
-    lines = [f"{n} rendered letters, fonts and layouts of {split} (seed {seed})" for split, n, seed in parts]
-    return train, valid, lines
+    packs, lines, shape = [], [], "x".join(map(str, recipe.image_size))
+    for split, n, seed in ("train", recipe.rendered, recipe.seed), ("valid", RENDERED_VALID, recipe.seed + 1_000_000):
+        folder = Path(stores, f"letters-{split}-{n}-{seed}-{shape}")
+        packs.append(letter_store(n, seed, folder, detector, split))
+        lines.append(f"{n} rendered letters, fonts and layouts of {split} (seed {seed})")
+    return *packs, lines
 
 
 def train_detector(
@@ -100,9 +98,4 @@ field counts as found where the box overlaps the right one by 0.5 (IoU); with 95
 
 
 def _print(history: pd.DataFrame) -> None:
-    row = history.iloc[-1]
-    print(
-        f"epoch {row.epoch:.0f}: loss {row.train_loss:.3f}, validation recall {row.valid_recall:.4f}, "
-        f"overlap {row.valid_iou:.3f}, {row.images_per_second:.1f} pages/s",
-        flush=True,
-    )
+    print(", ".join(f"{name} {value:.4g}" for name, value in history.iloc[-1].items()), flush=True)

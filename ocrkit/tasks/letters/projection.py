@@ -38,12 +38,9 @@ def ink_of(gray: np.ndarray) -> np.ndarray:
 
 
 def skew(mask: np.ndarray) -> float:
-    """The rise of the lines of a page, pixels down for each pixel to the right: of the slopes tried, the one whose
-    horizontal profile has the highest variance, since lines of text and white between them then fall apart.
+    """The rise of the lines of a page, whose ink is bool (H, W): pixels down for each pixel to the right.
 
-    Args:
-        mask: bool (H, W), True is ink.
-
+    Of the slopes tried, the one whose horizontal profile jumps most, since lines of text and white then fall apart.
     Taught in notebook 10.
     """
     y, x = np.nonzero(mask)

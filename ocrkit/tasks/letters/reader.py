@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,13 +29,6 @@ COLUMNS = ["page", "image", "kind", "text", "confidence", "box", "score", "iso",
 UNLIKELY = 0.05
 #: What a place is worth as the date whose text gives no day, beside one that gives a day and is read surely: 1.
 NO_DAY = 0.01
-
-
-class Place(NamedTuple):
-    """One place on a page, and how likely each kind of field is there, 0..1."""
-
-    box: Box
-    scores: dict[str, float]
 
 
 def crop_field(page: np.ndarray, box: Box, margin: float = MARGIN, ends: float | None = None) -> np.ndarray:
@@ -105,7 +97,7 @@ class LetterReader:
             TypeError: `pages` is none of these.
         """
         rows = []
-        for page in self.detector.go_through(pages, UNLIKELY, best_only=False, batch_size=batch_size):
+        for page in self.detector.go_through(pages, UNLIKELY, False, batch_size):
             chosen = self._choose(page.gray, page.found, min_score)
             rows += [empty_row(page, kind) | chosen.get(kind, {}) for kind in self.detector.kinds]
         return pd.DataFrame(rows, columns=COLUMNS)
@@ -117,43 +109,40 @@ class LetterReader:
         read first, and one that gives a day wins over one that does not.
         """
         places = _places(found)
-        dates = [place for place in places if DATE in place.scores]
-        readings = self._read(self.date_reader, page, dates, of_dates=True)
-        chosen = {}
-        if dates:
-            worth = [p.scores[DATE] * (r["confidence"] if r["iso"] else NO_DAY) for p, r in zip(dates, readings)]
-            best = int(np.argmax(worth))
-            date = dates.pop(best)
-            if readings[best]["iso"] or date.scores[DATE] >= min_score:
-                chosen[DATE] = readings[best] | {"score": date.scores[DATE]}
-                places.remove(date)
-                for other in dates:  # the others look like it and are not it: another kind gains what was the date's
-                    was_date = other.scores.pop(DATE)
-                    if other.scores:
-                        likely = max(other.scores, key=other.scores.get)
-                        other.scores[likely] = min(1.0, other.scores[likely] + was_date)
-        taken: dict[str, Place] = {}
-        pairs = ((score, k, kind) for k, place in enumerate(places) for kind, score in place.scores.items())
-        for score, k, kind in sorted(pairs, reverse=True):
-            if score >= min_score and kind != DATE and kind not in taken and places[k] not in taken.values():
-                taken[kind] = places[k]
-        for kind, reading in zip(taken, self._read(self.text_reader, page, list(taken.values()))):
-            chosen[kind] = reading | {"score": taken[kind].scores[kind]}
+        dates = [box for box, scores in places.items() if DATE in scores]
+        readings = dict(zip(dates, self._read(self.date_reader, page, dates, of_dates=True)))
+        worth = {box: places[box][DATE] * (r["confidence"] if r["iso"] else NO_DAY) for box, r in readings.items()}
+        date, chosen = max(worth, key=worth.get, default=None), {}
+        if date and (readings[date]["iso"] or places[date][DATE] >= min_score):
+            chosen[DATE] = readings.pop(date) | {"score": places.pop(date)[DATE]}
+            for box in readings:  # the others look like it and are not it: another kind gains what was the date's
+                scores, was_date = places[box], places[box].pop(DATE)
+                if scores:
+                    likely = max(scores, key=scores.get)
+                    scores[likely] = min(1.0, scores[likely] + was_date)
+        taken: dict[str, Box] = {}
+        numbered = enumerate(places.items())
+        ranked = [(score, k, kind, box) for k, (box, scores) in numbered for kind, score in scores.items()]
+        for score, _, kind, box in sorted(ranked, reverse=True):
+            if score >= min_score and kind != DATE and kind not in taken and box not in taken.values():
+                taken[kind] = box
+        for kind, reading in zip(taken, self._read(self.text_reader, page, [*taken.values()])):
+            chosen[kind] = reading | {"score": places[taken[kind]][kind]}
         return chosen
 
-    def _read(self, reader: Recognizer, page: np.ndarray, places: list[Place], of_dates: bool = False) -> list[dict]:
+    def _read(self, reader: Recognizer, page: np.ndarray, boxes: list[Box], of_dates: bool = False) -> list[dict]:
         """Box, text, confidence, day and problem of each place."""
-        if not places:
+        if not boxes:
             return []
         ends = DATE_ENDS if of_dates else MARGIN
         decoder = partial(day_decode, tokenizer=reader.tokenizer, order=self.date_order) if of_dates else None
-        results = reader.read([crop_field(page, place.box, MARGIN, ends) for place in places], decoder=decoder)
+        results = reader.read([crop_field(page, box, MARGIN, ends) for box in boxes], decoder=decoder)
         rows = []
-        for place, text, confidence in zip(places, results["prediction"], results["confidence"]):
+        for box, text, confidence in zip(boxes, results["prediction"], results["confidence"]):
             iso, problem = iso_day(text, self.date_order) if of_dates else ("", "")
             problem = problem if text else "nothing could be read in the box"
-            values = (text, float(confidence), place.box, iso, problem)
-            rows.append(dict(zip(("text", "confidence", "box", "iso", "problem"), values)))
+            row = {"box": box, "text": text, "confidence": float(confidence), "iso": iso, "problem": problem}
+            rows.append(row)
         return rows
 
     def save(self, folder: str | Path, half: bool = False) -> Path:
@@ -183,13 +172,10 @@ class LetterReader:
         return f"LetterReader({self.detector!r}, dates: {self.date_reader!r}, texts: {self.text_reader!r})"
 
 
-def _places(found: list[Found]) -> list[Place]:
+def _places(found: list[Found]) -> dict[Box, dict[str, float]]:
     """What was found, the most certain first, by place: boxes that overlap are one, and the first says where it is."""
-    places: list[Place] = []
+    places: dict[Box, dict[str, float]] = {}
     for one in found:
-        same = next((p for p in places if overlap(p.box, one.box) > SAME), None)
-        if same is None:
-            places.append(Place(one.box, {one.kind: one.score}))
-        else:
-            same.scores.setdefault(one.kind, one.score)
+        place = next((box for box in places if overlap(box, one.box) > SAME), one.box)
+        places.setdefault(place, {}).setdefault(one.kind, one.score)
     return places

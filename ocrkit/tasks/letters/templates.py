@@ -19,9 +19,10 @@ from ocrkit.tasks.letters.projection import INK, line_box, words
 #: What a letter calls its fields, and words that may follow.
 LABELS = {"date": ("تاریخ", "مورخ"), "number": ("شماره",), "attachment": ("پیوست",), "title": ("عنوان", "موضوع")}
 _TAILS = ("نامه", "ثبت", "ها")
-#: Few faces that are like most others, of those for training, and the heights of their alef in pixels.
+#: Few faces that are like most others, of those for training.
 _FACES = ("Vazirmatn-Black", "beiruti-900", "Lateef-Bold", "changa-400", "DejaVuSans-Bold", "DejaVuSansMono-Bold")
-_HEIGHTS = (8.0, 9.5, 11.0)
+#: Of an alef, in pixels, in which templates are drawn.
+HEIGHTS = (8.0, 9.5, 11.0)
 #: Scores from which a place is looked at again, is a label, or is the word after one.
 _COARSE_SCORE, _LABEL_SCORE, _TAIL_SCORE = 0.45, 0.6, 0.68
 _COARSE_MOST = 30  # places a word that are looked at again
@@ -49,17 +50,11 @@ class Label(NamedTuple):
 
 
 def match_template(image: np.ndarray, templates: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Normalized cross-correlation: how alike a template and the window below it are, wherever the template fits.
+    """Normalized cross-correlation: how alike templates and each window of an image (H, W) are.
 
     Both are taken minus their mean and divided by their deviation, so light and contrast do not matter: 1 is the same
-    picture, 0 has nothing in common with it, -1 is its negative. Windows of one shade score 0.
-
-    Args:
-        image: (H, W).
-        templates: each (h, w), not larger than the image, and not of one shade.
-
-    Returns:
-        For each template float32 (H - h + 1, W - w + 1); the score of the window whose upper left corner is there.
+    picture, 0 has nothing in common with it, -1 is its negative. Windows of one shade score 0. A template (h, w) is not
+    larger than the image and not of one shade; its scores are float32 (H - h + 1, W - w + 1), by upper left corners.
 
     As Lewis, Fast Normalized Cross-Correlation, 1995: sums of windows from running sums, products by Fourier
     transforms. Taught in notebook 10.
@@ -87,7 +82,7 @@ def match_template(image: np.ndarray, templates: Sequence[np.ndarray]) -> list[n
 def _templates() -> list[_Template]:
     words = [(kind, word) for kind, words in LABELS.items() for word in words] + [("", tail) for tail in _TAILS]
     return [_Template(kind, word, *drawn_line(word, face, alef), alef) for kind, word in words for face in _FACES
-            for alef in _HEIGHTS]  # fmt: skip
+            for alef in HEIGHTS]  # fmt: skip
 
 
 def find_labels(ink: np.ndarray, least: float = _LABEL_SCORE) -> list[Label]:
