@@ -162,7 +162,7 @@ class FieldDetector:
         """One page after the other, with its pixels and what was found; arguments as in `find` and `detect`."""
         table = pages_table(pages)
         for start in range(0, len(table), batch_size):
-            some = [look(row) for row in table.iloc[start : start + batch_size].itertuples()]
+            some = [seen_page(row) for row in table.iloc[start : start + batch_size].itertuples()]
             # On a page without any contrast there is nothing to find, whatever a network makes of it.
             printed = [k for k, page in enumerate(some) if not page.error and np.ptp(page.gray) >= CONTRAST]
             if printed:
@@ -232,7 +232,7 @@ def pages_table(pages: Pages) -> pd.DataFrame:
     return pd.DataFrame({"image": pd.Series([p if isinstance(p, np.ndarray) else str(p) for p in pages], dtype=object)})
 
 
-def look(row: NamedTuple) -> SeenPage:
+def seen_page(row: NamedTuple) -> SeenPage:
     """Read the image of a row, as `itertuples` gives it."""
     try:
         return SeenPage(row, read_sample(row, "L"), "")
