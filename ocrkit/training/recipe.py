@@ -166,7 +166,7 @@ class GlyphRecipe(_ImageRecipe):
 
 @dataclass(frozen=True)
 class DetectorRecipe(BaseRecipe):
-    """The settings of a training of a `FieldDetector`. `start` is empty or "imagenet"."""
+    """The settings of a training of a `FieldDetector`, which has no `start`."""
 
     kind: ClassVar[str] = "detectors of fields"
     mode: ClassVar[str] = "L"

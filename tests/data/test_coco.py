@@ -53,9 +53,9 @@ def test_pages_come_in_the_order_of_the_file_with_boxes_as_corners(write, tmp_pa
     assert pages["fields"][0][0].box == (0.5, 90, 80, 100)
 
 
-def test_images_beside_the_file_and_other_kinds(write):
-    pages = read_coco(write(name="all.json", images="."), kinds=["stamp"])
-    assert [f.kind for f in pages["fields"][1]] == ["stamp"] and [f.kind for f in pages["other"][1]] == ["date"]
+def test_images_beside_the_file_and_no_split(write):
+    pages = read_coco(write(name="all.json", images="."))
+    assert [f.kind for f in pages["fields"][1]] == ["date"] and [f.kind for f in pages["other"][1]] == ["stamp"]
     assert pages["split"].tolist() == ["", ""]
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ocrkit.synth import render_letters
-from ocrkit.tasks.letters import detector_run
+from ocrkit.tasks.letters import detector_run, detector_training
 from ocrkit.tasks.letters.detector import FieldDetector
 from ocrkit.tasks.letters.detector_run import letter_store
 from ocrkit.tasks.letters.detector_training import cut_windows
@@ -18,7 +18,7 @@ SMALL = {"rendered": 4, "image_size": (128, 96), "epochs": 1, "batch_size": 2, "
 
 
 def test_a_store_holds_the_letters_with_their_boxes_and_is_kept(tmp_path):
-    detector = FieldDetector.create("retinanet", image_size=(128, 96))
+    detector = FieldDetector.create(image_size=(128, 96))
     made = letter_store(3, 5, tmp_path / "s", detector, "valid")
     written = (tmp_path / "s" / "images.npy").stat().st_mtime_ns
     again = letter_store(3, 5, tmp_path / "s", detector, "valid")
@@ -48,18 +48,20 @@ def test_the_recipe_makes_a_detector_with_a_card(tmp_path, monkeypatch):
 
 
 def test_a_detector_learns_from_rendered_letters_alone(tmp_path):
-    with pytest.raises(ValueError, match="no samples"):
-        run_recipe(find_recipe("letters-detector", samples="plates", **SMALL), tmp_path / "d")
+    for wrong in ({"samples": "plates"}, {"start": "letters"}):
+        with pytest.raises(ValueError, match="no samples and no start"):
+            run_recipe(find_recipe("letters-detector", **wrong, **SMALL), tmp_path / "d")
 
 
-def test_windows_keep_the_boxes_on_their_ink():
+def test_windows_keep_the_boxes_on_their_ink(monkeypatch):
+    monkeypatch.setattr(detector_training, "HEAD", 0.5)
     page = torch.full((1, 1, 256, 64), 255, dtype=torch.uint8)
     page[..., 30:40, 10:50] = 0
     box, label = torch.tensor([[10.0, 30.0, 50.0, 40.0]]), torch.tensor([2])
     torch.manual_seed(0)
     seen = 0
     for _ in range(60):
-        pieces, boxes, labels = cut_windows(page, [box], [label], 96, head=0.5)
+        pieces, boxes, labels = cut_windows(page, [box], [label], 96)
         assert pieces.shape == (1, 1, 96, 64) and len(boxes[0]) == len(labels[0])
         if len(boxes[0]):
             seen += 1

@@ -1,7 +1,7 @@
-"""Pages with boxes: JSON files in the format of COCO -> one table.
+"""Pages with boxes: JSON files in the format of COCO, https://cocodataset.org/#format-data -> one table.
 
 The pages table has a row a page: `image` (absolute path), `split`, `width`, `height` (pixels), `fields` and `other`
-(lists of `PageField`). Source of the format: https://cocodataset.org/#format-data. Taught in notebook 10.
+(lists of `PageField`). Taught in notebook 10.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,23 +61,16 @@ def load_pages(where: str | os.PathLike, split: str | None = None) -> pd.DataFra
     return one_split(pages, split, place, "pages")
 
 
-def read_coco(path: str | os.PathLike, kinds: Sequence[str] = FIELDS) -> pd.DataFrame:
-    """Read one COCO file into a pages table; it is used as a whole, or refused with what is wrong.
+def read_coco(path: str | os.PathLike) -> pd.DataFrame:
+    """Read one COCO file into a pages table in its order; it is used as a whole, or refused with what is wrong.
 
-    Args:
-        path: the file. Its images lie beside it, or in the folder of its name without `.json`. Beyond COCO's own
-            keys, an annotation may have a `text`.
-        kinds: the categories that go into `fields`; all others go into `other`.
-
-    Returns:
-        The pages table, in the order of the file's images.
+    Its images lie beside it, or in the folder of its name without `.json`. Beyond COCO's own keys, an annotation may
+    have a `text`. The categories `FIELDS` go into `fields`, all others into `other`.
 
     Raises:
         FileNotFoundError: there is no such file, or an image is missing.
         ValueError: it is no COCO file, an annotation has an unknown category or is of an image that is not listed, or
             a box has no area or lies outside its page.
-
-    Taught in notebook 10.
     """
     path = Path(os.path.abspath(path))
     images, annotations, categories = _read_parts(path)
@@ -102,7 +94,7 @@ def read_coco(path: str | os.PathLike, kinds: Sequence[str] = FIELDS) -> pd.Data
         page, kind = pages[annotation["image_id"]], names[annotation["category_id"]]
         text = normalize(str(annotation.get("text", "")))
         field = PageField(kind, text, _corners(annotation["bbox"], page, about))
-        page["fields" if kind in kinds else "other"].append(field)
+        page["fields" if kind in FIELDS else "other"].append(field)
     return pd.DataFrame([*pages.values()], columns=["image", "split", "width", "height", "fields", "other"])
 
 
@@ -121,9 +113,7 @@ def _read_parts(path: Path) -> list[list[dict]]:
     }
     for part, keys in parts.items():
         if not isinstance(content, dict) or not isinstance(content.get(part), list):
-            raise ValueError(
-                f"{path} is no COCO file: it has no list {part!r}; see https://cocodataset.org/#format-data"
-            )
+            raise ValueError(f"{path} is no COCO file: it has no list {part!r} (https://cocodataset.org/#format-data)")
         for number, entry in enumerate(content[part], start=1):
             missing = [key for key in keys if not isinstance(entry, dict) or key not in entry]
             if missing:

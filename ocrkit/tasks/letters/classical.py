@@ -1,24 +1,17 @@
-"""`ClassicalReader`: the fields of letters, and their dates, by profiles and templates alone.
-
-What it cannot do shows what the networks of `documents` bring. Taught in notebook 10.
-"""
+"""`ClassicalReader`: fields and dates by profiles and templates alone. What it cannot do shows what networks bring."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ocrkit.data.images import ImageError, read_sample
 from ocrkit.data.layouts.pages import FIELDS, Box
 from ocrkit.tasks.letters.date_match import read_date
-from ocrkit.tasks.letters.dates import ORDERS, parse_jalali
-from ocrkit.tasks.letters.detector import pages_table
+from ocrkit.tasks.letters.dates import ORDERS, iso_day
+from ocrkit.tasks.letters.detector import Pages, pages_table, seen_page
 from ocrkit.tasks.letters.projection import INK, ink_of, skew, straighten, without_rules
-from ocrkit.tasks.letters.reader import COLUMNS, DATE
-from ocrkit.tasks.letters.templates import Label, find_labels, same_line, value_below, value_beside
+from ocrkit.tasks.letters.reader import COLUMNS, DATE, empty_row
+from ocrkit.tasks.letters.templates import find_labels, same_line, value_below, value_beside
 
 _UPPER = 0.5  # share of a page that is searched for labels, from its top
 _SURE = 0.7  # score of a label that ends the value of another
@@ -27,13 +20,7 @@ _READABLE = 0.64  # confidence from which ink is a date
 
 
 class ClassicalReader:
-    """Reads dates and finds the other fields of letters without anything trained.
-
-    Args:
-        date_order: what `parse_jalali` is told about the order of year, month and day.
-
-    Raises:
-        ValueError: there is no such order.
+    """Reads dates and finds the other fields of letters without anything trained; `date_order` as in `LetterReader`.
 
     Taught in notebook 10.
     """
@@ -43,30 +30,15 @@ class ClassicalReader:
             raise ValueError(f"date_order={date_order!r}: it must be one of {', '.join(ORDERS)}")
         self.date_order = date_order
 
-    def read(self, pages: pd.DataFrame | str | Path | np.ndarray | Sequence) -> pd.DataFrame:
-        """Find the fields of letters and read their dates.
+    def read(self, pages: Pages) -> pd.DataFrame:
+        """Find the fields of letters and read their dates: takes, gives and raises what `LetterReader.read` does.
 
-        Args:
-            pages: as in `FieldDetector.detect`.
-
-        Returns:
-            The table of `LetterReader.read`: a row a page and kind. `text` is `""` but for dates, `score` tells how
-            much the label is like its template.
-
-        Raises:
-            TypeError: `pages` is none of these.
+        `text` is `""` but for dates, and `score` tells how much the label is like its template.
         """
         rows = []
-        for page in pages_table(pages).itertuples():
-            about = {"page": page.Index, "image": page.image}
-            try:
-                found, error = self._read_page(read_sample(page, "L")), ""
-            except ImageError as reason:
-                found, error = {}, reason.reason
-            for kind in FIELDS:
-                row = {"text": "", "confidence": 0.0, "box": None, "score": 0.0, "iso": "", "problem": ""}
-                row["problem"] = "" if error else f"no {kind} found"
-                rows.append(about | {"kind": kind} | row | found.get(kind, {}) | {"error": error})
+        for page in map(seen_page, pages_table(pages).itertuples()):
+            found = {} if page.error else self._read_page(page.gray)
+            rows += [empty_row(page, kind) | found.get(kind, {}) for kind in FIELDS]
         return pd.DataFrame(rows, columns=COLUMNS)
 
     def _read_page(self, gray: np.ndarray) -> dict[str, dict]:
@@ -75,45 +47,30 @@ class ClassicalReader:
         ink, shifts = straighten(ink, skew(ink > INK))
         mask = without_rules(ink > INK)
         ink = np.where(mask | (ink <= INK), ink, 0)
-        labels = find_labels(ink[: max(1, round(_UPPER * len(ink)))])
+        labels = sorted(find_labels(ink[: max(1, round(_UPPER * len(ink)))]), key=lambda label: label.base)
+        # The first good label of each kind ends the value of another on its line.
+        ends = {label.kind: label for label in reversed(labels) if label.score >= _SURE}.values()
         found, below = {}, None
         # The first that reads as a date: dates in the text stand lower down.
-        for label in sorted((one for one in labels if one.kind == DATE), key=lambda one: one.base):
-            boxes = value_beside(ink, mask, label, _sure(labels)), value_below(mask, label)
+        for label in (one for one in labels if one.kind == DATE):
+            boxes = value_beside(ink, mask, label, ends), value_below(mask, label)
             ways = [(*read_date((ink * mask)[b[1] : b[3], b[0] : b[2]])[::-1], b, b is boxes[1]) for b in boxes if b]
             confidence, text, box, under = max(ways, key=lambda way: way[0], default=(0.0, "", None, False))
             if confidence >= _READABLE:
                 below = label if under else None
-                found[DATE] = {"text": text, "confidence": confidence, "box": _back(box, shifts, gray.shape[0]),
-                               "score": label.score} | self._day(text)  # fmt: skip
+                found[DATE] = {"text": text, "confidence": confidence, "box": _back(box, shifts, gray.shape[0])}
+                found[DATE] |= {"score": label.score} | dict(zip(("iso", "problem"), iso_day(text, self.date_order)))
                 break
-        for kind in set(FIELDS) - {DATE}:
+        for kind in {label.kind for label in labels} - {DATE}:
             some = [label for label in labels if label.kind == kind]
-            best = max((label.score for label in some), default=0)
-            label = min((one for one in some if one.score >= best - _NEAR), key=lambda one: one.base, default=None)
-            if label is None:
-                continue
+            best = max(label.score for label in some)
+            label = next(one for one in some if one.score >= best - _NEAR)
             stacked = below is not None and same_line(label, below)
-            box = value_below(mask, label) if stacked else value_beside(ink, mask, label, _sure(labels))
+            box = value_below(mask, label) if stacked else value_beside(ink, mask, label, ends)
             if box:
                 found[kind] = {"box": _back(box, shifts, gray.shape[0]), "score": label.score,
                                "problem": "only dates are read"}  # fmt: skip
         return found
-
-    def _day(self, text: str) -> dict[str, str]:
-        try:
-            return {"iso": parse_jalali(text, self.date_order).iso, "problem": ""}
-        except ValueError as error:
-            return {"iso": "", "problem": str(error)}
-
-
-def _sure(labels: list[Label]) -> list[Label]:
-    """The first good label of each kind on the page, which ends the value of another on its line."""
-    first: dict[str, Label] = {}
-    for label in sorted(labels, key=lambda one: one.base):
-        if label.score >= _SURE:
-            first.setdefault(label.kind, label)
-    return [*first.values()]
 
 
 def _back(box: Box, shifts: np.ndarray, height: int) -> Box:

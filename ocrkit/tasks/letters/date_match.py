@@ -1,12 +1,8 @@
-"""Dates read by template match: ink is cut into parts, and each part is named after the digit it is most like.
-
-Taught in notebook 10.
-"""
+"""Dates read by template match: ink is cut into parts, and each part is named after the digit it is most like."""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -14,11 +10,10 @@ from PIL import Image
 from ocrkit.synth.joined import joined_faces
 from ocrkit.synth.persian_faces import DIGITS
 from ocrkit.tasks.letters.projection import INK, components
-from ocrkit.tasks.letters.templates import drawn_line
+from ocrkit.tasks.letters.templates import HEIGHTS, drawn_line
 
 SIGNS = "/-."
 _CELL = (14, 10)  # pixels to which a digit is brought, height and width
-_HEIGHTS = (8.0, 9.5, 11.0)  # of an alef, in pixels, in which templates are drawn
 _BASE = 40  # row of the baseline of templates while they are drawn
 _TONER = 1.3  # how much fatter than the atlas print is
 _CUT = 2.0  # what a further part costs
@@ -30,19 +25,6 @@ _WHOLE = {*[(4, *two) for two in _SHORT], *[(2, *two) for two in _SHORT], *[(*tw
 _LENGTHS = sorted({(*whole[:k], n) for whole in _WHOLE for k in range(3) for n in range(whole[k] + 1)})
 
 
-class _Glyphs(NamedTuple):
-    """Templates of digits and separators: `text[k]` says what `features[k]`, (N, F), is."""
-
-    text: np.ndarray
-    features: np.ndarray
-
-    def costs(self, features: np.ndarray) -> np.ndarray:
-        """For features (M, F) the squared distance to the nearest template of each of `DIGITS + SIGNS`, (M, 13)."""
-        squares = np.square(features).sum(axis=1)[:, None] + np.square(self.features).sum(axis=1)
-        distances = np.maximum(squares - 2 * features @ self.features.T, 0) + _CUT
-        return np.stack([distances[:, self.text == c].min(axis=1) for c in DIGITS + SIGNS], axis=1)
-
-
 def read_date(ink: np.ndarray) -> tuple[str, float]:
     """Read a date of digits, `/`, `-` and `.` from its ink, float32 (h, w), by the nearest templates.
 
@@ -50,21 +32,22 @@ def read_date(ink: np.ndarray) -> tuple[str, float]:
     name the parts, dynamic programming finds the one whose parts are most like templates and which has the form of a
     date: three numbers, a year first or last, and the same sign twice.
 
-    Returns the text, with Persian digits, `""` where there is no such way; and a confidence, 0..1, from the mean
-    distance to the templates.
-
+    Returns the text, with Persian digits, `""` where there is no such way; and a confidence, 0..1, from distances.
     Taught in notebook 10.
     """
     pieces = components(ink > INK)
     if not 0 < len(pieces) <= _MOST:
         return "", 0.0
     spans, pictures = _spans(ink, pieces)
-    costs = _glyphs().costs(pictures)
-    names = costs[:, : len(DIGITS)].argmin(axis=1).tolist()
-    digit_costs = costs[:, : len(DIGITS)].min(axis=1).tolist()
+    texts, known = _glyphs()
+    squares = np.square(pictures).sum(axis=1)[:, None] + np.square(known).sum(axis=1)
+    distances = np.maximum(squares - 2 * pictures @ known.T, 0) + _CUT
+    costs = {c: distances[:, texts == c].min(axis=1) for c in DIGITS + SIGNS}  # of the nearest template
+    of_digits = np.stack([costs[c] for c in DIGITS])
+    names, digit_costs = of_digits.argmin(axis=0).tolist(), of_digits.min(axis=0).tolist()
     best = (np.inf, "")
-    for k, sign in enumerate(SIGNS):
-        sign_costs = costs[:, len(DIGITS) + k].tolist()
+    for sign in SIGNS:
+        sign_costs = costs[sign].tolist()
         # (end of the part, lengths of the numbers so far) -> cost and text
         ways: dict[tuple, tuple[float, str]] = {(spans[0][0], (0,)): (0.0, "")}
         for i, (start, stop) in enumerate(spans):
@@ -123,11 +106,12 @@ def _features(ink: np.ndarray, piece: np.ndarray, span: tuple[int, int], top: fl
 
 
 @cache
-def _glyphs() -> _Glyphs:
+def _glyphs() -> tuple[np.ndarray, np.ndarray]:
+    """Templates of digits and separators: what each is, (N,), and its features, (N, F)."""
     texts, features = [], []
     for face in joined_faces("train"):
         for arabic in (False, True):
-            for alef in _HEIGHTS:
+            for alef in HEIGHTS:
                 inks = []
                 for text in DIGITS + SIGNS:
                     ink, base = drawn_line(text, face, alef, arabic)
@@ -140,4 +124,4 @@ def _glyphs() -> _Glyphs:
                     columns = np.flatnonzero(piece.any(axis=0))
                     texts.append(text)
                     features.append(_features(ink, piece, (int(columns[0]), int(columns[-1]) + 1), *frame))
-    return _Glyphs(np.array(texts), np.array(features))
+    return np.array(texts), np.array(features)

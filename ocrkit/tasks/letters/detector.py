@@ -1,7 +1,6 @@
 """`FieldDetector`: a network that finds boxes, the kinds of fields it knows, and the size of its pages.
 
-It is to whole pages what `Recognizer` is to lines; what it finds is cut out and read by `documents`. Taught in
-notebook 10.
+It is to whole pages what `Recognizer` is to lines; what it finds, a `LetterReader` reads. Taught in notebook 10.
 """
 
 from __future__ import annotations
@@ -26,6 +25,8 @@ from ocrkit.text.strings import require_columns
 
 #: Two boxes of different kinds that overlap by more than this are one and the same value on the page.
 SAME = 0.5
+#: Pages in any form: a table with a column `image`, an image or a list of them; an image is a path or a uint8 array.
+Pages = pd.DataFrame | str | Path | np.ndarray | Sequence
 
 
 class PackedPages(NamedTuple):
@@ -45,16 +46,12 @@ class Found(NamedTuple):
 
 
 class SeenPage(NamedTuple):
-    """A page that was looked at: its index, its image as it was given, its pixels (H, W) uint8, and its fields.
+    """A row of a table of pages, its pixels (H, W) uint8 or None, why they could not be read or `""`, its fields."""
 
-    Where the image could not be read, `error` says why, else it is `""`.
-    """
-
-    index: object
-    image: str | np.ndarray
+    row: NamedTuple
     gray: np.ndarray | None
-    found: list[Found]
     error: str
+    found: Sequence[Found] = ()
 
 
 class FieldDetector:
@@ -89,15 +86,14 @@ class FieldDetector:
         architecture: str = "faster-rcnn",
         kinds: Sequence[str] = FIELDS,
         image_size: tuple[int, int] = (704, 512),
-        weights: str | None = None,
         seed: int = 0,
         device: str | torch.device | None = None,
     ) -> FieldDetector:
-        """Make an untrained detector; the same seed gives the same weights. Settings as in `build_detector`."""
+        """Make an untrained detector; the same seed gives the same weights. Raises as `build_detector`."""
         from ocrkit.tasks.letters.detector_models import build_detector
 
         torch.manual_seed(seed)
-        return cls(build_detector(architecture, len(kinds), image_size, weights).eval(), kinds, image_size, device)
+        return cls(build_detector(architecture, len(kinds), image_size).eval(), kinds, image_size, device)
 
     def pack(self, pages: pd.DataFrame) -> PackedPages:
         """Bring a pages table to `image_size`, for training; `image` may hold arrays (H, W) instead of paths.
@@ -141,20 +137,13 @@ class FieldDetector:
                     lists.append(_best(found) if best_only else found)
         return lists
 
-    def detect(
-        self,
-        pages: pd.DataFrame | str | Path | np.ndarray | Sequence,
-        min_score: float = 0.3,
-        best_only: bool = True,
-        batch_size: int = 8,
-    ) -> pd.DataFrame:
-        """Find the fields of pages of any size, gray or in color.
+    def detect(self, pages: Pages, min_score: float = 0.3, batch_size: int = 8) -> pd.DataFrame:
+        """Find the fields of pages of any size, gray or in color: each kind once a page at most, no two at one place.
 
         Args:
             pages: a table with a column `image`, one image or a list of them; an image is a path or a uint8 array
                 `(H, W)` or `(H, W, 3)`.
             min_score: what is less certain is left out.
-            best_only: at most one field a kind and page, the most certain one, and no two at one place.
 
         Returns:
             A row a field that was found, page after page: `page` (the index of its row in `pages`, or its place in
@@ -164,42 +153,31 @@ class FieldDetector:
         Raises:
             TypeError: `pages` is none of these.
         """
-        rows, problems = [], {}
-        for page in self.go_through(pages, min_score, best_only, batch_size):
-            rows += [(page.index, page.image, *one) for one in page.found]
-            if page.error:
-                problems[page.index] = page.error
+        seen = [page._replace(gray=None) for page in self.go_through(pages, min_score, True, batch_size)]
+        rows = [(page.row.Index, page.row.image, *one) for page in seen for one in page.found]
         result = pd.DataFrame(rows, columns=["page", "image", "kind", "box", "score"])
-        result.attrs["set_aside"] = problems
+        result.attrs["set_aside"] = {page.row.Index: page.error for page in seen if page.error}
         return result
 
-    def go_through(
-        self,
-        pages: pd.DataFrame | str | Path | np.ndarray | Sequence,
-        min_score: float = 0.3,
-        best_only: bool = True,
-        batch_size: int = 8,
-    ) -> Iterator[SeenPage]:
-        """One page after the other, with its pixels and what was found; arguments and errors as in `detect`."""
+    def go_through(self, pages: Pages, min_score: float, best_only: bool, batch_size: int) -> Iterator[SeenPage]:
+        """One page after the other, with its pixels and what was found; arguments as in `find` and `detect`."""
         table = pages_table(pages)
         for start in range(0, len(table), batch_size):
-            some = [_look(row) for row in table.iloc[start : start + batch_size].itertuples()]
+            some = [seen_page(row) for row in table.iloc[start : start + batch_size].itertuples()]
             # On a page without any contrast there is nothing to find, whatever a network makes of it.
-            printed = [page for page in some if not page.error and np.ptp(page.gray) >= CONTRAST]
+            printed = [k for k, page in enumerate(some) if not page.error and np.ptp(page.gray) >= CONTRAST]
             if printed:
-                fitted, scales = zip(*(fit_page(page.gray, self.image_size) for page in printed))
+                fitted, scales = zip(*(fit_page(some[k].gray, self.image_size) for k in printed))
                 images = torch.from_numpy(np.stack(fitted))[:, None]
-                for page, scale, found in zip(printed, scales, self.find(images, min_score, best_only)):
-                    page.found[:] = [f._replace(box=_unscaled(f.box, scale, page.gray)) for f in found]
+                for k, scale, found in zip(printed, scales, self.find(images, min_score, best_only, batch_size)):
+                    sides = some[k].gray.shape[::-1] * 2
+                    boxes = (tuple(min(v / scale, side) for v, side in zip(one.box, sides)) for one in found)
+                    some[k] = some[k]._replace(found=[one._replace(box=box) for one, box in zip(found, boxes)])
             yield from some
 
     def save(self, folder: str | Path, half: bool = False) -> Path:
-        """Write `model.safetensors` and `config.json` into `folder`; `half=True` stores 16-bit floats."""
-        config = {
-            "architecture": self.model.architecture,
-            "image_size": list(self.image_size),
-            "kinds": list(self.kinds),
-        }
+        """Write `config.json` and `model.safetensors` to a folder; `half=True` stores 16-bit floats."""
+        config = {"architecture": self.model.architecture, "image_size": self.image_size, "kinds": self.kinds}
         return write_model(folder, "FieldDetector", config, self.model, {"kinds": _fingerprint(self.kinds)}, half)
 
     @classmethod
@@ -225,12 +203,9 @@ class FieldDetector:
         return cls(model.eval(), config["kinds"], config["image_size"], device)
 
     def __repr__(self) -> str:
-        height, width = self.image_size
-        parameters = sum(p.numel() for p in self.model.parameters())
-        return (
-            f"FieldDetector({self.model.architecture}, {parameters / 1e6:.1f}M parameters, "
-            f"{height} x {width}, {', '.join(self.kinds)}, {self.device})"
-        )
+        millions = sum(p.numel() for p in self.model.parameters()) / 1e6
+        size, kinds = "{} x {}".format(*self.image_size), ", ".join(self.kinds)
+        return f"FieldDetector({self.model.architecture}, {millions:.1f}M parameters, {size}, {kinds}, {self.device})"
 
 
 def fit_page(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, float]:
@@ -245,7 +220,7 @@ def fit_page(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, floa
     return canvas, scale
 
 
-def pages_table(pages: pd.DataFrame | str | Path | np.ndarray | Sequence) -> pd.DataFrame:
+def pages_table(pages: Pages) -> pd.DataFrame:
     """Pages in any form that `detect` takes as a table with `image`; a ValueError or TypeError for what is none."""
     if isinstance(pages, pd.DataFrame):
         require_columns(pages, "image")
@@ -257,11 +232,12 @@ def pages_table(pages: pd.DataFrame | str | Path | np.ndarray | Sequence) -> pd.
     return pd.DataFrame({"image": pd.Series([p if isinstance(p, np.ndarray) else str(p) for p in pages], dtype=object)})
 
 
-def _look(row) -> SeenPage:
+def seen_page(row: NamedTuple) -> SeenPage:
+    """Read the image of a row, as `itertuples` gives it."""
     try:
-        return SeenPage(row.Index, row.image, read_sample(row, "L"), [], "")
+        return SeenPage(row, read_sample(row, "L"), "")
     except ImageError as error:
-        return SeenPage(row.Index, row.image, None, [], error.reason)
+        return SeenPage(row, None, error.reason)
 
 
 def _best(found: list[Found]) -> list[Found]:
@@ -271,12 +247,6 @@ def _best(found: list[Found]) -> list[Found]:
         if all(one.kind != other.kind and overlap(one.box, other.box) <= SAME for other in kept):
             kept.append(one)
     return kept
-
-
-def _unscaled(box: Box, scale: float, image: np.ndarray) -> Box:
-    right, bottom = image.shape[1], image.shape[0]
-    x0, y0, x1, y1 = (value / scale for value in box)
-    return min(x0, right), min(y0, bottom), min(x1, right), min(y1, bottom)
 
 
 def _fingerprint(kinds: Sequence[str]) -> str:

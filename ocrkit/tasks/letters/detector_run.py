@@ -1,7 +1,4 @@
-"""What `run.run_recipe` does of its own for a detector of fields: letters are rendered, kept, learned, and measured.
-
-Taught in notebook 10.
-"""
+"""What `run.run_recipe` does of its own for a detector of fields: letters are rendered, kept, learned, and measured."""
 
 from __future__ import annotations
 
@@ -30,11 +27,7 @@ CHUNK = 64
 
 
 def letter_store(n: int, seed: int, folder: str | Path, detector: FieldDetector, split: str = "train") -> PackedPages:
-    """`n` rendered letters at the size of `detector`, kept in `folder`; made anew when the code has changed.
-
-    Args:
-        split: the fonts and layouts that draw.
-    """
+    """`n` letters, in fonts and layouts of `split`, at the size of `detector`; made anew when the code has changed."""
     folder = Path(folder)
     code = renderer_code("letter*.*", "joined*.*", "ink.py")
     source = digest([n, seed, split, detector.image_size, detector.kinds], code)
@@ -68,27 +61,24 @@ def letter_data(recipe: DetectorRecipe, stores: str | Path) -> tuple[PackedPages
     """The letters that the recipe trains and validates on, kept in the folder `stores`; also a line for each part.
 
     Raises:
-        ValueError: the recipe names samples, or nothing to render.
+        ValueError: the recipe names samples or a model to start from, or nothing to render.
     """
-    if recipe.samples or not recipe.rendered:
-        raise ValueError("a detector of fields learns from rendered letters alone: set rendered=3000, no samples")
+    if recipe.samples or recipe.start or not recipe.rendered:
+        raise ValueError("a detector learns from rendered letters alone: set rendered=3000, no samples and no start")
     detector = FieldDetector.create(recipe.backbone, image_size=recipe.image_size)
-    shape = "x".join(map(str, recipe.image_size))
-    parts = [("train", recipe.rendered, recipe.seed), ("valid", RENDERED_VALID, recipe.seed + 1_000_000)]
-    train, valid = (
-        letter_store(n, seed, Path(stores, f"letters-{split}-{n}-{seed}-{shape}"), detector, split)
-        for split, n, seed in parts
-    )
-    lines = [f"{n} rendered letters, fonts and layouts of {split} (seed {seed})" for split, n, seed in parts]
-    return train, valid, lines
+    packs, lines, shape = [], [], "x".join(map(str, recipe.image_size))
+    for split, n, seed in ("train", recipe.rendered, recipe.seed), ("valid", RENDERED_VALID, recipe.seed + 1_000_000):
+        folder = Path(stores, f"letters-{split}-{n}-{seed}-{shape}")
+        packs.append(letter_store(n, seed, folder, detector, split))
+        lines.append(f"{n} rendered letters, fonts and layouts of {split} (seed {seed})")
+    return *packs, lines
 
 
 def train_detector(
     recipe: DetectorRecipe, train: PackedPages, valid: PackedPages
 ) -> tuple[FieldDetector, pd.DataFrame]:
     """Train by `recipe`; returns the model and the history. Raises as `fit_detector`."""
-    weights = "imagenet" if recipe.start == "imagenet" else None
-    detector = FieldDetector.create(recipe.backbone, image_size=recipe.image_size, weights=weights, seed=recipe.seed)
+    detector = FieldDetector.create(recipe.backbone, image_size=recipe.image_size, seed=recipe.seed)
     settings = {name: getattr(recipe, name) for name in ("learning_rate", "weight_decay", "batch_size", "seed", "amp")}
     settings |= {"window": recipe.window or None, "on_epoch": _print}
     return detector, fit_detector(detector, train, valid, recipe.epochs, **settings)
@@ -108,9 +98,4 @@ field counts as found where the box overlaps the right one by 0.5 (IoU); with 95
 
 
 def _print(history: pd.DataFrame) -> None:
-    row = history.iloc[-1]
-    print(
-        f"epoch {row.epoch:.0f}: loss {row.train_loss:.3f}, validation recall {row.valid_recall:.4f}, "
-        f"overlap {row.valid_iou:.3f}, {row.images_per_second:.1f} pages/s",
-        flush=True,
-    )
+    print(", ".join(f"{name} {value:.4g}" for name, value in history.iloc[-1].items()), flush=True)

@@ -1,19 +1,17 @@
-"""Training of a `FieldDetector`: pages moved and scaled with their boxes, one-cycle, the best epoch kept.
-
-Taught in notebook 10.
-"""
+"""Training of a `FieldDetector`: pages moved and scaled with their boxes, one-cycle, the best epoch kept."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
+from itertools import count
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample
+from torchvision.ops import box_area, clip_boxes_to_image
 
 from ocrkit.data.batches import shuffled_batches
 from ocrkit.reader.device import normalize_images
@@ -24,8 +22,12 @@ from ocrkit.training.step import autocast_dtype, keep_memory
 
 #: A box that the edge of the page cuts to less than this share of its area is no field any more.
 VISIBLE = 0.6
+#: Share of the pieces of pages that are from the top, where letters have their fields. The others teach what is none.
+HEAD = 0.75
 WARM_UP = 0.25
 CLIP_NORM = 5.0
+#: Pages, boxes and labels: (N, 1, H, W), N of (B, 4) in pixels, N of (B,).
+Pages = tuple[Tensor, list[Tensor], list[Tensor]]
 
 
 def fit_detector(
@@ -40,7 +42,6 @@ def fit_detector(
     weight_decay: float = 0.01,
     augment: bool = True,
     window: int | None = None,
-    max_seconds: float | None = None,
     on_epoch: Callable[[pd.DataFrame], None] | None = None,
 ) -> pd.DataFrame:
     """Train with AdamW and one-cycle, and leave the weights of the best epoch in `detector`.
@@ -49,21 +50,16 @@ def fit_detector(
     the right one by 0.5 (IoU); among equal ones, the one with the closest boxes.
 
     Args:
-        train, valid: made by `detector.pack`, or a tuple like it: images (N, 1, H, W) uint8, N boxes (B, 4), N labels
-            (B,) from 1.
+        train, valid: made by `detector.pack`.
         learning_rate: the highest of the cycle.
         amp: as in a `Recipe`; losses are computed in float32 always.
         augment: change the pages, see `augment_pages`.
         window: learn from pieces of the pages, so many pixels high, which takes less time; see `cut_windows`. The
             detector looks at whole pages all the same, as nothing in it depends on their size.
-        max_seconds: stop after so many seconds; the learning rate falls in time, as if the epochs had been fewer. How
-            far such a training comes depends on the machine.
         on_epoch: called with the history after each epoch.
 
     Returns:
-        The history, a row an epoch: `epoch` (from 1), `train_loss`, `valid_recall`, `valid_iou` (mean overlap, 0 for a
-        field that was not found), `learning_rate` (at the end), `seconds`, `images_per_second` (training only). Its
-        `attrs["best"]` is the row of the best epoch.
+        The history of `run_epochs`, with `valid_recall` and `valid_iou` (mean overlap, 0 for a field not found).
 
     Raises:
         ValueError: the pages do not fit the detector, or a setting cannot work.
@@ -81,19 +77,11 @@ def fit_detector(
         raise ValueError(f"{given}: all must be above 0")
     keep_memory()
     stepper = DetectorStepper(detector, weight_decay, amp, augment, window)
-    total = epochs * -(-len(train.images) // batch_size)
-    began, steps = time.perf_counter(), 0
-
-    def done() -> float:
-        """How much of the training is over, 0..1: by steps or by time, whichever is further."""
-        spent = (time.perf_counter() - began) / max_seconds if max_seconds else 0.0
-        return min(max(steps / total, spent), 1.0)
+    steps, total = count(), epochs * -(-len(train.images) // batch_size)
 
     def step(order: list[int]) -> tuple[Tensor, int]:
-        nonlocal steps
-        loss = stepper(learning_rate * one_cycle(done()), train.images[order], *_pick(train, order))
-        steps += 1
-        return loss, len(order)
+        pages = train.images[order], [train.boxes[i] for i in order], [train.labels[i] for i in order]
+        return stepper(learning_rate * one_cycle(next(steps) / total), *pages), len(order)
 
     return run_epochs(
         stepper,
@@ -104,22 +92,14 @@ def fit_detector(
         epochs=epochs,
         seed=seed,
         advice=f"lower learning_rate (now {learning_rate})",
-        out_of_time=lambda: done() >= 1,
         on_epoch=on_epoch,
     )
 
 
 class DetectorStepper:
-    """One training step; call it with a learning rate, images (N, 1, H, W) uint8, N boxes and N labels."""
+    """One training step; call it with a learning rate and `Pages` of uint8; it returns the loss."""
 
-    def __init__(
-        self,
-        detector: FieldDetector,
-        weight_decay: float = 0.01,
-        amp: str = "auto",
-        augment: bool = True,
-        window: int | None = None,
-    ):
+    def __init__(self, detector: FieldDetector, weight_decay: float, amp: str, augment: bool, window: int | None):
         self.model, self.device, self.augment, self.window = detector.model, detector.device, augment, window
         self.optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=weight_decay)
         self.dtype = autocast_dtype(self.device, amp)
@@ -157,24 +137,13 @@ def one_cycle(done: float) -> float:
     return low + (1 - low) * (1 - math.cos(math.pi * place)) / 2
 
 
-def augment_pages(
-    images: Tensor, boxes: list[Tensor], labels: list[Tensor]
-) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+def augment_pages(images: Tensor, boxes: list[Tensor], labels: list[Tensor]) -> Pages:
     """Move each page by up to 4% and scale each of its sides by up to 10%, fade or darken its ink, and add grain.
 
-    The boxes go with the page; those that leave it are cut, or dropped where little is left. Never flipped: a mirrored
-    page has no label that can be read.
-
-    Args:
-        images: (N, 1, H, W) uint8 on any device.
-        boxes, labels: N of (B, 4) in pixels, and of (B,).
-
-    Returns:
-        The same, with images as float32 from 0 to 255.
+    Images are uint8 on any device, and come back as float32 from 0 to 255. The boxes go with the page; those that leave
+    it are cut, or dropped where little is left. Never flipped: a mirrored page has no label that can be read.
     """
     n, device, (height, width) = len(images), images.device, images.shape[-2:]
-    if n == 0:
-        return images.float(), boxes, labels
     scale = 1 + 0.1 * (2 * torch.rand(n, 2) - 1)
     shift = 0.08 * (2 * torch.rand(n, 2) - 1)  # of half a page
     # The grid says for a place of the new page where it comes from, both from -1 to 1.
@@ -187,41 +156,28 @@ def augment_pages(
     strength, paper, grain = torch.rand(3, n, 1, 1, 1).to(device)
     ink = ink * (0.6 + 0.7 * strength) + 30 * paper + 8 * grain * torch.randn_like(ink)
     size = torch.tensor([width, height]).repeat(2)
-    moved, kept = [], []
-    for box, label, by, to in zip(boxes, labels, scale.repeat(1, 2), shift.repeat(1, 2)):
-        whole = ((2 * box / size - 1) * by + to + 1) / 2 * size
-        cut = whole.clamp(min=0).minimum(size)
-        seen = _areas(cut) >= VISIBLE * _areas(whole)
-        moved.append(cut[seen])
-        kept.append(label[seen])
-    return (255 - ink).clamp(0, 255), moved, kept
+    moves = zip(boxes, scale.repeat(1, 2), shift.repeat(1, 2))
+    moved = [((2 * box / size - 1) * by + to + 1) / 2 * size for box, by, to in moves]
+    return (255 - ink).clamp(0, 255), *_seen(moved, labels, (height, width))
 
 
-def cut_windows(
-    images: Tensor, boxes: list[Tensor], labels: list[Tensor], height: int, head: float = 0.75
-) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    """A piece of each page, as wide as the page: from its top edge or a little below, or from anywhere.
-
-    Args:
-        images: (N, 1, H, W); boxes and labels as in `augment_pages`.
-        height: of the pieces in pixels; a multiple of 32, H at most.
-        head: the share of the pieces from the top, where letters have their fields. The others teach what is none.
-
-    Returns:
-        The same of the pieces: images (N, 1, height, W).
-    """
+def cut_windows(images: Tensor, boxes: list[Tensor], labels: list[Tensor], height: int) -> Pages:
+    """A piece of each page, `height` pixels and as wide as the page: from its top or a little below, or anywhere."""
     room = images.shape[-2] - height
-    pieces, moved, kept = [], [], []
-    for image, box, label in zip(images, boxes, labels):
-        highest = min(room, height // 5) if torch.rand(()) < head else room
+    pieces, moved = [], []
+    for image, box in zip(images, boxes):
+        highest = min(room, height // 5) if torch.rand(()) < HEAD else room
         top = int(torch.randint(highest + 1, ()))
         pieces.append(image[:, top : top + height])
-        shifted = box - torch.tensor([0, top, 0, top])
-        cut = torch.stack([shifted[:, k].clamp(0, height) if k % 2 else shifted[:, k] for k in range(4)], 1)
-        seen = _areas(cut) >= VISIBLE * _areas(box)
-        moved.append(cut[seen])
-        kept.append(label[seen])
-    return torch.stack(pieces), moved, kept
+        moved.append(box - torch.tensor([0, top, 0, top]))
+    return torch.stack(pieces), *_seen(moved, labels, (height, images.shape[-1]))
+
+
+def _seen(boxes: list[Tensor], labels: list[Tensor], size: tuple[int, int]) -> tuple[list[Tensor], list[Tensor]]:
+    """Boxes cut to a page of this height and width, and their labels, without those of which little is left."""
+    cut = [clip_boxes_to_image(box, size) for box in boxes]
+    seen = [box_area(small) >= VISIBLE * box_area(box) for small, box in zip(cut, boxes)]
+    return [box[s] for box, s in zip(cut, seen)], [label[s] for label, s in zip(labels, seen)]
 
 
 def validate(detector: FieldDetector, valid: PackedPages, iou: float = 0.5) -> dict[str, float]:
@@ -239,14 +195,6 @@ def validate(detector: FieldDetector, valid: PackedPages, iou: float = 0.5) -> d
     }
 
 
-def _areas(boxes: Tensor) -> Tensor:
-    return (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(1)
-
-
-def _pick(pages: PackedPages, order: list[int]) -> tuple[list[Tensor], list[Tensor]]:
-    return [pages.boxes[i] for i in order], [pages.labels[i] for i in order]
-
-
 def _check(name: str, pages: PackedPages, detector: FieldDetector) -> None:
     images, boxes, labels = pages
     if not len(images) or not len(images) == len(boxes) == len(labels):
@@ -257,7 +205,7 @@ def _check(name: str, pages: PackedPages, detector: FieldDetector) -> None:
             f"(N, 1, {detector.image_size[0]}, {detector.image_size[1]}): use detector.pack"
         )
     for page, (box, label) in enumerate(zip(boxes, labels)):
-        if box.shape != (len(label), 4) or not (_areas(box) > 0).all():
+        if box.shape != (len(label), 4) or not (box[:, 2:] > box[:, :2]).all():
             raise ValueError(f"{name}: page {page} has {len(box)} boxes for {len(label)} labels, or a box of no area")
         if len(label) and not 1 <= int(label.min()) <= int(label.max()) <= len(detector.kinds):
             raise ValueError(f"{name}: page {page} has a label that is not from 1 to {len(detector.kinds)}")

@@ -1,13 +1,14 @@
 """Projection profiles: a page is made even and straight, and its lines and words are where the sums of ink say.
 
-The classical way to read, with `template_match`, `date_match` and, over all, `classical_reader`: nothing is trained.
-Taught in notebook 10.
+The classical way to read, with `templates`, `date_match` and, over all, `classical`: nothing is trained.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import torch
 from PIL import Image
+from torch.nn.functional import max_pool1d, max_pool2d, pad
 
 from ocrkit.data.layouts.pages import Box
 
@@ -37,12 +38,9 @@ def ink_of(gray: np.ndarray) -> np.ndarray:
 
 
 def skew(mask: np.ndarray) -> float:
-    """The rise of the lines of a page, pixels down for each pixel to the right: of the slopes tried, the one whose
-    horizontal profile has the highest variance, since lines of text and white between them then fall apart.
+    """The rise of the lines of a page, whose ink is bool (H, W): pixels down for each pixel to the right.
 
-    Args:
-        mask: bool (H, W), True is ink.
-
+    Of the slopes tried, the one whose horizontal profile jumps most, since lines of text and white then fall apart.
     Taught in notebook 10.
     """
     y, x = np.nonzero(mask)
@@ -77,12 +75,9 @@ def without_rules(mask: np.ndarray) -> np.ndarray:
 
 def _long(mask: np.ndarray, length: int) -> np.ndarray:
     """The pixels that lie in a level run of `length` or more."""
-    if mask.shape[1] < length:
-        return np.zeros_like(mask)
-    sums = np.cumsum(np.pad(mask, ((0, 0), (1, 0))), axis=1, dtype=np.int32)
-    full = sums[:, length:] - sums[:, :-length] == length  # a run starts here
-    ends = np.cumsum(np.pad(full, ((0, 0), (length, length))), axis=1, dtype=np.int32)
-    return (ends[:, length:] - ends[:, :-length])[:, : mask.shape[1]] > 0
+    paper = pad(torch.as_tensor(~mask, dtype=torch.float32), (length, length), value=1)
+    starts = 1 - max_pool1d(paper, length, 1)
+    return max_pool1d(starts, length, 1)[:, 1 : mask.shape[1] + 1].bool().numpy()
 
 
 def runs(profile: np.ndarray, gap: float = 1) -> list[tuple[int, int]]:
@@ -134,24 +129,20 @@ def words(mask: np.ndarray, box: Box, gap: float) -> list[tuple[int, int]]:
     return [(a + x0, b + x0) for a, b in runs(mask[y0:y1, x0:x1].any(axis=0), gap)]
 
 
-def components(mask: np.ndarray, least: int = 2) -> list[np.ndarray]:
-    """The connected pieces of ink, bool (H, W) each, from left to right; those of fewer than `least` pixels are left
-    out, and those over one another, as the parts of a broken digit, are one.
+def components(mask: np.ndarray) -> list[np.ndarray]:
+    """The connected pieces of ink, bool (H, W) each, from left to right, without single pixels.
+
+    Those over one another, as the parts of a broken digit, are one.
     """
-    padded = np.pad(mask, 1)
-    names = np.where(padded, np.arange(1, padded.size + 1).reshape(padded.shape), 0)
+    ink = torch.as_tensor(mask, dtype=torch.float64)[None]
+    names = ink * torch.arange(1, ink.numel() + 1).view(ink.shape)
     while True:  # every pixel takes the highest name around it, until all of a piece have the same
-        spread = np.maximum(names, np.maximum(np.roll(names, 1, axis=1), np.roll(names, -1, axis=1)))
-        spread = np.maximum(spread, np.maximum(np.roll(spread, 1, axis=0), np.roll(spread, -1, axis=0)))
-        spread[~padded] = 0
-        if (spread == names).all():
+        spread = ink * max_pool2d(names, 3, 1, 1)
+        if torch.equal(spread, names):
             break
         names = spread
-    pieces = []
-    for name in np.unique(names[names > 0]):
-        piece = (names == name)[1:-1, 1:-1]
-        if piece.sum() >= least:
-            pieces.append(piece)
+    pieces = [(names[0] == name).numpy() for name in names[names > 0].unique()]
+    pieces = [piece for piece in pieces if piece.sum() > 1]
     pieces.sort(key=lambda piece: np.flatnonzero(piece.any(axis=0))[[0, -1]].sum())
     joined: list[np.ndarray] = []
     for piece in pieces:

@@ -1,30 +1,20 @@
-"""Letters: the fields of a page are found, cut out, read, and the date is checked.
-
-Taught in notebook 10.
-"""
+"""Letters: the fields of a page are found, cut out, read, and the date is checked."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
-from ocrkit.ctc.beam import beam_search
-from ocrkit.ctc.candidates import Choice, choose, rescored
 from ocrkit.data.layouts.pages import Box
 from ocrkit.reader.model_files import read_config, write_config
 from ocrkit.reader.recognizer import Recognizer
-from ocrkit.tasks.letters.dates import ORDERS, parse_jalali
-from ocrkit.tasks.letters.detector import SAME, FieldDetector, Found
+from ocrkit.tasks.letters.dates import ORDERS, day_decode, iso_day
+from ocrkit.tasks.letters.detector import SAME, FieldDetector, Found, Pages, SeenPage
 from ocrkit.tasks.letters.scores import overlap
-from ocrkit.text.tokenizer import Tokenizer
 
 #: What is left around a value, in heights of its box: the ends of letters that a box misses by a pixel.
 MARGIN = 0.3
@@ -37,26 +27,16 @@ DATE = "date"
 COLUMNS = ["page", "image", "kind", "text", "confidence", "box", "score", "iso", "problem", "error"]
 #: Boxes of a lower score are not looked at.
 UNLIKELY = 0.05
-#: How much rarer a text that is no day is where a date stands, beside one that is: a misread digit may make it one.
-MISREAD = 0.02
 #: What a place is worth as the date whose text gives no day, beside one that gives a day and is read surely: 1.
 NO_DAY = 0.01
 
 
-class Place(NamedTuple):
-    """One place on a page, and how likely each kind of field is there, 0..1."""
-
-    box: Box
-    scores: dict[str, float]
-
-
 def crop_field(page: np.ndarray, box: Box, margin: float = MARGIN, ends: float | None = None) -> np.ndarray:
-    """Cut a value out of its page, with `margin` times the height of the box around it.
+    """Cut a value out of its page with `margin`, in heights of the box, around it; at the left and right with `ends`.
 
     Args:
         page: uint8, (H, W) or (H, W, 3).
         box: (x0, y0, x1, y1) in pixels; what lies outside the page is left out.
-        ends: the margin at the left and at the right; by default it is `margin`.
 
     Returns:
         uint8, (h, w) or (h, w, 3), of one pixel at least.
@@ -71,46 +51,11 @@ def crop_field(page: np.ndarray, box: Box, margin: float = MARGIN, ends: float |
     return page[top:bottom, left:right]
 
 
-def day_decode(
-    logits: Tensor,
-    tokenizer: Tokenizer,
-    steps: Sequence[int] | None = None,
-    widths: Sequence[float] | None = None,
-    order: str = "auto",
-) -> list[Choice]:
-    """The most probable text of each image, where texts that are days of the Jalali calendar are far more common.
-
-    Prefix beam search gives the candidates, `parse_jalali` says which of them are days, and the others count `MISREAD`
-    times their probability.
-
-    Args:
-        logits: `(T, N, K)` logits or log probabilities.
-        steps, widths: as in `lexicon_decode`.
-        order: as in `parse_jalali`.
-
-    Returns:
-        N `Choice`s.
-
-    Raises:
-        ValueError: as `beam_decode`.
-
-    Taught in notebook 10.
-    """
-
-    def find(image: Tensor):
-        texts, log_probs, _ = rescored(image, tokenizer, [codes for codes, _ in beam_search(image)])
-        rarer = [0.0 if _day(text, order) else math.log(MISREAD) for text in texts]
-        return texts, log_probs, log_probs + np.array(rarer)
-
-    return choose(logits, tokenizer, steps, widths, find)
-
-
-def _day(text: str, order: str) -> str:
-    """The day in ISO form, or "" where the text is none."""
-    try:
-        return parse_jalali(text, order).iso
-    except ValueError:
-        return ""
+def empty_row(page: SeenPage, kind: str) -> dict:
+    """The row of a field that was not found."""
+    problem = "" if page.error else f"no {kind} found"
+    values = (page.row.Index, page.row.image, kind, "", 0.0, None, 0.0, "", problem, page.error)
+    return dict(zip(COLUMNS, values))
 
 
 class LetterReader:
@@ -127,23 +72,14 @@ class LetterReader:
     """
 
     def __init__(
-        self,
-        detector: FieldDetector,
-        date_reader: Recognizer,
-        text_reader: Recognizer,
-        date_order: str = "auto",
+        self, detector: FieldDetector, date_reader: Recognizer, text_reader: Recognizer, date_order: str = "auto"
     ):
         if date_order not in ORDERS:
             raise ValueError(f"date_order={date_order!r}: it must be one of {', '.join(ORDERS)}")
         self.detector, self.date_reader, self.text_reader = detector, date_reader, text_reader
         self.date_order = date_order
 
-    def read(
-        self,
-        pages: pd.DataFrame | str | Path | np.ndarray | Sequence,
-        min_score: float = 0.3,
-        batch_size: int = 8,
-    ) -> pd.DataFrame:
+    def read(self, pages: Pages, min_score: float = 0.3, batch_size: int = 8) -> pd.DataFrame:
         """Find and read the fields of letters.
 
         Args:
@@ -161,14 +97,9 @@ class LetterReader:
             TypeError: `pages` is none of these.
         """
         rows = []
-        for page in self.detector.go_through(pages, UNLIKELY, best_only=False, batch_size=batch_size):
+        for page in self.detector.go_through(pages, UNLIKELY, False, batch_size):
             chosen = self._choose(page.gray, page.found, min_score)
-            for kind in self.detector.kinds:
-                row = dict.fromkeys(("text", "iso", "problem"), "") | {"confidence": 0.0, "box": None, "score": 0.0}
-                row |= {"page": page.index, "image": page.image, "kind": kind, "error": page.error}
-                if not page.error:
-                    row |= chosen.get(kind, {"problem": f"no {kind} found"})
-                rows.append(row)
+            rows += [empty_row(page, kind) | chosen.get(kind, {}) for kind in self.detector.kinds]
         return pd.DataFrame(rows, columns=COLUMNS)
 
     def _choose(self, page: np.ndarray, found: list[Found], min_score: float) -> dict[str, dict]:
@@ -178,47 +109,39 @@ class LetterReader:
         read first, and one that gives a day wins over one that does not.
         """
         places = _places(found)
-        dates = [place for place in places if DATE in place.scores]
-        readings = self._read(self.date_reader, page, dates, of_dates=True)
-        chosen = {}
-        if dates:
-            worth = [p.scores[DATE] * (r["confidence"] if r["iso"] else NO_DAY) for p, r in zip(dates, readings)]
-            best = int(np.argmax(worth))
-            date = dates.pop(best)
-            if readings[best]["iso"] or date.scores[DATE] >= min_score:
-                chosen[DATE] = readings[best] | {"score": date.scores[DATE]}
-                places.remove(date)
-                for other in dates:  # the others look like it and are not it: another kind gains what was the date's
-                    was_date = other.scores.pop(DATE)
-                    if other.scores:
-                        likely = max(other.scores, key=other.scores.get)
-                        other.scores[likely] = min(1.0, other.scores[likely] + was_date)
-        taken: dict[str, Place] = {}
-        pairs = ((score, k, kind) for k, place in enumerate(places) for kind, score in place.scores.items())
-        for score, k, kind in sorted(pairs, reverse=True):
-            if score >= min_score and kind != DATE and kind not in taken and places[k] not in taken.values():
-                taken[kind] = places[k]
-        for kind, reading in zip(taken, self._read(self.text_reader, page, list(taken.values()))):
-            chosen[kind] = reading | {"score": taken[kind].scores[kind]}
+        dates = [box for box, scores in places.items() if DATE in scores]
+        readings = dict(zip(dates, self._read(self.date_reader, page, dates, of_dates=True)))
+        worth = {box: places[box][DATE] * (r["confidence"] if r["iso"] else NO_DAY) for box, r in readings.items()}
+        date, chosen = max(worth, key=worth.get, default=None), {}
+        if date and (readings[date]["iso"] or places[date][DATE] >= min_score):
+            chosen[DATE] = readings.pop(date) | {"score": places.pop(date)[DATE]}
+            for box in readings:  # the others look like it and are not it: another kind gains what was the date's
+                scores, was_date = places[box], places[box].pop(DATE)
+                if scores:
+                    likely = max(scores, key=scores.get)
+                    scores[likely] = min(1.0, scores[likely] + was_date)
+        taken: dict[str, Box] = {}
+        numbered = enumerate(places.items())
+        ranked = [(score, k, kind, box) for k, (box, scores) in numbered for kind, score in scores.items()]
+        for score, _, kind, box in sorted(ranked, reverse=True):
+            if score >= min_score and kind != DATE and kind not in taken and box not in taken.values():
+                taken[kind] = box
+        for kind, reading in zip(taken, self._read(self.text_reader, page, [*taken.values()])):
+            chosen[kind] = reading | {"score": places[taken[kind]][kind]}
         return chosen
 
-    def _read(self, reader: Recognizer, page: np.ndarray, places: list[Place], of_dates: bool = False) -> list[dict]:
+    def _read(self, reader: Recognizer, page: np.ndarray, boxes: list[Box], of_dates: bool = False) -> list[dict]:
         """Box, text, confidence, day and problem of each place."""
-        if not places:
+        if not boxes:
             return []
         ends = DATE_ENDS if of_dates else MARGIN
         decoder = partial(day_decode, tokenizer=reader.tokenizer, order=self.date_order) if of_dates else None
-        results = reader.read([crop_field(page, place.box, MARGIN, ends) for place in places], decoder=decoder)
+        results = reader.read([crop_field(page, box, MARGIN, ends) for box in boxes], decoder=decoder)
         rows = []
-        for place, text, confidence in zip(places, results["prediction"], results["confidence"]):
-            row = {"box": place.box, "text": text, "confidence": float(confidence), "iso": "", "problem": ""}
-            if not text:
-                row["problem"] = "nothing could be read in the box"
-            elif of_dates:
-                try:
-                    row["iso"] = parse_jalali(text, self.date_order).iso
-                except ValueError as error:
-                    row["problem"] = str(error)
+        for box, text, confidence in zip(boxes, results["prediction"], results["confidence"]):
+            iso, problem = iso_day(text, self.date_order) if of_dates else ("", "")
+            problem = problem if text else "nothing could be read in the box"
+            row = {"box": box, "text": text, "confidence": float(confidence), "iso": iso, "problem": problem}
             rows.append(row)
         return rows
 
@@ -249,13 +172,10 @@ class LetterReader:
         return f"LetterReader({self.detector!r}, dates: {self.date_reader!r}, texts: {self.text_reader!r})"
 
 
-def _places(found: list[Found]) -> list[Place]:
+def _places(found: list[Found]) -> dict[Box, dict[str, float]]:
     """What was found, the most certain first, by place: boxes that overlap are one, and the first says where it is."""
-    places: list[Place] = []
+    places: dict[Box, dict[str, float]] = {}
     for one in found:
-        same = next((p for p in places if overlap(p.box, one.box) > SAME), None)
-        if same is None:
-            places.append(Place(one.box, {one.kind: one.score}))
-        else:
-            same.scores.setdefault(one.kind, one.score)
+        place = next((box for box in places if overlap(box, one.box) > SAME), one.box)
+        places.setdefault(place, {}).setdefault(one.kind, one.score)
     return places

@@ -1,7 +1,4 @@
-"""Scores of what a detector found on pages, against the boxes that are there.
-
-Taught in notebook 10.
-"""
+"""Scores of what a detector found on pages, against the boxes that are there."""
 
 from __future__ import annotations
 
@@ -14,15 +11,10 @@ from ocrkit.text.strings import normalize
 
 
 def evaluate_fields(found: pd.DataFrame, pages: pd.DataFrame, iou: float = 0.5) -> pd.DataFrame:
-    """Compare what `detect` found with the boxes of the pages, kind by kind.
+    """Compare what `detect` found with the boxes of a pages table, kind by kind.
 
-    A field counts as found where a box of its kind overlaps it by `iou` or more; each field and each box counts once,
-    and the most certain box chooses first.
-
-    Args:
-        found: made by `FieldDetector.detect`; its `page` is the index of `pages`.
-        pages: a pages table, see `coco`.
-        iou: intersection over union, see `overlap`; 0.5 is the usual bar.
+    A field counts as found where a box of its kind overlaps it by `iou` (intersection over union) or more; each field
+    and each box counts once, and the most certain box chooses first.
 
     Returns:
         A row a kind, and one for `"all"`: `kind`, `n` (fields on the pages), `recall` (the share that was found) with
@@ -30,11 +22,15 @@ def evaluate_fields(found: pd.DataFrame, pages: pd.DataFrame, iou: float = 0.5) 
         `precision_low` and `precision_high`. Intervals are Wilson's, 95%; a share of nothing is NaN.
 
     Raises:
-        ValueError: the index of `pages` has a value twice.
+        ValueError: the index of `pages`, which `found` names in `page`, has a value twice.
 
     Taught in notebook 10.
     """
-    _check_pages(pages)
+    if not pages.index.is_unique:
+        raise ValueError(
+            f"the index of the pages has {pages.index[pages.index.duplicated()].tolist()[0]!r} twice, so a box could "
+            "not say on which page it lies; use pages = pages.reset_index(drop=True) before you read them"
+        )
     counts: dict[str, np.ndarray] = {}
     for page, fields in pages["fields"].items():
         here = np.array([one == page for one in found["page"]], dtype=bool)  # a page of a MultiIndex is a tuple
@@ -55,43 +51,23 @@ def evaluate_fields(found: pd.DataFrame, pages: pd.DataFrame, iou: float = 0.5) 
     for kind, (n, boxes, right) in [*counts.items(), ("all", sum(counts.values(), np.zeros(3, int)))]:
         recall, precision = (right / total if total else float("nan") for total in (n, boxes))
         rows.append((kind, n, recall, *wilson_interval(right, n), boxes, precision, *wilson_interval(right, boxes)))
-    columns = ["kind", "n", "recall", "recall_low", "recall_high"]
-    columns += ["found", "precision", "precision_low", "precision_high"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _check_pages(pages: pd.DataFrame) -> None:
-    if not pages.index.is_unique:
-        twice = pages.index[pages.index.duplicated()].tolist()[0]
-        raise ValueError(
-            f"the index of the pages has {twice!r} twice, so a box could not say on which page it lies; use "
-            "pages = pages.reset_index(drop=True) before you read them"
-        )
+    shares = [[share, f"{share}_low", f"{share}_high"] for share in ("recall", "precision")]
+    return pd.DataFrame(rows, columns=["kind", "n", *shares[0], "found", *shares[1]])
 
 
 def score_letters(results: pd.DataFrame, pages: pd.DataFrame, iou: float = 0.5) -> pd.DataFrame:
-    """Score what `LetterReader.read` gave: the table of `evaluate_fields`, and how many values were read exactly.
+    """Score what `LetterReader.read` gave from `pages`, and how many values were read exactly.
 
-    Args:
-        results: made by `read` from `pages`.
-        pages: a pages table, whose fields have texts.
-
-    Returns:
-        As `evaluate_fields`, with `exact` (the share of the fields on the pages whose text is right as a whole, also
-        where the box is not) and `exact_low`, `exact_high`.
-
-    Raises as `evaluate_fields`.
-
-    Taught in notebook 10.
+    Returns the table of `evaluate_fields`, and raises its errors, with `exact` (the share of the fields on the pages
+    whose text is right as a whole, also where the box is not), `exact_low` and `exact_high`. Taught in notebook 10.
     """
     table = evaluate_fields(results[results["box"].notna()], pages, iou).set_index("kind")
     texts = {(row.page, row.kind): normalize(row.text) for row in results.itertuples() if row.text}
     right = dict.fromkeys(table.index, 0)
     for page, fields in pages["fields"].items():
         for field in fields:
-            is_right = texts.get((page, field.kind)) == normalize(field.text)
-            right[field.kind] += is_right
-            right["all"] += is_right
+            for kind in (field.kind, "all"):
+                right[kind] += texts.get((page, field.kind)) == normalize(field.text)
     for kind, n in table["n"].items():
         table.loc[kind, "exact"] = right[kind] / n if n else float("nan")
         table.loc[kind, ["exact_low", "exact_high"]] = wilson_interval(right[kind], n)

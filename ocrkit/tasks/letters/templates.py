@@ -1,17 +1,15 @@
-"""Template match: the words before the fields of a letter are looked for as pictures, and what is beside them is found.
-
-Taught in notebook 10.
-"""
+"""Template match: the words before the fields of a letter are looked for as pictures, and their values beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
+from torch.nn.functional import pad
 
 from ocrkit.data.layouts.pages import Box
 from ocrkit.synth.joined import joined_ink
@@ -21,9 +19,10 @@ from ocrkit.tasks.letters.projection import INK, line_box, words
 #: What a letter calls its fields, and words that may follow.
 LABELS = {"date": ("تاریخ", "مورخ"), "number": ("شماره",), "attachment": ("پیوست",), "title": ("عنوان", "موضوع")}
 _TAILS = ("نامه", "ثبت", "ها")
-#: Few faces that are like most others, of those for training, and the heights of their alef in pixels.
+#: Few faces that are like most others, of those for training.
 _FACES = ("Vazirmatn-Black", "beiruti-900", "Lateef-Bold", "changa-400", "DejaVuSans-Bold", "DejaVuSansMono-Bold")
-_HEIGHTS = (8.0, 9.5, 11.0)
+#: Of an alef, in pixels, in which templates are drawn.
+HEIGHTS = (8.0, 9.5, 11.0)
 #: Scores from which a place is looked at again, is a label, or is the word after one.
 _COARSE_SCORE, _LABEL_SCORE, _TAIL_SCORE = 0.45, 0.6, 0.68
 _COARSE_MOST = 30  # places a word that are looked at again
@@ -51,65 +50,39 @@ class Label(NamedTuple):
 
 
 def match_template(image: np.ndarray, templates: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Normalized cross-correlation: how alike a template and the window below it are, wherever the template fits.
+    """Normalized cross-correlation: how alike templates and each window of an image (H, W) are.
 
     Both are taken minus their mean and divided by their deviation, so light and contrast do not matter: 1 is the same
-    picture, 0 has nothing in common with it, -1 is its negative. Windows of one shade score 0.
-
-    Args:
-        image: (H, W).
-        templates: each (h, w), not larger than the image, and not of one shade.
-
-    Returns:
-        For each template float32 (H - h + 1, W - w + 1); the score of the window whose upper left corner is there.
+    picture, 0 has nothing in common with it, -1 is its negative. Windows of one shade score 0. A template (h, w) is not
+    larger than the image and not of one shade; its scores are float32 (H - h + 1, W - w + 1), by upper left corners.
 
     As Lewis, Fast Normalized Cross-Correlation, 1995: sums of windows from running sums, products by Fourier
     transforms. Taught in notebook 10.
     """
     image = torch.as_tensor(np.ascontiguousarray(image), dtype=torch.float32)
     image = image - image.mean()  # keeps the sums small, so that 32 bits are enough
-    size = [_fast_length(n) for n in image.shape]
+    size = [-(-n // 32) * 32 for n in image.shape]  # Fourier transforms are slow for sizes with large prime factors
     spectrum = torch.fft.rfft2(image, s=size)
-    sums, squares = (_running(part) for part in (image.double(), image.double() ** 2))
+    running = pad(torch.stack([image, image**2]).double(), (1, 0, 1, 0)).cumsum(1).cumsum(2)
     scores = []
     for template in templates:
         template = torch.as_tensor(np.ascontiguousarray(template), dtype=torch.float32)
         template = template - template.mean()
-        h, w = template.shape
+        (h, w), n = template.shape, template.numel()
+        sums, squares = running[:, h:, w:] - running[:, :-h, w:] - running[:, h:, :-w] + running[:, :-h, :-w]
+        spread = squares - sums**2 / n
         products = torch.fft.irfft2(spectrum * torch.fft.rfft2(template, s=size).conj(), s=size)
-        products = products[: image.shape[0] - h + 1, : image.shape[1] - w + 1]
-        spread = _windows(squares, h, w) - _windows(sums, h, w) ** 2 / (h * w)
-        level = (spread.clamp(min=0) * float((template**2).sum())).sqrt().float()
-        scores.append(torch.where(spread > 1e-4 * h * w, products / level, 0.0).clamp(-1, 1).numpy())
+        products = products[: sums.shape[0], : sums.shape[1]]
+        level = (spread.clamp(min=0) * (template**2).sum()).sqrt().float()
+        scores.append(torch.where(spread > 1e-4 * n, products / level, 0.0).clamp(-1, 1).numpy())
     return scores
-
-
-def _fast_length(n: int) -> int:
-    """The next length above `n` whose only factors are 2, 3 and 5, which Fourier transforms are fast for."""
-    while True:
-        rest = n
-        for factor in (2, 3, 5):
-            while rest % factor == 0:
-                rest //= factor
-        if rest == 1:
-            return n
-        n += 1
-
-
-def _running(image: torch.Tensor) -> torch.Tensor:
-    """Sums of all that lies above and to the left, (H + 1, W + 1)."""
-    return torch.nn.functional.pad(image, (1, 0, 1, 0)).cumsum(0).cumsum(1)
-
-
-def _windows(sums: torch.Tensor, h: int, w: int) -> torch.Tensor:
-    return sums[h:, w:] - sums[:-h, w:] - sums[h:, :-w] + sums[:-h, :-w]
 
 
 @cache
 def _templates() -> list[_Template]:
     words = [(kind, word) for kind, words in LABELS.items() for word in words] + [("", tail) for tail in _TAILS]
     return [_Template(kind, word, *drawn_line(word, face, alef), alef) for kind, word in words for face in _FACES
-            for alef in _HEIGHTS]  # fmt: skip
+            for alef in HEIGHTS]  # fmt: skip
 
 
 def find_labels(ink: np.ndarray, least: float = _LABEL_SCORE) -> list[Label]:
@@ -173,11 +146,16 @@ def same_line(a: Label, b: Label) -> bool:
     return abs(a.base - b.base) < 0.8 * max(a.alef, b.alef)
 
 
-def value_beside(ink: np.ndarray, mask: np.ndarray, label: Label, others: Sequence[Label]) -> Box | None:
+def value_beside(ink: np.ndarray, mask: np.ndarray, label: Label, others: Collection[Label]) -> Box | None:
     """The box of the ink at the left of a label, on its line and before the next label; None where there is none."""
     limit = max([0, label.left - round(_REACH * label.alef)]
                 + [o.right for o in others if same_line(o, label) and o.right <= label.left])  # fmt: skip
-    return _first_group(mask, (limit, _end_of(ink, mask, label)), label.base, label.alef)
+    base, alef = label.base, label.alef
+    line = line_box(mask, (limit, _end_of(ink, mask, label)), base, alef)
+    groups = reversed(words(mask, line, _GAP * alef)) if line else ()
+    boxes = (line_box(mask, group, base, alef) for group in groups)
+    # What is lower than half an alef and stands alone is a speck or a rest of the label.
+    return next((box for box in boxes if box and box[3] - box[1] > 0.6 * alef), None)
 
 
 def value_below(mask: np.ndarray, label: Label) -> Box | None:
@@ -192,19 +170,6 @@ def value_below(mask: np.ndarray, label: Label) -> Box | None:
             group = min(groups, key=lambda g: max(g[0] - middle, middle - g[1], 0))
             if group[0] <= middle + alef and group[1] >= middle - alef:
                 return line_box(mask, group, base, alef)
-    return None
-
-
-def _first_group(mask: np.ndarray, span: tuple[int, int], base: int, alef: float) -> Box | None:
-    """The box of the words at the right end of a span that belong together."""
-    box = line_box(mask, span, base, alef)
-    if box is None:
-        return None
-    # What is lower than half an alef and stands alone is a speck or a rest of the label.
-    for group in reversed(words(mask, box, _GAP * alef)):
-        found = line_box(mask, group, base, alef)
-        if found and found[3] - found[1] > 0.6 * alef:
-            return found
     return None
 
 
