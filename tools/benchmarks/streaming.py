@@ -23,8 +23,7 @@ from ocrkit.data.packed import Packed
 from ocrkit.data.platforms import COURSE
 from ocrkit.synth import render_plates
 from ocrkit.text.tokenizer import Tokenizer
-from ocrkit.training.shard_files import write_shards
-from ocrkit.training.shards import WINDOW, open_shards
+from ocrkit.training.shards import WINDOW, open_shards, write_shards
 
 RESULTS = COURSE / "data" / "records" / "streaming.json"
 SIZE = (16, 64)
@@ -77,8 +76,8 @@ def one_epoch(folder: Path, seed: int) -> dict:
         "memory_mb_most": round(most / 1e6, 1),
         "seconds": round(seconds, 1),
         "records_per_second": round(seen / seconds),
-        "disk_mb": round(sum(shard["bytes"] for shard in store.shards) / 1e6),
-        "shards": len(store.shards),
+        "disk_mb": round(sum(path.stat().st_size for path in store.files) / 1e6),
+        "shards": len(store.files),
     }
 
 
