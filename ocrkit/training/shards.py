@@ -49,12 +49,14 @@ def write_shards(packs: Iterable[Packed], folder: str | Path, per_shard: int = C
             are not written again. Without it, all are.
 
     Raises:
-        ValueError: there is no image, or the images differ in size.
+        ValueError: there is no image, the images differ in size, or the folder holds other files.
         OSError: the disk is full; what was in the folder stays.
         RuntimeError: the package webdataset is missing.
     """
-    source = digest("shards", source or time.time_ns(), per_shard)
-    make_once(_current(folder), source, lambda fresh: _write(packs, fresh, per_shard, folder), None)
+    source, place = digest("shards", source or time.time_ns(), per_shard), _current(folder)
+    if place.is_dir() and any(place.iterdir()) and not (place / "store.json").exists():
+        raise ShardError(f"{folder} holds other files, which would be lost: give the shards a folder of their own")
+    make_once(place, source, lambda fresh: _write(packs, fresh, per_shard, folder), None)
     return open_shards(folder)
 
 

@@ -335,6 +335,8 @@ def test_what_cannot_be_written_or_opened(store, samples, tmp_path):
     with pytest.raises(TypeError, match="Shards cannot be joined with other packs: write all sets into one folder"):
         Mixed([store, numbered(3)])
     assert not (tmp_path / "t").exists()
+    with pytest.raises(ShardError, match="holds other files, which would be lost: give the shards a folder"):
+        write_shards([numbered(3)], tmp_path)
 
 
 def test_shards_of_the_older_format_are_refused(tmp_path, samples):
