@@ -1,6 +1,6 @@
 """`python -m tools.benchmarks.streaming`: does the memory of an epoch stay flat, however large the set is?
 
-Writes a set of a million small images as shards into a temporary folder (about 1.2 GB), then goes over one epoch of it
+Writes a set of a million small images as shards into a temporary folder (about 2.6 GB), then goes over one epoch of it
 in batches and notes what this process holds (resident memory, Linux only). The images are few and repeated, the texts
 are all different. Result: `data/records/streaming.json`.
 """
@@ -99,6 +99,6 @@ def main(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tools.benchmarks.streaming", description=__doc__.split("\n")[0])
     parser.add_argument("--records", type=int, default=1_000_000, help="only this number goes into the result file")
-    parser.add_argument("--folder", help="where there are 1.3 GB for a while; the system's temporary folder by default")
+    parser.add_argument("--folder", help="where there are 2.7 GB for a while; the system's temporary folder by default")
     parser.add_argument("--seed", type=int, default=0)
     main(parser.parse_args())
