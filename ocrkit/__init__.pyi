@@ -86,7 +86,7 @@ from ocrkit.training.shards import open_shards as open_shards
 from ocrkit.training.rates import overfit_one_batch as overfit_one_batch
 from ocrkit.maps.pictures import overlay as overlay
 from ocrkit.data.packed import pack as pack
-from ocrkit.training.shard_files import packed_shards as packed_shards
+from ocrkit.training.shards import packed_shards as packed_shards
 from ocrkit.tasks.letters.dates import parse_jalali as parse_jalali
 from ocrkit.ctc.pattern import pattern_decode as pattern_decode
 from ocrkit.errors.plots import plot_accept_reject as plot_accept_reject
@@ -126,7 +126,7 @@ from ocrkit.errors.tolerances import tolerances as tolerances
 from ocrkit.errors.suspects import top_losses as top_losses
 from ocrkit.maps.patches import top_patches as top_patches
 from ocrkit.data.layouts.archives import unpack as unpack
-from ocrkit.training.shard_files import write_shards as write_shards
+from ocrkit.training.shards import write_shards as write_shards
 
 __version__: str
 __all__ = [

@@ -165,7 +165,7 @@ def _check_sizes(packs: Sequence[Packed]) -> None:
     for other in (p for p in packs if not hasattr(p, "images")):
         raise TypeError(
             f"{type(other).__name__} cannot be joined with other packs: write all sets into one folder of shards, "
-            "see shard_files.write_shards"
+            "see shards.write_shards"
         )
     shapes = {tuple(p.images.shape[1:]) for p in packs}
     if len(shapes) != 1:

@@ -86,14 +86,14 @@ def _open_or_make(
     return open_store(folder, check=False)
 
 
-def make_once(folder: Path, source: str, write: Callable[[Path], dict], needed: int) -> None:
+def make_once(folder: Path, source: str, write: Callable[[Path], dict], needed: int | None) -> None:
     """Make a store in `folder`, unless one from the same `source` is there and whole.
 
     Args:
         source: a `digest` of all that the store is made from.
         write: fills the empty folder that it is given and returns facts for its `store.json`. Until it is done, the
             old store stays.
-        needed: about how many bytes it writes, for the `OSError` of a full disk.
+        needed: about how many bytes it writes, for the `OSError` of a full disk; None where nobody knows before.
     """
     if _facts(folder).get("source") == source:
         try:

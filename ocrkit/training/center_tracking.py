@@ -1,11 +1,11 @@
-"""How far features lie from their centers, while a model trains: tables, a live plot, and TensorBoard.
+"""How far features lie from their centers while a model trains: tables, a plot, and TensorBoard.
 
 Taught in notebook 07.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -13,74 +13,65 @@ import torch
 from torch import Tensor
 
 from ocrkit.data.packed import Packed
-from ocrkit.errors.plots import LiveFigure, Picture
+from ocrkit.errors.plots import Picture
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.text.alphabets import LOOK_ALIKES, brothers
 from ocrkit.text.tokenizer import Tokenizer
 from ocrkit.training.centers import Aligned, class_means, collect
 
 
+def _kin(texts: Sequence[str], groups: Iterable[str]) -> Tensor:
+    """`(K, K)`: which characters are brothers, others of one group of look-alikes."""
+    alike = brothers(groups)
+    return torch.tensor([[bool(b) and b in alike.get(a, "") for b in texts] for a in texts])
+
+
 def center_distances(
     found: Aligned, tokenizer: Tokenizer, centers: Tensor | None = None, groups: Iterable[str] = LOOK_ALIKES
 ) -> pd.DataFrame:
-    """Where each character's feature lies between its own center and those of its look-alikes.
+    """Where each feature lies between its own center and those of its brothers, the look-alikes of its character.
 
     Args:
-        found: aligned features, as `centers.collect` gives them.
-        centers: `(K, D)`; by default the means of the features themselves. A feature is then left out of the mean of
-            its own class, which it would draw near: among few, it would seem to lie well wherever it lies.
-        groups: look-alikes; the others of a character's group are its brothers.
+        centers: `(K, D)`; by default the means of the features. A feature is then left out of the mean of its own
+            class: among few it would draw that near, and seem to lie well wherever it lies.
 
     Returns:
         A row a feature: `image`, `text` (the character), `own` (distance to its own center), `brother` (to the nearest
         center of a brother), `nearest` (that brother), `margin` (`brother - own`; below 0 it lies with the brother)
-        and `confidence`. Characters without a brother that has a center have NaN and ""; without `centers`, the only
-        feature of a class has NaN for `own`.
-
-    Taught in notebook 07.
+        and `confidence`. Without a brother that has a center there is NaN and ""; without `centers`, the only feature
+        of a class has NaN for `own`.
     """
     known = class_means(found.features, found.classes) if centers is None else dict(enumerate(centers.detach().cpu()))
-    alike = brothers(groups)
-    text = {c: tokenizer.decode([c]) for c in known}
-    code = {t: c for c, t in text.items() if t}
-    table = pd.DataFrame(
-        {
-            "image": found.images.tolist(),
-            "text": [text[c] for c in found.classes.tolist()],
-            "confidence": found.confidence.tolist(),
-        }
-    )
-    parts = []
-    for c in found.classes.unique().tolist():
-        here = found.classes == c
-        features = found.features[here]
-        own = (features - known[c]).norm(dim=1)
-        if centers is None:  # the mean of the n - 1 others is n / (n - 1) as far away as that of all n
-            own = own * (len(own) / (len(own) - 1) if len(own) > 1 else float("nan"))
-        part = pd.DataFrame({"own": own.tolist()}, index=here.nonzero()[:, 0].tolist())
-        others = [t for t in alike.get(text[c], "") if t in code]
-        if others:
-            away, which = torch.cdist(features, torch.stack([known[code[t]] for t in others])).min(1)
-            part = part.assign(brother=away.tolist(), nearest=[others[k] for k in which.tolist()])
-        parts.append(part)
-    table = table.join(pd.concat(parts)).reindex(
-        columns=["image", "text", "own", "brother", "nearest", "margin", "confidence"]
-    )
-    return table.assign(margin=table["brother"] - table["own"], nearest=table["nearest"].astype(object).fillna(""))
+    texts, points = [tokenizer.decode([c]) for c in known], torch.stack(list(known.values()))
+    place = torch.tensor([list(known).index(c) for c in found.classes.tolist()])
+    own = (found.features - points[place]).norm(dim=1)
+    if centers is None:  # the mean of the n - 1 others is n / (n - 1) as far away as that of all n
+        n = place.bincount()[place]
+        own = (own * n / (n - 1)).where(n > 1, torch.nan)
+    away = torch.cdist(found.features, points, compute_mode="donot_use_mm_for_euclid_dist")
+    brother, nearest = away.where(_kin(texts, groups)[place], torch.inf).min(1)
+    columns = {
+        "image": found.images.tolist(),
+        "text": [texts[k] for k in place.tolist()],
+        "own": own.tolist(),
+        "brother": brother.where(brother.isfinite(), torch.nan).tolist(),
+        "nearest": [texts[k] if d < torch.inf else "" for k, d in zip(nearest.tolist(), brother.tolist())],
+        "margin": (brother - own).where(brother.isfinite(), torch.nan).tolist(),
+        "confidence": found.confidence.tolist(),
+    }
+    return pd.DataFrame(columns)
 
 
 def between_centers(
     centers: Mapping[int, Tensor], tokenizer: Tokenizer, groups: Iterable[str] = LOOK_ALIKES
 ) -> tuple[float, float]:
     """Mean distance of centers that are brothers, and of all pairs; `centers` is class -> `(D,)`."""
-    alike, texts = brothers(groups), [tokenizer.decode([c]) for c in centers]
+    kin, n = _kin([tokenizer.decode([c]) for c in centers], groups), len(centers)
     apart = torch.cdist(points := torch.stack(list(centers.values())), points)
-    kin = torch.tensor([[b in alike.get(a, "") for b in texts] for a in texts])
-    n = len(points)
     return (apart[kin].mean().item() if kin.any() else float("nan")), apart.sum().item() / max(n * (n - 1), 1)
 
 
-class Tracker(LiveFigure):
+class Tracker:
     """Measures distances every so many steps; pass it to `loop.fit` as `on_step`.
 
     Args:
@@ -89,14 +80,11 @@ class Tracker(LiveFigure):
             comparable, with such a loss or without.
         every: steps from one measurement to the next; the first is made at once, before any training.
         keep: steps whose features are kept in `maps`, step -> `centers.Aligned`, for a map of them.
-        live: draw the curves in the notebook's output after each measurement.
 
     `table` has a row a measurement: `step`; over the look-alikes, the means `own`, `brother` and `margin`, the share
     `astray` of features that lie nearer to a brother's center, and `agreement`, the rank correlation of margin and
     confidence; then `spread`, the mean distance of all features to their centers, and `between_brothers` and
     `between_all`, mean distances of centers.
-
-    Taught in notebook 07.
     """
 
     def __init__(
@@ -107,11 +95,9 @@ class Tracker(LiveFigure):
         groups: Iterable[str] = LOOK_ALIKES,
         every: int = 50,
         keep: Iterable[int] = (),
-        live: bool = False,
     ):
-        super().__init__()
         self.recognizer, self.packed, self.centers = recognizer, packed, centers
-        self.groups, self.every, self.keep, self.live = tuple(groups), every, set(keep), live
+        self.groups, self.every, self.keep = tuple(groups), every, set(keep)
         self.rows: list[dict[str, float]] = []
         self.maps: dict[int, Aligned] = {}
         self(0)
@@ -128,8 +114,6 @@ class Tracker(LiveFigure):
             self.maps[step] = found
         if step % self.every == 0:
             self.rows.append({"step": step, **self._measure(found)})
-            if self.live:
-                self.show(lambda: plot_distances(self.table))
 
     def _measure(self, found: Aligned) -> dict[str, float]:
         tokenizer, centers = self.recognizer.tokenizer, None if self.centers is None else self.centers.centers
@@ -137,15 +121,14 @@ class Tracker(LiveFigure):
         known = class_means(found.features, found.classes)
         if centers is not None:
             known = {c: centers[c].detach().cpu() for c in known}
-        brother, every = between_centers(known, tokenizer, self.groups)
+        between = between_centers(known, tokenizer, self.groups)
         alike = distances[distances["margin"].notna()]
         return {
             **alike[["own", "brother", "margin"]].mean().to_dict(),
             "astray": (alike["margin"] < 0).mean(),
             "agreement": alike["margin"].rank().corr(alike["confidence"].rank()),
             "spread": distances["own"].mean(),
-            "between_brothers": brother,
-            "between_all": every,
+            **dict(zip(("between_brothers", "between_all"), between)),
         }
 
 
@@ -153,10 +136,8 @@ def plot_distances(table: pd.DataFrame) -> Picture:
     """Draw a `Tracker.table`: distances on the left, the share that went astray and the agreement on the right."""
     figure = Picture(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for column, label in {"own": "own center", "brother": "nearest brother's center", "margin": "margin"}.items():
-        left.plot(
-            table["step"], table[column], "o-", markersize=3, label=f"to {label}" if column != "margin" else label
-        )
+    for column, label in {"own": "to own center", "brother": "to nearest brother's center", "margin": "margin"}.items():
+        left.plot(table["step"], table[column], "o-", markersize=3, label=label)
     left.plot(table["step"], table["between_brothers"], "--", color="0.5", label="between brothers' centers")
     left.axhline(0, color="0.8", linewidth=1)
     left.set(xlabel="step", ylabel="distance", title="look-alikes, mean")
@@ -173,8 +154,6 @@ def to_tensorboard(tracker: Tracker, folder: str | Path) -> Path:
 
     Raises:
         RuntimeError: TensorBoard is not installed; it is an extra.
-
-    Taught in notebook 07.
     """
     try:
         from torch.utils.tensorboard import SummaryWriter
@@ -185,10 +164,8 @@ def to_tensorboard(tracker: Tracker, folder: str | Path) -> Path:
         ) from error
     with SummaryWriter(str(folder)) as writer:
         for row in tracker.rows:
-            step = int(row["step"])
-            writer.add_scalars("distance", {k: row[k] for k in ("own", "brother", "margin", "spread")}, step)
-            writer.add_scalars("centers", {k: row[k] for k in ("between_brothers", "between_all")}, step)
-            writer.add_scalars("look-alikes", {k: row[k] for k in ("astray", "agreement")}, step)
+            for name in row.keys() - {"step"}:
+                writer.add_scalar(name, row[name], int(row["step"]))
         for step, found in tracker.maps.items():
             texts = [tracker.recognizer.tokenizer.decode([c]) for c in found.classes.tolist()]
             writer.add_embedding(found.features, texts, global_step=step, tag="features")

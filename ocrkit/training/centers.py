@@ -1,7 +1,6 @@
-"""Center loss: the features of a character are drawn to one point, so that look-alikes lie apart.
+"""Center loss: the features of a character, what the last linear layer sees, are drawn to one point.
 
-A feature is what the last linear layer sees at a time step, and CTC does not say to which character it belongs;
-`align_features` finds that out, in three ways. Taught in notebook 07.
+CTC does not say to which character the feature of a time step belongs; `align_features` does. Taught in notebook 07.
 """
 
 from __future__ import annotations
@@ -25,10 +24,9 @@ from ocrkit.reader.recognizer import Recognizer
 
 
 class Aligned(NamedTuple):
-    """Features with what they belong to.
+    """Features `(M, D)`; of each its class, the place of its image in the batch or pack, and the confidence.
 
-    `features` `(M, D)`; `classes` `(M,)`; `images` `(M,)`, the place of the image in its batch or pack; `confidence`
-    `(M,)`, the highest probability of the class in the character's frames, without gradient.
+    That is the highest probability of the class in the character's frames, without gradient.
     """
 
     features: Tensor
@@ -37,8 +35,7 @@ class Aligned(NamedTuple):
     confidence: Tensor
 
 
-# --- features and labels: of which image, from which frame, to which frame (excluded), of which class ---
-
+#: Of which image, from which frame, to which frame (excluded), of which class.
 _Found = tuple[int, int, int, int]
 
 
@@ -68,19 +65,15 @@ def align_features(
     """Give each feature its character; a character of several frames has the mean of their features.
 
     Args:
-        features: `(T, N, D)`; gradients flow back to it.
-        logits: `(T, N, K)`; none flows to these.
+        features: `(T, N, D)`; gradients flow back to it, and none to `logits` `(T, N, K)`.
         targets: `(N, L)` class numbers, of which `lengths` `(N,)` count.
-        alignment: `"merged"`, the best class of each frame with repeats merged, its characters taken for those of the
-            label; an image in which a character is missing or too many takes no part. `"frames"`: every frame by
-            itself belongs to its best class, right or wrong, unless that is the blank, and the label is not asked (as
-            in the center loss of PaddleOCR, which takes the blank too). `"forced"`: the best path that writes the
+        alignment: `"merged"` takes the characters of the best path for those of the label; an image with too few or
+            too many takes no part. `"frames"`: each frame belongs to its best class, right or wrong, unless that is
+            the blank (the center loss of PaddleOCR takes the blank, too). `"forced"`: the best path that writes the
             label, so that every character of every image counts.
 
     Raises:
         ValueError: there is no such alignment, or a label cannot be aligned (see `alignment.forced_alignment`).
-
-    Taught in notebook 07.
     """
     if alignment not in ALIGNMENTS:
         raise ValueError(f"alignment={alignment!r}: it must be one of {', '.join(map(repr, ALIGNMENTS))}")
@@ -101,19 +94,9 @@ def align_features(
 
 @torch.no_grad()
 def collect(
-    recognizer: Recognizer,
-    packed: Packed,
-    alignment: str = "forced",
-    correct_only: bool = False,
-    batch_size: int = 128,
+    recognizer: Recognizer, packed: Packed, alignment: str = "forced", correct_only: bool = False, batch_size: int = 128
 ) -> Aligned:
-    """The aligned features of all images of a pack, in evaluation mode, on the CPU.
-
-    Args:
-        correct_only: only characters of images that are read without any error.
-
-    Taught in notebook 07.
-    """
+    """The aligned features of a pack, in evaluation mode, on the CPU; maybe only of images that are read correctly."""
     model, tokenizer, parts = recognizer.model, recognizer.tokenizer, []
     with evaluating(model):
         # Not by a `DataLoader`, which draws from the random generator: to measure shall not change a training run.
@@ -131,13 +114,10 @@ def collect(
 
 
 def alignment_report(recognizer: Recognizer, packed: Packed) -> pd.DataFrame:
-    """How much of the labels each alignment uses.
+    """How much of the labels each alignment uses, a row an alignment.
 
-    Returns:
-        A row an alignment: `alignment`, `features`, `images` that take part, `characters` of the labels that get a
-        feature of their class, their `share` of all, and `wrong`, features whose class is not in their image's label.
-
-    Taught in notebook 07.
+    Columns: `alignment`, `features`, `images` that take part, `characters` of the labels that get a feature of their
+    class, their `share` of all, and `wrong`, features whose class is not in their image's label.
     """
     labels = [Counter(recognizer.tokenizer.encode(text)) for text in packed.texts]
     rows = []
@@ -152,11 +132,8 @@ def alignment_report(recognizer: Recognizer, packed: Packed) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["alignment", "features", "images", "characters", "share", "wrong"])
 
 
-# --- the losses ---
-
-
 def class_means(features: Tensor, classes: Tensor) -> dict[int, Tensor]:
-    """Class -> mean of its features `(D,)`: where the centers of a model are that was trained without any."""
+    """Class -> mean of its features `(D,)`: the centers of a model that was trained without any."""
     return {int(c): features[classes == c].mean(0) for c in classes.unique()}
 
 
@@ -164,18 +141,15 @@ class CenterLoss(nn.Module):
     """Half the squared distance of features to the center of their class: `(M, D)`, `(M,)` -> the mean over M.
 
     Args:
-        num_classes: K; the center of the blank is never used.
-        dim: D, `CRNN.feature_size`.
-        rule: how centers move. `"moving"`: each time in training, by `rate` of the way to the mean of their features
-            (counted with one more feature in the center's own place, so that rare classes move less); the gradient
-            does not see them. `"learned"`: as parameters, by the optimizer.
+        num_classes: K; the center of the blank is never used. `dim`: D, `CRNN.feature_size`.
+        rule: how centers move. `"moving"`: in training, by `rate` of the way to the mean of their features (and of one
+            more in the center's own place, so that rare classes move less). `"learned"`: by the optimizer.
         std, seed: the centers start by chance, normal with this deviation; `initialize` is the better start.
 
     Raises:
         ValueError: there is no such rule, or `rate` is not between 0 and 1.
 
-    Wen et al. (2016), "A discriminative feature learning approach for deep face recognition",
-    https://doi.org/10.1007/978-3-319-46478-7_31. Taught in notebook 07.
+    Wen et al. (2016), https://doi.org/10.1007/978-3-319-46478-7_31.
     """
 
     def __init__(
@@ -196,9 +170,7 @@ class CenterLoss(nn.Module):
 
     @torch.no_grad()
     def initialize(self, features: Tensor, classes: Tensor) -> None:
-        """Put each center in the mean of its features; classes that have none, in the mean of all.
-
-        Take the features of characters that are read correctly: `initialize(*collect(..., correct_only=True)[:2])`.
+        """Put each center in the mean of its features, best of `collect(..., correct_only=True)`; without any, of all.
 
         Raises:
             ValueError: there are no features.
@@ -214,28 +186,19 @@ class CenterLoss(nn.Module):
         features, classes = features[kept], classes[kept]
         away = features - self.centers[classes]
         if self.training and self.rule == "moving":
-            self._move(away.detach(), classes)
+            count = torch.bincount(classes, minlength=len(self.centers))
+            total = torch.zeros_like(self.centers).index_add_(0, classes, away.detach().to(self.centers))
+            self.centers += self.rate * total / (1 + count[:, None])
         return away.square().sum() / (2 * max(len(features), 1))
-
-    @torch.no_grad()
-    def _move(self, away: Tensor, classes: Tensor) -> None:
-        count = torch.bincount(classes, minlength=len(self.centers))
-        total = torch.zeros_like(self.centers).index_add_(0, classes, away.to(self.centers))
-        self.centers += self.rate * total / (1 + count[:, None])
 
     def extra_repr(self) -> str:
         return f"{len(self.centers)}, {self.centers.shape[1]}, rule={self.rule!r}, rate={self.rate}"
 
 
 class AlignedLoss(nn.Module):
-    """A loss over aligned features, as the `extra` of `loop.fit`: `weight * criterion(features, classes)`.
+    """The `extra` of `loop.fit`: `weight * criterion(features, classes)`, of `(M, D)` and `(M,)`.
 
-    Args:
-        criterion: takes features `(M, D)` and classes `(M,)`: a `CenterLoss`, or one of `extra_losses`.
-        alignment: see `align_features`.
-        warmup: steps over which the weight grows from 0, in a straight line.
-
-    Taught in notebook 07.
+    The weight grows from 0, in a straight line, over `warmup` steps; `alignment` as in `align_features`.
     """
 
     def __init__(self, criterion: nn.Module, weight: float, alignment: str = "forced", warmup: int = 0):

@@ -1,217 +1,282 @@
-"""Shards: packed images in files of some thousand records each, for sets that are larger than memory.
+"""Sets larger than memory: packed images in WebDataset shards, tar files of some thousand records each.
 
-A folder with `shards.json` (the shape of an image; of each shard its records, bytes, checksum and source) and files
-`shard-00000.bin`. Such a file is the images, uint8 (n, C, H, W) without a header, so that `numpy.memmap` can read them,
-and behind them one JSON text in UTF-8 with the rows.
-
-To shuffle all records would read the disk in all places at once. Here the shards are shuffled, and the records within a
-window of some shards, which alone are in memory: read from front to back, each once an epoch. They are read into
-memory of our own and not mapped, so that what the process holds does not grow. Taught in notebook 12.
+A record is `000000042.png`, a packed image, and `000000042.json`, its text and its row; every program that knows tar or
+WebDataset (https://github.com/webdataset/webdataset) reads it. `store.json` says how many records each file has, and
+its checksum. Taught in notebook 12.
 """
 
 from __future__ import annotations
 
 import copy
+import io
 import json
-import zlib
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler
 
 from ocrkit.data.batches import Batch, collate, label_problem
-from ocrkit.data.packed import Packed
-from ocrkit.data.store import StoreError, from_columns
+from ocrkit.data.files import crc32
+from ocrkit.data.packed import Packed, pack
+from ocrkit.data.sizes import Buckets, used_columns
+from ocrkit.data.store import CHUNK, StoreError, digest, file_mark, make_once, plain
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.text.tokenizer import Tokenizer
-from ocrkit.training.shard_order import ShardOrder
 
-FORMAT = "ocrkit shards 1"
 #: Shards that are in memory at a time.
 WINDOW = 4
 
 
 class ShardError(StoreError):
-    """A shard that is missing, cut off or damaged; the message names it and how to make it anew."""
+    """What cannot be read as shards; the message says why, and how to write them anew."""
+
+
+def write_shards(packs: Iterable[Packed], folder: str | Path, per_shard: int = CHUNK, source: str = "") -> Shards:
+    """Write packs of one image size, maybe of different sets, as shards of `per_shard` records.
+
+    Args:
+        packs: for instance a generator that packs some thousand files at a time.
+        source: what the packs are made from, such as a path and a seed. Shards of this source that are there and whole
+            are not written again. Without it, all are.
+
+    Raises:
+        ValueError: there is no image, the images differ in size, or the folder holds other files.
+        OSError: the disk is full; what was in the folder stays.
+        RuntimeError: the package webdataset is missing.
+    """
+    source, place = digest("shards", source or time.time_ns(), per_shard), _current(folder)
+    if place.is_dir() and any(place.iterdir()) and not (place / "store.json").exists():
+        raise ShardError(f"{folder} holds other files, which would be lost: give the shards a folder of their own")
+    make_once(place, source, lambda fresh: _write(packs, fresh, per_shard, folder), None)
+    return open_shards(folder)
+
+
+def packed_shards(
+    samples: pd.DataFrame,
+    folder: str | Path,
+    size: tuple[int, int] = (32, 128),
+    mode: str = "RGB",
+    resize: str = "squeeze",
+    per_shard: int = CHUNK,
+) -> Shards:
+    """As `store.packed_store`, in shards; errors are those of `write_shards`."""
+    marks = [file_mark(path) for path in samples["image"]]
+    parts = (samples.iloc[first : first + CHUNK] for first in range(0, len(samples), CHUNK))
+    packs = (pack(part, size, mode, resize) for part in parts)
+    return write_shards(packs, folder, per_shard, digest(samples.to_dict("list"), marks, size, mode, resize))
+
+
+def _write(packs: Iterable[Packed], fresh: Path, per_shard: int, folder: str | Path) -> dict:
+    """Fill the folder `fresh`; returns what `store.json` says beyond checksums."""
+    rejected, shapes, counts = [], set(), []
+
+    def records() -> Iterator[dict]:
+        number = 0
+        for packed in packs:
+            shapes.add(tuple(packed.images.shape[1:]))
+            if len(shapes) > 1:
+                raise ValueError(f"these packs cannot be written together, images (C, H, W) differ: {sorted(shapes)}")
+            rejected.extend(_rows(packed.rejected))
+            facts = zip(packed.texts, used_columns(packed.images).tolist(), packed.widths, _rows(packed.samples))
+            for image, (text, used, width, row) in zip(packed.images.numpy(), facts):
+                text = json.dumps({"text": text, "used": used, "width": width, "row": row}, default=plain)
+                image = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+                yield {"__key__": f"{number:09d}", "png": image, "json": text}
+                number += 1
+
+    stream = records()
+    while (first := next(stream, None)) is not None:
+        with open(fresh / f"shard-{len(counts):05d}.tar", "wb") as file, _webdataset().TarWriter(file, mtime=0) as tar:
+            tar.write(first)
+            counts.append(1 + sum(1 for record in islice(stream, per_shard - 1) if tar.write(record)))
+    if not counts:
+        raise ValueError(f"there is no image to write into {folder}: no pack came, or nothing in it could be read")
+    return {"image": [*shapes.pop()], "records": counts, "rejected": json.loads(json.dumps(rejected, default=plain))}
+
+
+def _rows(table: pd.DataFrame) -> list[dict]:
+    """The rows of a table, with a name in place of an image that is in memory: the record has it already."""
+    rows = zip(table.index, table.astype(object).where(table.notna(), None).to_dict("records"))
+    return [row | {"image": f"in memory {i}"} if isinstance(row.get("image"), np.ndarray) else row for i, row in rows]
+
+
+def _webdataset():
+    try:
+        import webdataset
+    except ImportError as error:
+        raise RuntimeError(
+            "webdataset is missing, which reads and writes shards: run `pip install webdataset`, or install ocrkit "
+            "with its extra [scale]"
+        ) from error
+    return webdataset
 
 
 def open_shards(folder: str | Path, window: int = WINDOW) -> Shards:
-    """Open what `shard_files.write_shards` wrote. Only sizes are compared here; a checksum when its shard is read.
+    """Open what `write_shards` or `packed_shards` wrote.
 
     Args:
         window: how many shards are shuffled together, and are in memory at a time.
 
     Raises:
-        ShardError: the folder is none of shards, its writing was broken off, or a shard is missing or cut off.
+        ShardError: the folder holds no shards, or those of an older format of ocrkit.
         ValueError: `window` is less than 1.
     """
-    folder, facts = Path(folder), read_facts(folder)
-    if facts is None:
-        raise ShardError(f"{folder} holds no shards: shards.json is missing or not of the format {FORMAT!r}")
-    if not facts["done"]:
-        raise ShardError(
-            f"the writing of {folder} was broken off after {len(facts['shards'])} shards: "
-            "write them again with the same call, it goes on from there"
-        )
     if window < 1:
         raise ValueError(f"window={window}: at least 1 shard must be in memory")
-    store = Shards(folder, facts, window)
-    for number, shard in enumerate(store.shards):
-        path = shard_path(folder, number)
-        if not path.is_file() or path.stat().st_size != shard["bytes"]:
-            raise store.damage(number)
-    return store
-
-
-def shard_path(folder: Path, number: int) -> Path:
-    """The file of a shard, counted from 0."""
-    return folder / f"shard-{number:05d}.bin"
-
-
-def read_facts(folder: str | Path) -> dict | None:
-    """What `shards.json` says; None where it is missing, damaged or of another format."""
     try:
-        facts = json.loads(Path(folder, "shards.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return facts if isinstance(facts, dict) and facts.get("format") == FORMAT else None
+        facts = json.loads((_current(folder) / "store.json").read_text(encoding="utf-8"))
+        return Shards(Path(folder), facts, window)
+    except (OSError, json.JSONDecodeError, KeyError) as error:
+        raise ShardError(f"{folder} holds no shards ({error!r}): write them with packed_shards") from error
+
+
+def _current(folder: str | Path) -> Path:
+    if Path(folder, "shards.json").exists():
+        raise ShardError(
+            f"{folder} holds shards of an older ocrkit (shards.json and .bin files), which are read no more: delete it "
+            "and write the set again with packed_shards or write_shards, which make tar files"
+        )
+    return Path(folder)
 
 
 class Shards(Dataset):
-    """A data set on disk; `fit` and `lr_find` take it as `train`. Made by `open_shards`.
+    """A data set on disk, which `fit` and `lr_find` take as `train`; made by `open_shards`.
+
+    A shard that is missing, cut off or damaged is named in a warning, and an epoch goes on without it.
 
     Attributes:
-        shards: for each, `n` (records), `bytes`, `crc32` and `source`.
-        shape: `(C, H, W)` of all images.
-        kept: for each shard the places of the records that are in the set, ascending.
+        files: the shards. Of each, `kept` has the places of the records that are in the set, ascending.
+        ends: for each shard the index after its last record.
     """
 
     def __init__(self, folder: Path, facts: dict, window: int):
-        self.folder, self.shards, self.shape, self.window = folder, facts["shards"], tuple(facts["image"]), window
-        self._keep([np.arange(shard["n"], dtype=np.int32) for shard in self.shards])
+        self.facts, self.window, self.shape = facts, window, tuple(facts["image"])
+        self.files = [folder / f"shard-{number:05d}.tar" for number in range(len(facts["records"]))]
+        self._keep([np.arange(n) for n in facts["records"]])
 
     def _keep(self, kept: list[np.ndarray]) -> None:
-        self.kept = kept
-        self.ends = np.cumsum([len(places) for places in kept])
-        self._loaded: OrderedDict[int, tuple[np.ndarray, list[str]]] = OrderedDict()
+        self.kept, self.ends = kept, np.cumsum([len(places) for places in kept])
+        self._load = lru_cache(self.window)(self._records)
 
     def __len__(self) -> int:
         return int(self.ends[-1])
 
-    def __getitem__(self, index: int) -> tuple[Tensor, str]:
-        images, texts = self.__getitems__([index])
-        return images[0], texts[0]
-
     def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, list[str]]:
-        """A whole batch: images `(N, C, H, W)` uint8, and N texts."""
-        indices = np.asarray(indices, dtype=np.int64)
+        """A whole batch: images `(N, C, H, W)` uint8, and N texts; raises ShardError where a shard is damaged."""
+        indices, images, texts = np.asarray(indices, dtype=np.int64), [], []
         owners = np.searchsorted(self.ends, indices, side="right")
-        images, texts = torch.empty((len(indices), *self.shape), dtype=torch.uint8), [""] * len(indices)
-        # What is in memory goes first: a shard that is read takes the place of the one that waited longest.
-        for number in sorted(np.unique(owners).tolist(), key=lambda k: k not in self._loaded):
-            places = np.flatnonzero(owners == number)
-            rows = self.kept[number][indices[places] - self.ends[number]]  # counted from the end: negative
-            block, words = self._load(number)
-            images[torch.from_numpy(places)] = block[torch.from_numpy(rows.astype(np.int64))]
-            for place, row in zip(places.tolist(), rows.tolist()):
-                texts[place] = words[row]
-        return images, texts
+        # In this order: what is left of the last window comes first, and is still in memory.
+        shards = {number: self._load(number) for number in dict.fromkeys(owners.tolist())}
+        for number, index in zip(owners.tolist(), indices - self.ends[owners]):
+            record = shards[number][self.kept[number][index]]  # counted from the end: negative
+            image = torch.from_numpy(np.array(Image.open(io.BytesIO(record["png"]))))
+            images.append(image.reshape(*self.shape[1:], -1).permute(2, 0, 1))
+            texts.append(json.loads(record["json"])["text"])
+        return torch.stack(images) if images else torch.empty((0, *self.shape), dtype=torch.uint8), texts
 
-    def _load(self, number: int) -> tuple[Tensor, list[str]]:
-        if number in self._loaded:
-            self._loaded.move_to_end(number)
-            buffer, texts = self._loaded[number]
-        else:
-            if len(self._loaded) >= self.window:
-                _, (buffer, _) = self._loaded.popitem(last=False)  # the same memory for the next one
-            else:
-                buffer = np.empty(max(shard["bytes"] for shard in self.shards), np.uint8)
-            self._read(number, buffer)
-            texts = self._rows(number, buffer)["texts"]
-            self._loaded[number] = buffer, texts
-        n = self.shards[number]["n"]
-        return torch.from_numpy(buffer[: n * self._image_bytes].reshape(n, *self.shape)), texts
+    def _records(self, number: int) -> list[dict]:
+        """The records of a shard as they are in the file: `png` and `json`."""
+        if not self.is_whole(number):
+            raise ShardError(f"{self.files[number]} is missing, cut off or damaged: write the shards again")
+        # No part of the files is for this process alone: it takes its share of every batch.
+        options = {"shardshuffle": False, "nodesplitter": None, "workersplitter": None, "empty_check": False}
+        return list(_webdataset().WebDataset([self.files[number].resolve().as_uri()], **options))
 
-    @property
-    def _image_bytes(self) -> int:
-        return int(np.prod(self.shape))
-
-    def _read(self, number: int, buffer: np.ndarray) -> None:
-        """Read a shard into `buffer` and compare its checksum."""
-        shard, path = self.shards[number], shard_path(self.folder, number)
-        part = memoryview(buffer)[: shard["bytes"]]
-        try:
-            with open(path, "rb") as file:
-                whole = file.readinto(part) == shard["bytes"]
-        except FileNotFoundError:
-            whole = False
-        if not whole or zlib.crc32(part) != shard["crc32"]:
-            raise self.damage(number)
-
-    def _rows(self, number: int, buffer: np.ndarray | None = None) -> dict:
-        """The rows of a shard, without its images; from the file, or from all of its bytes in `buffer`."""
-        shard, start = self.shards[number], self.shards[number]["n"] * self._image_bytes
-        try:
-            if buffer is not None:
-                return json.loads(buffer[start : shard["bytes"]].tobytes())
-            with open(shard_path(self.folder, number), "rb") as file:
-                file.seek(start)
-                return json.loads(file.read())
-        except (FileNotFoundError, ValueError) as error:
-            raise self.damage(number) from error
-
-    def damage(self, number: int) -> ShardError:
-        """The error that says that this shard is damaged."""
-        return ShardError(
-            f"{shard_path(self.folder, number)} (shard {number + 1} of {len(self.shards)}) is missing, cut off or "
-            "damaged: write the shards again with the same call; only those that are not whole are made anew"
+    def is_whole(self, number: int) -> bool:
+        """Whether a shard has the bytes that were written; a warning names one that has not."""
+        path, n = self.files[number], self.facts["records"][number]
+        if path.is_file() and crc32(path) == self.facts["crc32"][path.name]:
+            return True
+        warnings.warn(
+            f"{path} (shard {number + 1} of {len(self.files)}) is missing, cut off or damaged: its {n} records are "
+            "left out; to have them back, write the shards again",
+            stacklevel=1,
         )
-
-    def shard(self, number: int) -> Packed:
-        """One shard with all that was packed, also the rejected rows and what is not in `kept`; counted from 0."""
-        buffer = np.empty(self.shards[number]["bytes"], np.uint8)
-        self._read(number, buffer)
-        rows, n = self._rows(number, buffer), self.shards[number]["n"]
-        images = torch.from_numpy(buffer[: n * self._image_bytes].reshape(n, *self.shape))
-        packed = Packed(images, from_columns(rows["kept"]), rows["widths"], from_columns(rows["rejected"]))
-        packed.texts = rows["texts"]
-        return packed
+        return False
 
     def set_aside(self, recognizer: Recognizer) -> tuple[Shards, pd.DataFrame]:
-        """`loop.set_aside` of a sharded set: reads all rows, no image."""
-        kept, lost = [], []
-        for number, places in enumerate(self.kept):
-            rows = self._rows(number)
-            reasons = [
-                label_problem(recognizer.tokenizer, rows["texts"][row], steps)
-                for row, steps in zip(places.tolist(), self._steps(rows, recognizer)[places].tolist())
-            ]
-            bad = np.array([bool(reason) for reason in reasons], dtype=bool)
-            kept.append(places[~bad])
-            lost.append(from_columns(rows["rejected"]))
-            if bad.any():
-                lost.append(from_columns(rows["kept"]).iloc[places[bad]].assign(reason=[r for r in reasons if r]))
+        """`loop.set_aside` of a sharded set, without the images; a damaged shard is lost as a whole."""
+        kept, lost = [], [*self.facts["rejected"]]
+        for number, (places, rows, steps) in enumerate(self._rows_and_steps(recognizer)):
+            reasons = [label_problem(recognizer.tokenizer, row["text"], n) for row, n in zip(rows, steps)]
+            lost += [row["row"] | {"reason": reason} for row, reason in zip(rows, reasons) if reason]
+            if len(rows) < len(places):
+                reason = f"the shard is damaged, and its {len(places)} records are lost"
+                lost.append({"image": str(self.files[number]), "reason": reason})
+            kept.append(places[: len(rows)][[not reason for reason in reasons]])
         usable = copy.copy(self)
         usable._keep(kept)
-        return usable, pd.concat(lost, ignore_index=True)
+        return usable, pd.DataFrame(lost)
 
     def steps(self, recognizer: Recognizer) -> np.ndarray:
         """How many time steps of each image count, `(N,)`; noted when the shards were written."""
-        parts = [self._steps(self._rows(number), recognizer)[kept] for number, kept in enumerate(self.kept)]
-        return np.concatenate(parts)
+        return np.concatenate([steps for _, _, steps in self._rows_and_steps(recognizer)])
 
-    def _steps(self, rows: dict, recognizer: Recognizer) -> np.ndarray:
-        return recognizer.steps_of_columns(torch.tensor(rows["used"], dtype=torch.long)).numpy()
+    def _rows_and_steps(self, recognizer: Recognizer) -> Iterator[tuple[np.ndarray, list[dict], np.ndarray]]:
+        """Of each shard the places, rows and time steps of the records that are kept; of a damaged one no rows."""
+        for number, places in enumerate(self.kept):
+            records = self._records(number) if len(places) and self.is_whole(number) else []
+            rows = [json.loads(records[place]["json"]) for place in places[: len(records)]]
+            yield places, rows, recognizer.steps_of_columns(torch.tensor([row["used"] for row in rows]).long()).numpy()
 
     def batch_order(self, batch_size: int, seed: int, used: np.ndarray | None = None) -> ShardOrder:
         """What `batches.loader` shuffles by; `used` as there."""
-        return ShardOrder(self.ends, self.window, batch_size, seed, used)
+        return ShardOrder(self.ends, self.window, batch_size, seed, used, self.is_whole)
+
+
+class ShardOrder(Sampler):
+    """Batches of indices that need only `window` shards at a time, each of which is read once an epoch.
+
+    The shards are shuffled, and the records within a window. The order depends on (seed, epoch), the sizes of the
+    shards and the window alone. With `used`, numbers of columns or time steps `(N,)`, images of about one width come
+    together, as in `sizes.Buckets`.
+
+    Args:
+        ends: for each shard the index after its last record.
+        is_whole: asked of each shard of a window; those that are not are left out.
+    """
+
+    def __init__(
+        self,
+        ends: np.ndarray,
+        window: int,
+        batch_size: int,
+        seed: int,
+        used: np.ndarray | None = None,
+        is_whole: Callable[[int], bool] = lambda number: True,
+    ):
+        self.ends, self.window, self.batch_size, self.seed = ends, window, batch_size, seed
+        self.used, self.is_whole, self.epoch = used, is_whole, 0
+
+    def __len__(self) -> int:
+        return -(-int(self.ends[-1]) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rng, size, pool = np.random.default_rng([self.seed, self.epoch]), self.batch_size, Buckets.POOL
+        shards, order, rest = np.split(np.arange(self.ends[-1]), self.ends[:-1]), rng.permutation(len(self.ends)), []
+        for start in range(0, len(order), self.window):
+            window = [shards[k] for k in order[start : start + self.window] if len(shards[k]) and self.is_whole(k)]
+            records = np.concatenate([rest, rng.permutation(np.concatenate([[], *window]))]).astype(int)
+            batches, rest = np.split(records, [len(records) // size * size])
+            batches = batches.reshape(-1, size)
+            if self.used is not None:
+                # Not the first: with records of the last window in it, it needs shards that are gone later.
+                for k in range(1, len(batches), pool):
+                    part = batches[k : k + pool].ravel()
+                    batches[k : k + pool] = part[np.argsort(self.used[part], kind="stable")].reshape(-1, size)
+                rng.shuffle(batches[1:])
+            yield from batches.tolist()
+        if len(rest):
+            yield rest.tolist()
 
 
 def shard_batches(
@@ -227,16 +292,13 @@ def shard_batches(
     """The batches of one epoch, in the order of `ShardOrder`.
 
     Args:
-        part: (rank, number of processes). All processes go through the same batches of `batch_size`, and each gets its
-            own piece of each; a piece may be empty.
+        part: (rank, number of processes). All processes go through the same batches, each gets its own piece of every
+            one, and reads the images of that alone; a piece may be empty.
         start_step: how many batches to leave out, for a run that goes on; what only they need is not read.
         used: see `batches.loader`.
 
     Raises:
-        ShardError: a shard is damaged.
         ValueError: `part` is none.
-
-    Taught in notebook 12.
     """
     rank, processes = part
     if not 0 <= rank < processes:

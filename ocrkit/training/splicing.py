@@ -1,10 +1,7 @@
 """New handwriting out of old: labeled images are cut between their letters, and the pieces make other words.
 
-A model that reads fairly well knows, by forced alignment, where each letter of a label stands. So a few hundred labeled
-images give some thousand pieces in real handwriting, and these a hundred thousand words that nobody wrote.
-
-Speech recognition does the same with sounds: Lam et al. (2021), "On-the-Fly Aligned Data Augmentation for
-Sequence-to-Sequence ASR", https://arxiv.org/abs/2104.01393. Taught in notebook 08.
+Forced alignment says where each letter of a label stands, so a few hundred labeled images give some thousand pieces in
+real handwriting. Lam et al. (2021) do the same with speech, https://arxiv.org/abs/2104.01393. Taught in notebook 08.
 """
 
 from __future__ import annotations
@@ -29,14 +26,6 @@ class Cut(NamedTuple):
     image: np.ndarray
     text: str
     bounds: list[int]
-
-
-class Piece(NamedTuple):
-    """Some letters of a `Cut`: which image, and the first and last bound."""
-
-    cut: int
-    first: int
-    last: int
 
 
 def cut_letters(recognizer: Recognizer, samples: pd.DataFrame) -> list[Cut]:
@@ -90,78 +79,65 @@ class Splicer:
     def __init__(self, cuts: list[Cut], words: Mapping[str, int], longest: int = 4):
         if not cuts or not words:
             raise ValueError(f"{len(cuts)} cut images and {len(words)} words: splicing needs some of both")
-        self.cuts, self.words, self.longest = cuts, list(words), longest
-        weights = np.sqrt(np.array(list(words.values()), dtype=float))
+        self.longest, self.words, weights = longest, list(words), np.sqrt(np.array(list(words.values()), dtype=float))
         self.weights = weights / weights.sum()
-        self.groups: dict[tuple[int, int], dict[str, list[Piece]]] = {}
-        self.members: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for i, cut in enumerate(cuts):
-            group = cut.image.shape[1] // 16, cut.image.shape[0] // 6
-            self.members[group].append(i)
-            pieces = self.groups.setdefault(group, defaultdict(list))
-            for first in range(len(cut.text)):
-                for last in range(first + 1, min(first + longest, len(cut.text)) + 1):
-                    pieces[cut.text[first:last]].append(Piece(i, first, last))
-        sizes = np.array([len(m) for m in self.members.values()], dtype=float)
-        self.group_names, self.group_weights = list(self.members), sizes / sizes.sum()
+        self.members: dict[tuple[int, int], list[Cut]] = defaultdict(list)
+        for cut in cuts:
+            self.members[cut.image.shape[1] // 16, cut.image.shape[0] // 6].append(cut)
+        self.groups = {size: self._pieces(some) for size, some in self.members.items()}
+        self.group_weights = np.array([len(some) for some in self.members.values()]) / len(cuts)
         if not any(set(word) <= pieces.keys() for pieces in self.groups.values() for word in self.words):
             raise ValueError("no group of cut images has all the letters of a word: splicing cannot make any")
+
+    def _pieces(self, cuts: list[Cut]) -> dict[str, list[np.ndarray]]:
+        """Text of up to `longest` letters -> its pieces."""
+        pieces = defaultdict(list)
+        for image, text, bounds in cuts:
+            for first in range(len(text)):
+                for last in range(first + 1, min(first + self.longest, len(text)) + 1):
+                    pieces[text[first:last]].append(image[:, bounds[first] : bounds[last]])
+        return pieces
 
     def splice(self, rng: np.random.Generator) -> tuple[str, np.ndarray]:
         """A word and its image, uint8 (H, W); words whose letters a group lacks or has no room for are drawn anew."""
         for _ in range(10_000):
-            group = self.group_names[rng.choice(len(self.group_names), p=self.group_weights)]
+            size = list(self.groups)[rng.choice(len(self.groups), p=self.group_weights)]
             text = self.words[rng.choice(len(self.words), p=self.weights)]
-            if parts := self._divide(text, self.groups[group], rng):
-                form = self.cuts[rng.choice(self.members[group])]
-                if (image := self._join(form, parts)) is not None:
-                    return text, image
+            if parts := self._divide(text, self.groups[size], rng):
+                form = self.members[size][rng.choice(len(self.members[size]))]
+                strips = [form.image[:, : form.bounds[0]], *parts]
+                if sum(strip.shape[1] for strip in strips) <= form.image.shape[1]:
+                    return text, _join(strips, form.image.shape)
         raise ValueError("10,000 words in a row did not fit into any of the cut images: give shorter words")
 
-    def _divide(self, text: str, pieces: dict[str, list[Piece]], rng: np.random.Generator) -> list[Piece]:
+    def _divide(self, text: str, pieces: Mapping[str, list], rng: np.random.Generator) -> list[np.ndarray]:
         """Pieces for a text from left to right, each as long as chance has it, or [] where a letter is not there."""
         parts, at = [], 0
         while at < len(text):
             lengths = [k for k in range(1, min(self.longest, len(text) - at) + 1) if text[at : at + k] in pieces]
             if not lengths:
                 return []
-            length = int(rng.choice(lengths))
-            among = pieces[text[at : at + length]]
+            among = pieces[text[at : at + (length := int(rng.choice(lengths)))]]
             parts.append(among[rng.integers(len(among))])
             at += length
         return parts
 
-    def _join(self, form: Cut, parts: list[Piece]) -> np.ndarray | None:
-        """The left end of `form`, the pieces and white up to its width; None where they need more room."""
-        height, width = form.image.shape
-        strips = [form.image[:, : form.bounds[0]]]
-        for part in parts:
-            cut = self.cuts[part.cut]
-            strips.append(cut.image[:, cut.bounds[part.first] : cut.bounds[part.last]])
-        if sum(s.shape[1] for s in strips) > width:
-            return None
-        canvas, x = np.full((height, width), WHITE, np.uint8), 0
-        for strip in strips:
-            # Crops of one form differ by some pixels of height, half of them above the line.
-            low = (height - strip.shape[0]) // 2
-            rows = strip[max(0, -low) : max(0, -low) + height]
-            canvas[max(0, low) : max(0, low) + len(rows), x : x + strip.shape[1]] = rows
-            x += strip.shape[1]
-        return canvas
+
+def _join(strips: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    """Strips side by side on white; where they differ in height, half of that is above the line."""
+    canvas, x = np.full(shape, WHITE, np.uint8), 0
+    for strip in strips:
+        low = (len(canvas) - len(strip)) // 2
+        rows = strip[max(0, -low) : max(0, -low) + len(canvas)]
+        canvas[max(0, low) : max(0, low) + len(rows), x : x + strip.shape[1]] = rows
+        x += strip.shape[1]
+    return canvas
 
 
 def splice_words(
     recognizer: Recognizer, samples: pd.DataFrame, words: Mapping[str, int], n: int, seed: int = 0
 ) -> pd.DataFrame:
-    """`n` new images out of those of `samples`, as a samples table: `image` (uint8 (H, W)), `text`, `split`.
-
-    Args:
-        recognizer: aligns the labels; see `cut_letters`.
-        words: word -> how often it occurs.
-
-    Taught in notebook 08.
-    """
+    """`n` new images out of those of `samples`, as a samples table: `image` (uint8 (H, W)), `text`, `split`."""
     splicer, rng = Splicer(cut_letters(recognizer, samples), words), np.random.default_rng(seed)
-    made = [splicer.splice(rng) for _ in range(n)]
-    images = pd.Series([image for _, image in made], dtype=object)
-    return pd.DataFrame({"image": images, "text": [text for text, _ in made], "split": "train"})
+    texts, images = zip(*(splicer.splice(rng) for _ in range(n)))
+    return pd.DataFrame({"image": pd.Series(images, dtype=object), "text": texts, "split": "train"})

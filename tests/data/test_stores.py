@@ -11,7 +11,6 @@ from ocrkit.data.packed import pack
 from ocrkit.data.store import StoreError, open_store, packed_store
 from ocrkit.synth import render_plates
 from ocrkit.synth.store import RENDERERS, rendered_store, renderer_code
-from ocrkit.training.shard_files import packed_shards
 
 
 @pytest.fixture
@@ -153,8 +152,6 @@ def test_the_index_of_the_rows_comes_back(samples, tmp_path, index):
     assert packed.samples.index.tolist() == wanted.samples.index.tolist()
     assert packed.rejected.index.tolist() == wanted.rejected.index.tolist()
     assert packed.samples.index.nlevels == samples.index.nlevels
-    shards = packed_shards(samples, tmp_path / "shards", (8, 16)).shard(0)
-    assert shards.samples.index.tolist() == wanted.samples.index.tolist()
 
 
 def test_a_pattern_that_fits_no_renderer_is_refused():

@@ -20,10 +20,10 @@ from ocrkit.data.files import atomic, read_tensors, write_json
 from ocrkit.data.store import StoreError, open_store, packed_store
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.synth.bulk import draw_many
-from ocrkit.training import shard_files
+from ocrkit.training import shards
 from ocrkit.training.loop import fit
 from ocrkit.training.memory import is_out_of_memory, largest_batch
-from ocrkit.training.shard_files import write_shards
+from ocrkit.training.shards import open_shards, write_shards
 from ocrkit.training.step import Stepper
 
 ONE = dataclasses.replace(RECIPE, epochs=1)
@@ -69,21 +69,20 @@ def disk_full(*_, **__):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_a_full_disk_while_shards_are_written_keeps_those_that_are_whole(tmp_path, monkeypatch):
+def test_a_full_disk_while_shards_are_written_keeps_the_old_set(tmp_path, monkeypatch):
     folder, opened = tmp_path / "s", []
+    write_shards([bars(20)], folder, 10, "old bars")
 
-    def third_fails(*arguments):
+    def second_fails(*arguments):
         opened.append(arguments)
-        return disk_full() if len(opened) == 3 else open(*arguments)
+        return disk_full() if len(opened) == 2 else open(*arguments)
 
-    packs = [bars(10), bars(10, 1), bars(10, 2)]
-    monkeypatch.setattr(shard_files, "open", third_fails, raising=False)
-    with pytest.raises(
-        OSError, match=r"No space left on device: shard-00002.bin of at least 0.1 MB does not fit into .*s, where"
-    ):
-        write_shards(packs, folder, 10, "bars")
-    assert sorted(p.name for p in folder.iterdir()) == ["shard-00000.bin", "shard-00001.bin", "shards.json"]
-    assert len(write_shards(packs, folder, 10, "bars")) == 30 and len(opened) == 4, "a whole shard was written again"
+    monkeypatch.setattr(shards, "open", second_fails, raising=False)
+    words = rf"No space left on device: s does not fit into {tmp_path}, where .* are free. What was there before is unt"
+    with pytest.raises(OSError, match=words):
+        write_shards([bars(10), bars(10, 1)], folder, 10, "bars")
+    assert [p.name for p in tmp_path.iterdir()] == ["s"] and len(open_shards(folder)) == 20
+    assert sorted(p.name for p in folder.iterdir()) == ["shard-00000.tar", "shard-00001.tar", "store.json"]
 
 
 def test_a_full_disk_while_a_checkpoint_or_a_model_is_saved(tmp_path):

@@ -402,8 +402,3 @@ def test_tensorboard_is_asked_for_when_it_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(RuntimeError, match="pip install tensorboard"):
         to_tensorboard(tracker, tmp_path)
-
-
-def test_live_plot_outside_a_notebook_draws_nothing(capsys):
-    tracker = Tracker(reader(), bars(4), groups=("17",), live=True)
-    assert tracker.table["step"].tolist() == [0] and capsys.readouterr().out == ""

@@ -1,6 +1,6 @@
 """`python -m tools.benchmarks.streaming`: does the memory of an epoch stay flat, however large the set is?
 
-Writes a set of a million small images as shards into a temporary folder (about 1.2 GB), then goes over one epoch of it
+Writes a set of a million small images as shards into a temporary folder (about 2.6 GB), then goes over one epoch of it
 in batches and notes what this process holds (resident memory, Linux only). The images are few and repeated, the texts
 are all different. Result: `data/records/streaming.json`.
 """
@@ -23,8 +23,7 @@ from ocrkit.data.packed import Packed
 from ocrkit.data.platforms import COURSE
 from ocrkit.synth import render_plates
 from ocrkit.text.tokenizer import Tokenizer
-from ocrkit.training.shard_files import write_shards
-from ocrkit.training.shards import WINDOW, open_shards
+from ocrkit.training.shards import WINDOW, open_shards, write_shards
 
 RESULTS = COURSE / "data" / "records" / "streaming.json"
 SIZE = (16, 64)
@@ -77,8 +76,8 @@ def one_epoch(folder: Path, seed: int) -> dict:
         "memory_mb_most": round(most / 1e6, 1),
         "seconds": round(seconds, 1),
         "records_per_second": round(seen / seconds),
-        "disk_mb": round(sum(shard["bytes"] for shard in store.shards) / 1e6),
-        "shards": len(store.shards),
+        "disk_mb": round(sum(path.stat().st_size for path in store.files) / 1e6),
+        "shards": len(store.files),
     }
 
 
@@ -100,6 +99,6 @@ def main(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tools.benchmarks.streaming", description=__doc__.split("\n")[0])
     parser.add_argument("--records", type=int, default=1_000_000, help="only this number goes into the result file")
-    parser.add_argument("--folder", help="where there are 1.3 GB for a while; the system's temporary folder by default")
+    parser.add_argument("--folder", help="where there are 2.7 GB for a while; the system's temporary folder by default")
     parser.add_argument("--seed", type=int, default=0)
     main(parser.parse_args())
