@@ -121,7 +121,7 @@ _MORE = {
     "packed_shards": "training.shard_files",
     "write_shards": "training.shard_files",
     "largest_batch": "training.memory",
-    "World": "training.processes",
+    "accelerator": "training.processes",
     "AlignedLoss": "training.centers",
     "align_features": "training.centers",
     "alignment_report": "training.centers",

@@ -18,6 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
+from torch.utils.data import Subset
 
 from ocrkit.data.batches import Batch, label_problem, loader, set_epoch
 from ocrkit.data.files import atomic
@@ -27,7 +28,7 @@ from ocrkit.reader.model_files import copied_weights
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ocrkit.training.memory import explains_out_of_memory
-from ocrkit.training.processes import World
+from ocrkit.training.processes import check_same, gather, print_once, rank_and_world, set_seed, share
 from ocrkit.training.rates import progress
 from ocrkit.training.recipe import Recipe
 from ocrkit.training.shards import Shards
@@ -78,7 +79,7 @@ def run_epochs(
 
     Ctrl-C ends the training early, and `state.stopped` says so. Taught in notebook 03.
     """
-    world, model, state = World(), stepper.model, state or Checkpoint()
+    model, state = stepper.model, state or Checkpoint()
     history = state.history
     try:
         while len(history) < epochs and not out_of_time():
@@ -86,7 +87,7 @@ def run_epochs(
             if 0 < patience <= len(history) - first["epoch"]:
                 break
             # All that is random in an epoch hangs on (seed, epoch), so a resumed run repeats it exactly.
-            torch.manual_seed(seed * 100_003 + len(history))
+            set_seed(seed * 100_003 + len(history))
             model.train()
             started, losses, seen = time.perf_counter(), [], 0
             for batch in progress(batches(len(history)), f"epoch {len(history) + 1}/{epochs}"):
@@ -101,17 +102,17 @@ def run_epochs(
             row = {"epoch": len(history) + 1, "train_loss": loss, **measure()}
             rate = stepper.optimizer.param_groups[-1]["lr"]
             row |= {"learning_rate": rate, "seconds": seconds, "images_per_second": seen / seconds}
-            history.append(world.from_main(row))  # it has times, too, and decides on what follows
+            history.append(gather(row)[0])  # of several processes the first decides on what follows
             if _best(history, quality) is history[-1]:
                 state.best = copied_weights(model)
             if keep:
                 keep(pd.DataFrame(history))
-            if on_epoch and world.main:
+            if on_epoch and rank_and_world()[0] == 0:
                 on_epoch(pd.DataFrame(history))
     except KeyboardInterrupt:
         state.stopped = True
         what = kept.format(**_best(history, quality)) if state.best else "no epoch was finished"
-        world.print(f"stopped by hand in epoch {len(history) + 1}; {what}")
+        print_once(f"stopped by hand in epoch {len(history) + 1}; {what}")
     finally:
         if state.best:
             model.load_state_dict(state.best)
@@ -137,7 +138,7 @@ def usable_only(
     valid, lost_valid = part(valid, model)
     lost = pd.concat([lost, lost_valid])
     if len(lost):
-        World().print(f"{len(lost)} samples are set aside ({shown(lost)})")
+        print_once(f"{len(lost)} samples are set aside ({shown(lost)})")
     if len(train) < least or not len(valid):
         raise ValueError(
             f"{len(train)} usable training and {len(valid)} validation samples: at least {least} and 1 are needed"
@@ -189,18 +190,18 @@ def validate(recognizer: Recognizer, stepper: Stepper, valid: Packed, batch_size
     Several processes share the images, and each has the figures of all.
     """
     recognizer.model.eval()
-    world, total, read = stepper.world, 0.0, []
-    for batch in loader(valid, recognizer.tokenizer, batch_size):
-        share = world.share(0, len(batch.texts))
-        if share.count:
-            total += stepper.loss(batch, share).item() * share.count
-    mine = world.share(0, len(valid))
-    if mine.count:
-        read = [r.text for r in recognizer.decode(valid.images[mine.rows], batch_size=batch_size)]
-    totals, reads = zip(*world.gather((total, read)))
-    read = list(chain(*reads))
+    if stepper.accelerator:
+        from accelerate.utils import broadcast
+
+        broadcast([*recognizer.model.buffers()])  # the statistics of batch norm: on CPUs each process has its own
+    rows = share(len(valid))
+    images, mine = valid.images[rows], Subset(valid, range(len(valid))[rows])
+    batches = loader(mine, recognizer.tokenizer, batch_size)
+    losses = [stepper.loss(batch).item() * len(batch.texts) for batch in batches]
+    read = [r.text for r in recognizer.decode(images, batch_size=batch_size)] if len(images) else []
+    losses, read = (list(chain(*parts)) for parts in zip(*gather((losses, read))))
     return {
-        "valid_loss": sum(totals) / len(valid),
+        "valid_loss": sum(losses) / len(valid),
         "valid_cer": cer(valid.texts, read),
         "valid_accuracy": accuracy(valid.texts, read),
     }
@@ -248,7 +249,6 @@ def fit(
     With `recipe.accumulate` above 1, batch norm sees one piece of a batch at a time, and the run differs a little.
     Taught in notebooks 03 and 12.
     """
-    world = World()
     train, valid, lost = usable_only(set_aside, train, valid, recognizer, _first_reasons)
     run_dir = Path(run_dir) if run_dir else None
     keep_memory()
@@ -260,8 +260,9 @@ def fit(
     state = Checkpoint(recipe=settings, alphabet=recognizer.tokenizer.alphabet)
     if run_dir and resume and (run_dir / "checkpoint.safetensors").exists():
         state = load_checkpoint(run_dir / "checkpoint.safetensors", state, stepper, schedule)
-    world.check_same(recipe=settings, images=(len(train), len(valid)), epochs_done=len(state.history))
-    out = run_dir if world.main else None
+    check_same(recipe=settings, images=(len(train), len(valid)), epochs_done=len(state.history))
+    main = rank_and_world()[0] == 0
+    out = run_dir if main else None
     if out:
         with atomic(out / "set_aside.csv") as path:
             lost.to_csv(path, index=False)
@@ -275,7 +276,7 @@ def fit(
         loss, number = stepper(batch), next(steps)
         if isinstance(schedule, OneCycleLR):
             schedule.step()
-        if on_step and world.main:
+        if on_step and main:
             on_step(number)
         return loss, len(batch.texts)
 
@@ -305,9 +306,10 @@ def fit(
     )
     if out and state.best:
         recognizer.save(out, recipe.half)
-    if state.stopped and world.size > 1:
-        raise KeyboardInterrupt  # the other processes may be gone: nothing can follow that waits for them
-    world.wait()
+    if stepper.accelerator:
+        if state.stopped:
+            raise KeyboardInterrupt  # the other processes may be gone: nothing can follow that waits for them
+        stepper.accelerator.wait_for_everyone()
     history.attrs["set_aside"] = lost.to_dict("records")
     return history
 

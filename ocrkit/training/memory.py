@@ -14,6 +14,7 @@ import torch
 from ocrkit.data.batches import collate
 from ocrkit.reader.model_files import copied_weights
 from ocrkit.reader.recognizer import Recognizer
+from ocrkit.training.processes import rank_and_world
 from ocrkit.training.recipe import Recipe
 from ocrkit.training.step import Stepper
 
@@ -104,7 +105,7 @@ def explains_out_of_memory(fit: Callable) -> Callable:
 def _advice(recognizer: Recognizer, recipe: Recipe, run_dir: str | Path | None, used: str) -> str:
     size, pieces = recipe.batch_size, recipe.accumulate
     what = f"out of memory on {recognizer.device} with batch_size={size}{used}"
-    alone = not (torch.distributed.is_available() and torch.distributed.is_initialized())
+    alone = rank_and_world()[1] == 1
     halves = [size >> k for k in range(size.bit_length()) if size >> k >= pieces]
     fits = largest_batch(recognizer, recipe, halves) if alone else 0
     if fits == size:

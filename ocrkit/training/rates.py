@@ -20,6 +20,7 @@ from ocrkit.data.batches import Batch, loader, set_epoch
 from ocrkit.data.packed import Packed
 from ocrkit.errors.metrics import cer
 from ocrkit.reader.recognizer import Recognizer
+from ocrkit.training.processes import rank_and_world, set_seed
 from ocrkit.training.recipe import Recipe
 from ocrkit.training.step import Stepper
 
@@ -27,7 +28,7 @@ from ocrkit.training.step import Stepper
 def progress(items, label: str) -> tqdm:
     """A bar over the items, where bars are wanted: of several processes, in the first."""
     # The notebook's bar does not look at TQDM_DISABLE by itself; bars do not belong into outputs that are kept.
-    off = bool(os.environ.get("TQDM_DISABLE")) or int(os.environ.get("RANK", 0)) > 0
+    off = bool(os.environ.get("TQDM_DISABLE")) or rank_and_world()[0] > 0
     return tqdm(items, desc=label, leave=False, mininterval=0.5, disable=off)
 
 
@@ -80,7 +81,7 @@ def lr_find(
     Smith (2017), "Cyclical learning rates for training neural networks",
     https://arxiv.org/abs/1506.01186. Taught in notebook 03.
     """
-    torch.manual_seed(recipe.seed)
+    set_seed(recipe.seed)
     stepper = Stepper(recognizer, recipe)
     batches = loader(train, recognizer.tokenizer, recipe.batch_size, recipe.seed)
 
