@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
-from torch.utils.data import Subset
+from torch.utils.data import DataLoader, Subset
 
 from ocrkit.data.batches import Batch, label_problem, loader, set_epoch
 from ocrkit.data.files import atomic
@@ -55,7 +55,7 @@ def run_epochs(
     keep: Callable[[pd.DataFrame], None] | None = None,
     on_epoch: Callable[[pd.DataFrame], None] | None = None,
 ) -> pd.DataFrame:
-    """The loop of `fit`, `fit_glyphs` and `fit_detector`; leaves the weights of the best epoch in the stepper's model.
+    """The loop of `fit`, `fit_glyphs` and `fit_detector`; leaves the weights of the best epoch in `stepper.model`.
 
     Args:
         stepper: what has the `model` and its `optimizer`.
@@ -66,18 +66,12 @@ def run_epochs(
             often cannot tell two epochs apart, and toward its end a run settles.
         advice: what to do where the loss is no number any more; `kept`: what Ctrl-C leaves, of `{epoch}`.
         patience: stop after so many epochs without a better quality; 0 never does.
-        state: a run to go on with.
         out_of_time: asked before each epoch and after each step; ends the training there.
         keep, on_epoch: called with the history after each epoch, in every process and in the main one.
 
-    Returns:
-        The history, a row an epoch: `epoch` (from 1), `train_loss`, what `measure` gives, `learning_rate` (of the last
-        group, at the end), `seconds`, `images_per_second` (training only). `attrs["best"]` is the row of the best.
-
-    Raises:
-        FloatingPointError: the loss is no number any more.
-
-    Ctrl-C ends the training early, and `state.stopped` says so. Taught in notebook 03.
+    Returns the history, as `fit` does, with what `measure` gives; `learning_rate` is that of the last group, at the
+    end, and `attrs["best"]` the row of the best epoch. Raises FloatingPointError where the loss is no number. Ctrl-C
+    ends the training early, and `state.stopped` says so. Taught in notebook 03.
     """
     model, state = stepper.model, state or Checkpoint()
     history = state.history
@@ -129,11 +123,7 @@ def _best(history: list[dict], quality: Callable[[dict], Any]) -> dict | None:
 def usable_only(
     part: Callable, train: Any, valid: Any, model: Any, shown: Callable[[pd.DataFrame], str], least: int = 1
 ) -> tuple[Any, Any, pd.DataFrame]:
-    """Part what `model` cannot be trained on from `train` and `valid` by `part`, and say what is lost.
-
-    Raises:
-        ValueError: fewer than `least` training samples or no validation sample is left.
-    """
+    """Part what `model` cannot be trained on from both by `part`, and say what is lost; ValueError if too much is."""
     train, lost = part(train, model)
     valid, lost_valid = part(valid, model)
     lost = pd.concat([lost, lost_valid])
@@ -147,13 +137,10 @@ def usable_only(
 
 
 def set_aside(packed: Data, recognizer: Recognizer) -> tuple[Data, pd.DataFrame]:
-    """Part the samples that cannot be trained on from the rest.
+    """Part the samples whose label is empty, outside of the alphabet or too long for the time steps from the rest.
 
-    A label must be not empty, within the alphabet, and short enough for the model's time steps.
-
-    Returns:
-        `(usable, lost)`: the pack without them, and their rows with a column `reason`, together with
-        the images that `pack` had rejected.
+    Returns `(usable, lost)`: the pack without them, and their rows with a column `reason`, together with those of the
+    images that `pack` had rejected.
     """
     if isinstance(packed, Mixed):
         parts, lost = zip(*(set_aside(part, recognizer) for part in packed.parts))
@@ -175,6 +162,12 @@ def used_steps(data: Data, recognizer: Recognizer) -> np.ndarray:
     return data.steps(recognizer) if isinstance(data, Shards) else recognizer.steps(data.images).numpy()
 
 
+def train_loader(recognizer: Recognizer, train: Data, recipe: Recipe) -> DataLoader:
+    """The shuffled batches of `fit`; where images are padded, those of about one width come together."""
+    used = used_steps(train, recognizer) if recognizer.resize == "pad" else None
+    return loader(train, recognizer.tokenizer, recipe.batch_size, recipe.seed, used)
+
+
 def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> LRScheduler | None:
     if recipe.schedule == "one-cycle":
         return OneCycleLR(optimizer, recipe.learning_rate, total_steps=max(steps, 2))
@@ -185,10 +178,7 @@ def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> L
 
 @torch.no_grad()
 def validate(recognizer: Recognizer, stepper: Stepper, valid: Packed, batch_size: int) -> dict[str, float]:
-    """Loss on `valid` in the precision of training; CER and exact match as `Recognizer.read` reads it, in float32.
-
-    Several processes share the images, and each has the figures of all.
-    """
+    """Loss on `valid` in the precision of training; CER and exact match as `Recognizer.read` reads it, in float32."""
     recognizer.model.eval()
     if stepper.accelerator:
         from accelerate.utils import broadcast
@@ -222,20 +212,18 @@ def fit(
     """Train with CTC and leave the weights of the best epoch, that of the lowest validation CER, in `recognizer`.
 
     Args:
-        run_dir: where to keep `checkpoint.safetensors` (after each epoch), `history.csv`,
-            `set_aside.csv` and, at the end, the model; None keeps nothing.
-        resume: go on from the checkpoint in `run_dir`, if there is one. The weights at the end are
-            those of a run that was never stopped.
-        on_epoch: called with the history after each epoch, for instance `plots.LivePlot()`; in the main process only.
+        run_dir: where to keep `checkpoint.safetensors` (after each epoch), `history.csv`, `set_aside.csv` and, at the
+            end, the model; None keeps nothing.
+        resume: go on from the checkpoint in `run_dir`, if there is one, to the weights of a run that never stopped.
+        on_epoch: called with the history after each epoch, for instance `plots.LivePlot()`; `on_step` with the number
+            of steps taken, from 1, for instance `center_tracking.Tracker`. Both in the main process only.
         extra: a loss that is added to CTC, see `step.Stepper`. It is changed in place; its state is in the checkpoint,
             and `train_loss` has it in it, `valid_loss` never.
-        on_step: called with the number of steps taken, from 1, after each; for instance `center_tracking.Tracker`. In
-            the main process only.
 
     Returns:
-        The history, a row an epoch: `epoch` (from 1), `train_loss`, `valid_loss`, `valid_cer`,
-        `valid_accuracy`, `learning_rate`, `seconds`, `images_per_second` (training only). Its `attrs` have the row of
-        the best epoch and, as `set_aside`, the samples that could not be used, with the reason.
+        The history, a row an epoch: `epoch` (from 1), `train_loss`, `valid_loss`, `valid_cer`, `valid_accuracy`,
+        `learning_rate`, `seconds`, `images_per_second` (training only). Its `attrs` have the row of the best epoch and,
+        as `set_aside`, the samples that could not be used, with the reason.
 
     Raises:
         ValueError: no usable sample is left, or the checkpoint is of another recipe or alphabet.
@@ -243,17 +231,15 @@ def fit(
         MemoryError: the device has too little memory; the message says which batch size fits.
 
     Ctrl-C ends the training early and keeps the best weights so far; of several processes it also stops what follows.
-
-    In several processes (see `distributed`), each calls this with all the data. `recipe.batch_size` is that of all
-    together, the history is the same in each and equals that of one process; only the main process prints and writes.
-    With `recipe.accumulate` above 1, batch norm sees one piece of a batch at a time, and the run differs a little.
-    Taught in notebooks 03 and 12.
+    Each of several processes (see `processes`) calls this with all the data. `recipe.batch_size` is that of all
+    together, and the history is the same in each; only the main process prints and writes. On CPUs, and in the pieces
+    of `recipe.accumulate`, batch norm sees a part of the batch, and the run differs a little from that of one process;
+    so do the random numbers of augmentation and dropout. Taught in notebooks 03 and 12.
     """
     train, valid, lost = usable_only(set_aside, train, valid, recognizer, _first_reasons)
     run_dir = Path(run_dir) if run_dir else None
     keep_memory()
-    used = used_steps(train, recognizer) if recognizer.resize == "pad" else None
-    batches = loader(train, recognizer.tokenizer, recipe.batch_size, recipe.seed, used)
+    batches = train_loader(recognizer, train, recipe)
     stepper = Stepper(recognizer, recipe, extra)
     schedule = _schedule(stepper.optimizer, recipe, recipe.epochs * len(batches))
     settings = dataclasses.asdict(recipe) | {"extra": extra and " ".join(repr(extra).split())}
@@ -268,7 +254,7 @@ def fit(
             lost.to_csv(path, index=False)
     steps = count(len(state.history) * len(batches) + 1)
 
-    def batches_of(epoch: int) -> Iterable[Batch]:
+    def batches_of(epoch: int) -> DataLoader:
         set_epoch(batches, epoch)
         return batches
 
@@ -288,7 +274,6 @@ def fit(
             with atomic(out / "history.csv") as path:
                 history.to_csv(path, index=False)
 
-    lower = f"lower learning_rate (now {recipe.learning_rate})"
     history = run_epochs(
         stepper,
         batches_of,
@@ -297,7 +282,7 @@ def fit(
         lambda row: -row["valid_cer"],
         epochs=recipe.epochs,
         seed=recipe.seed,
-        advice=f"{lower}, or set amp to off; the last good checkpoint is untouched",
+        advice=f"lower learning_rate (now {recipe.learning_rate}), or set amp to off; the checkpoint is untouched",
         patience=recipe.patience,
         kept="the weights of epoch {epoch} are kept",
         state=state,

@@ -30,9 +30,6 @@ def accelerator() -> Accelerator | None:
 
     In a function for `accelerate.notebook_launcher`, call it before anything is computed: if the notebook has used
     several threads of the CPU already, the function would wait for them forever.
-
-    Raises:
-        RuntimeError: there are several processes, and Accelerate is not installed.
     """
     if rank_and_world()[1] == 1:
         return None
@@ -43,12 +40,9 @@ def accelerator() -> Accelerator | None:
             "Accelerate is missing, which connects the processes: run `pip install accelerate`, or install ocrkit "
             "with its extra [scale]; or start one process, without torchrun"
         ) from error
-    # Precision and gradient clipping are those of one process; the environment variable of Accelerate still counts.
-    made = Accelerator(
-        cpu=not torch.cuda.is_available(),
-        mixed_precision="no",
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
-    )
+    patience = InitProcessGroupKwargs(timeout=PATIENCE)
+    # Precision is set by the step, as in one process.
+    made = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision="no", kwargs_handlers=[patience])
     if parent_process() is not None:
         torch.set_num_threads(1)  # the threads of a notebook stay behind when it forks; to wait for them is forever
     return made

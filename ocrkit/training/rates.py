@@ -8,17 +8,19 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from ocrkit.data.batches import Batch, loader, set_epoch
 from ocrkit.data.packed import Packed
 from ocrkit.errors.metrics import cer
+from ocrkit.reader.model_files import copied_weights
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.training.processes import rank_and_world, set_seed
 from ocrkit.training.recipe import Recipe
@@ -32,6 +34,13 @@ def progress(items, label: str) -> tqdm:
     return tqdm(items, desc=label, leave=False, mininterval=0.5, disable=off)
 
 
+def epochs_of(batches: DataLoader) -> Iterator[Batch]:
+    """Batches of epoch after epoch, without end."""
+    for epoch in count():
+        set_epoch(batches, epoch)
+        yield from batches
+
+
 def sweep_rates(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -40,11 +49,11 @@ def sweep_rates(
     steps: int,
     otherwise: float,
 ) -> pd.DataFrame:
-    """What `lr_find` does, for any model; `step` takes one training step and returns its loss.
+    """`lr_find` of any model; `step` takes one training step and returns its loss, `rates` are the ends.
 
-    `rates` are the lowest and the highest; `otherwise` is suggested where there were too few steps to see a slope.
+    `otherwise` is suggested where there were too few steps to see a slope.
     """
-    before = {name: t.clone() for name, t in model.state_dict().items()}
+    before = copied_weights(model)
     lowest, highest = rates
     rows, mean = [], 0.0
     model.train()
@@ -74,34 +83,24 @@ def lr_find(
     """Raise the learning rate from step to step and note the loss; the weights are put back after.
 
     Returns:
-        Columns `learning_rate`, `loss`, `smooth` (an exponential mean of the loss, corrected for its
-        start). `attrs["suggestion"]` is the rate at which the smooth loss falls fastest. It stops
-        early when the loss is four times its best.
+        Columns `learning_rate`, `loss`, `smooth` (an exponential mean of the loss, corrected for its start).
+        `attrs["suggestion"]` is the rate at which it falls fastest. Stops early when it is four times its best.
 
     Smith (2017), "Cyclical learning rates for training neural networks",
     https://arxiv.org/abs/1506.01186. Taught in notebook 03.
     """
     set_seed(recipe.seed)
     stepper = Stepper(recognizer, recipe)
-    batches = loader(train, recognizer.tokenizer, recipe.batch_size, recipe.seed)
-
-    def endless():
-        for epoch in count():
-            set_epoch(batches, epoch)
-            yield from batches
-
-    stream, rates = endless(), (lowest, highest)
-    return sweep_rates(
-        recognizer.model, stepper.optimizer, lambda: stepper(next(stream)), rates, steps, recipe.learning_rate
-    )
+    stream = epochs_of(loader(train, recognizer.tokenizer, recipe.batch_size, recipe.seed))
+    step, rates = lambda: stepper(next(stream)), (lowest, highest)
+    return sweep_rates(recognizer.model, stepper.optimizer, step, rates, steps, recipe.learning_rate)
 
 
 def overfit_one_batch(recognizer: Recognizer, batch: Batch, recipe: Recipe, steps: int = 300) -> pd.DataFrame:
-    """Train on one batch only and note loss and CER: a model that cannot learn 32 images by heart has a bug.
+    """Train on one batch only: a model that cannot learn 32 images by heart has a bug.
 
-    Augmentation is off and the learning rate constant. The weights stay as trained, so pass a
-    recognizer that you do not need after. Returns columns `step`, `loss`, `cer` (measured every tenth step).
-    Taught in notebook 03.
+    Augmentation is off and the learning rate constant. The weights stay as trained, so pass a recognizer that you do
+    not need after. Returns columns `step`, `loss`, `cer`, a row every tenth step. Taught in notebook 03.
     """
     stepper = Stepper(recognizer, dataclasses.replace(recipe, augment="none"))
     rows = []

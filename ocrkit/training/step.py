@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from ocrkit.data.augmentation import augment, augmentation
 from ocrkit.data.batches import Batch
 from ocrkit.reader.device import normalize_images
+from ocrkit.reader.model_files import copied_weights
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.training.processes import accelerator, rank_and_world, share
 from ocrkit.training.recipe import Recipe
@@ -23,8 +25,8 @@ from ocrkit.training.recipe import Recipe
 def autocast_dtype(device: torch.device, amp: str = "auto") -> torch.dtype | None:
     """The 16-bit type to compute in, or None for plain float32.
 
-    "auto" takes bf16 on CUDA from Ampere on and fp16 on older cards; on a CPU it takes bf16 where
-    the processor has instructions for it, since without them it is slower than float32.
+    "auto" takes bf16 on CUDA from Ampere on and fp16 on older cards; on a CPU bf16 where the processor has
+    instructions for it, since without them it is slower than float32.
     """
     if amp != "auto":
         return {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}[amp]
@@ -38,8 +40,8 @@ def autocast_dtype(device: torch.device, amp: str = "auto") -> torch.dtype | Non
 def keep_memory() -> bool:
     """Let the memory of freed tensors stay with this process; returns whether the system was one where that works.
 
-    The C library of Linux gives large blocks back at once, and each new step must then have them again, page
-    by page: on a CPU that is a tenth of the training time. Taught in notebook 03.
+    The C library of Linux gives large blocks back at once, and each new step must have them again, page by page: on a
+    CPU that is a tenth of the training time. Taught in notebook 03.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -49,32 +51,56 @@ def keep_memory() -> bool:
 
 
 def _optimizer(model: nn.Module, recipe: Recipe, extra: nn.Module | None) -> torch.optim.Optimizer:
-    groups = [{"params": list(model.parameters())}]
-    if learned := list(extra.parameters()) if extra is not None else []:
+    groups = [{"params": [*model.parameters()]}]
+    if extra is not None and (learned := [*extra.parameters()]):
         groups.append({"params": learned, "weight_decay": 0.0})  # decay would pull centers to the origin
     if recipe.optimizer == "adam":
         return torch.optim.Adam(groups, recipe.learning_rate)
     return torch.optim.AdamW(groups, recipe.learning_rate, weight_decay=recipe.weight_decay)
 
 
-class Stepper:
-    """One training step, shared by `fit`, `lr_find` and `overfit_one_batch`: model, loss, optimizer, precision.
+@contextmanager
+def on_trial(recognizer: Recognizer) -> Iterator[None]:
+    """A block in training mode, after which weights, mode and random numbers are as they were."""
+    model, training = recognizer.model, recognizer.model.training
+    before = copied_weights(model)
+    try:
+        with torch.random.fork_rng([recognizer.device] if recognizer.device.type == "cuda" else []):
+            model.train()
+            yield
+    finally:
+        model.load_state_dict(before)
+        model.train(training)
+        model.zero_grad(set_to_none=True)
 
-    Call it with a `Batch`; it returns the batch's loss (a tensor, so that nothing waits for the device). Each of
-    several processes is given the whole batch and computes its part, and the weights of the first process count; loss
-    and step are those of all. See `processes`.
+
+class Stepper:
+    """One training step: call it with a `Batch`, and it returns the loss (a tensor: nothing waits for the device).
+
+    Each of several processes is given the whole batch and computes its part; loss and step are those of all, and the
+    weights at the start those of the first.
 
     Args:
         extra: a loss that is added to CTC in training, such as `centers.AlignedLoss`: a module that is called with
             features `(T, N, D)`, logits `(T, N, K)`, targets `(N, L)` and lengths `(N,)` and gives one number. What it
             has in parameters is learned too.
 
-    Raises:
-        ValueError: `extra` with several processes or `recipe.accumulate` above 1, or a batch of fewer images than that.
+    Raises ValueError for `extra` where a batch is in parts, and for a batch of fewer images than parts.
     """
 
     def __init__(self, recognizer: Recognizer, recipe: Recipe, extra: nn.Module | None = None):
-        _check_parts(recipe, extra)
+        parts = recipe.accumulate * rank_and_world()[1]
+        where = f"{parts} parts ({rank_and_world()[1]} processes, accumulate={recipe.accumulate})"
+        if extra is not None and parts > 1:
+            raise ValueError(
+                f"extra={type(extra).__name__} compares the characters of a whole batch, which is in {where} here: "
+                "train with it in one process, with accumulate=1"
+            )
+        if recipe.batch_size < parts:
+            raise ValueError(
+                f"batch_size={recipe.batch_size} is the batch of all processes together, too small for {where}: "
+                f"set batch_size to {parts} or more"
+            )
         self.model, self.trim, self.accumulate = recognizer.model, recognizer.trim, recipe.accumulate
         self.accelerator, self.forward = accelerator(), self.model
         if self.accelerator:
@@ -139,19 +165,3 @@ class Stepper:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return self.accelerator.reduce(total, "mean") if self.accelerator else total
-
-
-def _check_parts(recipe: Recipe, extra: nn.Module | None) -> None:
-    processes = rank_and_world()[1]
-    parts = recipe.accumulate * processes
-    where = f"({processes} processes, accumulate={recipe.accumulate})"
-    if extra is not None and parts > 1:
-        raise ValueError(
-            f"extra={type(extra).__name__} compares the characters of a whole batch, which is in {parts} parts here "
-            f"{where}: train with it in one process, with accumulate=1"
-        )
-    if recipe.batch_size < parts:
-        raise ValueError(
-            f"batch_size={recipe.batch_size} is the batch of all processes together, too small for {parts} parts "
-            f"{where}: set batch_size to {parts} or more"
-        )
