@@ -1,7 +1,4 @@
-"""Checkpoints: all that a training run needs to go on, in one safetensors file, written whole or not at all.
-
-Taught in notebook 03.
-"""
+"""Checkpoints: what a run needs to go on, in one safetensors file, whole or not at all. Taught in notebook 03."""
 
 from __future__ import annotations
 

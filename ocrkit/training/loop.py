@@ -1,7 +1,4 @@
-"""Training: the one loop of all models, and `fit` for those that read lines of text.
-
-Taught in notebook 03.
-"""
+"""The one loop of all training, and `fit` for models that read lines of text. Taught in notebook 03."""
 
 from __future__ import annotations
 
@@ -62,11 +59,10 @@ def run_epochs(
         batches: gives the batches of an epoch, which are numbered from 0 here.
         step: takes one training step with a batch; returns the mean loss and of how many images it is.
         measure: what the history notes of the model after an epoch.
-        quality: of a row of the history; the highest is the best, among equal ones the last: a small validation set
-            often cannot tell two epochs apart, and toward its end a run settles.
+        quality: of a row of the history; the highest is the best, among equal ones the last, where a run has settled.
         advice: what to do where the loss is no number any more; `kept`: what Ctrl-C leaves, of `{epoch}`.
-        patience: stop after so many epochs without a better quality; 0 never does.
-        out_of_time: asked before each epoch and after each step; ends the training there.
+        patience: stop after so many epochs without a better quality; 0 never does. `out_of_time` is asked after each
+            step, and stops at once.
         keep, on_epoch: called with the history after each epoch, in every process and in the main one.
 
     Returns the history, as `fit` does, with what `measure` gives; `learning_rate` is that of the last group, at the
@@ -130,17 +126,15 @@ def usable_only(
     if len(lost):
         print_once(f"{len(lost)} samples are set aside ({shown(lost)})")
     if len(train) < least or not len(valid):
-        raise ValueError(
-            f"{len(train)} usable training and {len(valid)} validation samples: at least {least} and 1 are needed"
-        )
+        usable = f"{len(train)} usable training and {len(valid)} validation samples"
+        raise ValueError(f"{usable}: at least {least} and 1 are needed")
     return train, valid, lost
 
 
 def set_aside(packed: Data, recognizer: Recognizer) -> tuple[Data, pd.DataFrame]:
     """Part the samples whose label is empty, outside of the alphabet or too long for the time steps from the rest.
 
-    Returns `(usable, lost)`: the pack without them, and their rows with a column `reason`, together with those of the
-    images that `pack` had rejected.
+    Returns the pack without them, and their rows and those that `pack` had rejected, with a column `reason`.
     """
     if isinstance(packed, Mixed):
         parts, lost = zip(*(set_aside(part, recognizer) for part in packed.parts))
@@ -231,10 +225,9 @@ def fit(
         MemoryError: the device has too little memory; the message says which batch size fits.
 
     Ctrl-C ends the training early and keeps the best weights so far; of several processes it also stops what follows.
-    Each of several processes (see `processes`) calls this with all the data. `recipe.batch_size` is that of all
-    together, and the history is the same in each; only the main process prints and writes. On CPUs, and in the pieces
-    of `recipe.accumulate`, batch norm sees a part of the batch, and the run differs a little from that of one process;
-    so do the random numbers of augmentation and dropout. Taught in notebooks 03 and 12.
+    Each of several processes (see `processes`) calls this with all the data and gets the same history; only the main
+    one prints and writes, and `recipe.batch_size` is that of all. Augmentation and dropout draw other numbers than in
+    one process; batch norm sees a part of the batch on CPUs, and of `recipe.accumulate` a piece. See notebooks 03, 12.
     """
     train, valid, lost = usable_only(set_aside, train, valid, recognizer, _first_reasons)
     run_dir = Path(run_dir) if run_dir else None
@@ -248,8 +241,7 @@ def fit(
         state = load_checkpoint(run_dir / "checkpoint.safetensors", state, stepper, schedule)
     check_same(recipe=settings, images=(len(train), len(valid)), epochs_done=len(state.history))
     main = rank_and_world()[0] == 0
-    out = run_dir if main else None
-    if out:
+    if out := run_dir if main else None:
         with atomic(out / "set_aside.csv") as path:
             lost.to_csv(path, index=False)
     steps = count(len(state.history) * len(batches) + 1)
@@ -289,13 +281,13 @@ def fit(
         keep=keep,
         on_epoch=on_epoch,
     )
+    history.attrs["set_aside"] = lost.to_dict("records")
     if out and state.best:
         recognizer.save(out, recipe.half)
     if stepper.accelerator:
         if state.stopped:
             raise KeyboardInterrupt  # the other processes may be gone: nothing can follow that waits for them
         stepper.accelerator.wait_for_everyone()
-    history.attrs["set_aside"] = lost.to_dict("records")
     return history
 
 

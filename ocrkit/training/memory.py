@@ -1,7 +1,4 @@
-"""Memory of the device: which batches fit, and what to do where one did not.
-
-Taught in notebook 12.
-"""
+"""Memory of the device: which batches fit, and what to do where one did not. Taught in notebook 12."""
 
 from __future__ import annotations
 

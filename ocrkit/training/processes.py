@@ -1,7 +1,6 @@
-"""Several processes that train one model; Hugging Face Accelerate connects them.
+"""Several processes that train one model: a launcher such as `torchrun` starts them, Accelerate connects them.
 
-`torchrun`, `accelerate launch` or `accelerate.notebook_launcher` starts them. Each computes its part of every batch,
-and `DistributedDataParallel` takes the mean of their gradients. Taught in notebook 12.
+Each computes its part of every batch, and torch's `DistributedDataParallel` averages the gradients. See notebook 12.
 """
 
 from __future__ import annotations

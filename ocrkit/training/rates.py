@@ -1,7 +1,4 @@
-"""Two checks to run before a training, the sweep behind the learning-rate finders, and the bar that all training shows.
-
-Taught in notebook 03.
-"""
+"""Checks to run before a training, and the bar that all training shows. Taught in notebook 03."""
 
 from __future__ import annotations
 
@@ -10,10 +7,10 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from itertools import count
+from typing import Any
 
 import pandas as pd
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
@@ -42,25 +39,16 @@ def epochs_of(batches: DataLoader) -> Iterator[Batch]:
 
 
 def sweep_rates(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    step: Callable[[], Tensor],
-    rates: tuple[float, float],
-    steps: int,
-    otherwise: float,
+    stepper: Any, step: Callable[[], Tensor], lowest: float, highest: float, steps: int, otherwise: float
 ) -> pd.DataFrame:
-    """`lr_find` of any model; `step` takes one training step and returns its loss, `rates` are the ends.
-
-    `otherwise` is suggested where there were too few steps to see a slope.
-    """
+    """`lr_find` of any `stepper.model`; `step` gives the loss of a step, `otherwise` is suggested after too few."""
+    model, rows, mean = stepper.model, [], 0.0
     before = copied_weights(model)
-    lowest, highest = rates
-    rows, mean = [], 0.0
     model.train()
     try:
         for k in progress(range(steps), "lr_find"):
             rate = lowest * (highest / lowest) ** (k / (steps - 1))
-            for group in optimizer.param_groups:
+            for group in stepper.optimizer.param_groups:
                 group["lr"] = rate
             loss = step().item()
             mean = 0.9 * mean + 0.1 * loss
@@ -92,8 +80,7 @@ def lr_find(
     set_seed(recipe.seed)
     stepper = Stepper(recognizer, recipe)
     stream = epochs_of(loader(train, recognizer.tokenizer, recipe.batch_size, recipe.seed))
-    step, rates = lambda: stepper(next(stream)), (lowest, highest)
-    return sweep_rates(recognizer.model, stepper.optimizer, step, rates, steps, recipe.learning_rate)
+    return sweep_rates(stepper, lambda: stepper(next(stream)), lowest, highest, steps, recipe.learning_rate)
 
 
 def overfit_one_batch(recognizer: Recognizer, batch: Batch, recipe: Recipe, steps: int = 300) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Recipes: the settings of a training run, checked before it starts. `data/recipes` holds them as short files.
+"""Recipes: the settings of a training run, checked before it starts; short files in `data/recipes`.
 
 Taught in notebook 03.
 """
@@ -92,11 +92,10 @@ class BaseRecipe:
     def from_dict(values: dict) -> BaseRecipe:
         """A recipe of the kind that the values are of; texts become the setting's type, `a,b` a tuple."""
         cls = _kind(values)
-        settings = {kind: {f.name: f.default for f in dataclasses.fields(kind)} for kind in _KINDS}
-        fields = settings[cls]
+        fields = {f.name: f.default for f in dataclasses.fields(cls)}
         unknown = sorted(set(values) - set(fields))
         for name in unknown:
-            if others := " or ".join(kind.kind for kind in _KINDS if name in settings[kind]):
+            if others := " or ".join(k.kind for k in _KINDS if name in k.__dataclass_fields__):
                 raise ValueError(
                     f"recipe: {name} is a setting of {others}, and renderer and backbone make this a recipe of "
                     f"{cls.kind}: leave it out"
@@ -187,9 +186,7 @@ def _convert(name: str, value, default):
 def find_recipe(where: str | Path, **changes) -> BaseRecipe:
     """Read a recipe file, or the shipped recipe of that name; `changes` win over it.
 
-    Raises:
-        FileNotFoundError: there is neither.
-        ValueError: the file or a change is wrong.
+    Raises FileNotFoundError where there is neither, and ValueError where the file or a change is wrong.
     """
     path = next((path for path in (Path(where), RECIPES / f"{where}.toml") if path.is_file()), None)
     if path is None:

@@ -1,7 +1,4 @@
-"""How long a training will take: some steps of it are measured on the machine at hand, and multiplied.
-
-Taught in notebook 12.
-"""
+"""How long a training will take: some of its steps are measured, and multiplied. Taught in notebook 12."""
 
 from __future__ import annotations
 
@@ -25,20 +22,15 @@ def measure_steps(
 ) -> pd.DataFrame:
     """Time training steps of `recipe` as `fit` takes them, batches included, and multiply them up to a whole run.
 
-    The weights and the random numbers are put back after. Small last batches of an epoch are left out.
-
-    Args:
-        images: how many images an epoch of the run will have; by default those of `train`.
+    The weights and the random numbers are put back after. Small last batches of an epoch are left out. `images` says
+    how many an epoch of the run will have; by default as many as `train`.
 
     Returns:
         Rows `fastest`, `median`, `mean` and `slowest` (of the steps), columns `seconds` (of a step),
         `images_per_second` and `minutes`: all epochs of the recipe, if every step took as long as this one. A run is
         a sum of steps, so plan with `mean`. Rendering or packing the images and validation come on top.
 
-    Raises:
-        ValueError: `steps` or `images` below 1, or no sample of `train` can be trained on.
-
-    Taught in notebook 12.
+    Raises ValueError where there is nothing to measure. Taught in notebook 12.
     """
     train, _ = set_aside(train, recognizer)
     images = len(train) if images is None else images

@@ -1,7 +1,4 @@
-"""One training step: model, augmentation, CTC loss, optimizer and 16-bit precision.
-
-Taught in notebook 03.
-"""
+"""One training step: model, augmentation, CTC loss, optimizer, 16-bit precision. Taught in notebook 03."""
 
 from __future__ import annotations
 
@@ -25,8 +22,7 @@ from ocrkit.training.recipe import Recipe
 def autocast_dtype(device: torch.device, amp: str = "auto") -> torch.dtype | None:
     """The 16-bit type to compute in, or None for plain float32.
 
-    "auto" takes bf16 on CUDA from Ampere on and fp16 on older cards; on a CPU bf16 where the processor has
-    instructions for it, since without them it is slower than float32.
+    "auto": bf16 where the device has instructions for it (CUDA from Ampere on), fp16 on older cards, else float32.
     """
     if amp != "auto":
         return {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}[amp]
@@ -48,15 +44,6 @@ def keep_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries than glibc lack it
     trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD in malloc.h
     return bool(mallopt and mallopt(mmap_threshold, 1 << 30) and mallopt(trim_threshold, 2**31 - 1))
-
-
-def _optimizer(model: nn.Module, recipe: Recipe, extra: nn.Module | None) -> torch.optim.Optimizer:
-    groups = [{"params": [*model.parameters()]}]
-    if extra is not None and (learned := [*extra.parameters()]):
-        groups.append({"params": learned, "weight_decay": 0.0})  # decay would pull centers to the origin
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam(groups, recipe.learning_rate)
-    return torch.optim.AdamW(groups, recipe.learning_rate, weight_decay=recipe.weight_decay)
 
 
 @contextmanager
@@ -110,7 +97,12 @@ class Stepper:
             self.forward = self.accelerator.prepare(self.model)
         self.device, self.clip_norm = recognizer.device, recipe.clip_norm
         self.extra = None if extra is None else extra.to(self.device).train()
-        self.optimizer = _optimizer(self.model, recipe, self.extra)
+        groups = [{"params": [*self.model.parameters()]}]
+        if extra is not None and (learned := [*self.extra.parameters()]):
+            groups.append({"params": learned, "weight_decay": 0.0})  # decay would pull centers to the origin
+        adam = recipe.optimizer == "adam"
+        way, decay = (torch.optim.Adam, 0.0) if adam else (torch.optim.AdamW, recipe.weight_decay)
+        self.optimizer = way(groups, recipe.learning_rate, weight_decay=decay)
         self.augmentation = augmentation(recipe.augment)
         self.dtype = autocast_dtype(self.device, recipe.amp)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
