@@ -121,7 +121,7 @@ _MORE = {
     "packed_shards": "training.shards",
     "write_shards": "training.shards",
     "largest_batch": "training.memory",
-    "World": "training.processes",
+    "accelerator": "training.processes",
     "AlignedLoss": "training.centers",
     "align_features": "training.centers",
     "alignment_report": "training.centers",

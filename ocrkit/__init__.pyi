@@ -19,7 +19,7 @@ from ocrkit.training.recipe import Recipe as Recipe
 from ocrkit.reader.recognizer import Recognizer as Recognizer
 from ocrkit.text.tokenizer import Tokenizer as Tokenizer
 from ocrkit.training.center_tracking import Tracker as Tracker
-from ocrkit.training.processes import World as World
+from ocrkit.training.processes import accelerator as accelerator
 from ocrkit.errors.calibration import accept_reject as accept_reject
 from ocrkit.errors.metrics import accuracy as accuracy
 from ocrkit.maps.cam import activation_map as activation_map

@@ -157,7 +157,7 @@ def lint_samples(options: argparse.Namespace) -> int:
 def train_recipe(options: argparse.Namespace) -> int:
     """Train and say where the model lies; one of several processes where `torchrun` or Accelerate started them."""
     from ocrkit.tasks.run import run_recipe
-    from ocrkit.training.processes import World
+    from ocrkit.training.processes import accelerator, print_once
     from ocrkit.training.recipe import find_recipe
 
     if wrong := [change for change in options.changes if "=" not in change]:
@@ -166,9 +166,9 @@ def train_recipe(options: argparse.Namespace) -> int:
     run_dir = options.out or Path("runs") / Path(options.recipe).stem
     words = ["python", "-m", "ocrkit", "train", options.recipe, *options.changes, "--out", str(run_dir)]
     run_recipe(recipe, run_dir, options.resume, shlex.join(words))
-    world = World()
-    world.print(f"the model lies in {run_dir}; measure it: python -m ocrkit evaluate {run_dir} SAMPLES")
-    world.leave()
+    print_once(f"the model lies in {run_dir}; measure it: python -m ocrkit evaluate {run_dir} SAMPLES")
+    if world := accelerator():
+        world.end_training()
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import date
 from hashlib import sha1
 from pathlib import Path
@@ -31,7 +32,7 @@ from ocrkit.text.strings import names_text
 from ocrkit.text.tokenizer import Tokenizer
 from ocrkit.text.words import read_counts
 from ocrkit.training.loop import fit
-from ocrkit.training.processes import World
+from ocrkit.training.processes import accelerator, print_once
 from ocrkit.training.recipe import BaseRecipe, DetectorRecipe, GlyphRecipe, Recipe
 from ocrkit.training.splicing import splice_words
 
@@ -114,7 +115,7 @@ def recipe_data(recipe: BaseRecipe, stores: str | Path) -> tuple[Mixed, Packed, 
         others = " in other fonts" if split == "valid" else ""
         lines.append(f"{n} rendered {recipe.renderer}{others} for validation (seed {recipe.seed + 1_000_000})")
     train, valid = Mixed(trains, repeats), concatenate(valids)
-    World().print(f"{len(train)} training and {len(valid)} validation images an epoch")
+    print_once(f"{len(train)} training and {len(valid)} validation images an epoch")
     return train, valid, lines
 
 
@@ -129,9 +130,10 @@ def run_recipe(
         FileExistsError: the folder holds a finished or broken-off run, and `resume` is off.
         ValueError: the recipe cannot be followed, or not in several processes.
     """
-    run_dir, world, kind = Path(run_dir), World(), KINDS[type(recipe)]
-    _check_run(recipe, kind, run_dir, resume, world.size)
-    with world.main_first():
+    run_dir, world, kind = Path(run_dir), accelerator(), KINDS[type(recipe)]
+    processes = world.num_processes if world else 1
+    _check_run(recipe, kind, run_dir, resume, processes)
+    with world.main_process_first() if world else nullcontext():
         train, valid, lines = kind.data(recipe, run_dir.parent / "stores")
     model, history = kind.train(recipe, train, valid, *((run_dir, resume) if kind.resumes else ()))
     if history.empty:
@@ -141,7 +143,7 @@ def run_recipe(
         with atomic(run_dir / "history.csv") as path:
             history.to_csv(path, index=False)
     model = type(model).load(run_dir)  # the figures are those of the files, which may hold 16-bit weights
-    if not world.main:
+    if world and not world.is_main_process:
         return model
     facts = {
         "command": command,
@@ -149,7 +151,7 @@ def run_recipe(
         "seconds": round(history["seconds"].sum()),
         "torch": torch.__version__,
         "device": str(model.device),
-        "processes": world.size,
+        "processes": processes,
         "data": lines,
         "recipe": dataclasses.asdict(recipe),
         "best": {name: history.attrs["best"][name] for name in ("epoch", *kind.chosen)},

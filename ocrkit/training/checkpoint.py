@@ -1,7 +1,4 @@
-"""Checkpoints: all that a training run needs to go on, in one safetensors file, written whole or not at all.
-
-Taught in notebook 03.
-"""
+"""Checkpoints: what a run needs to go on, in one safetensors file, whole or not at all. Taught in notebook 03."""
 
 from __future__ import annotations
 
@@ -20,19 +17,17 @@ from ocrkit.training.recipe import Recipe
 from ocrkit.training.step import Stepper
 
 FORMAT = "ocrkit checkpoint 1"
+PLAIN = (int, float, str, list, bool, type(None))
 
 
 @dataclass
 class Checkpoint:
-    """The state of a run, besides weights and optimizer; `best` holds the weights of the best epoch so far.
-
-    Runs that keep no checkpoint have neither `recipe` nor `alphabet`.
-    """
+    """The state of a run, besides weights and optimizer; runs that keep none have neither `recipe` nor `alphabet`."""
 
     recipe: dict = field(default_factory=dict)
     alphabet: str = ""
     history: list[dict] = field(default_factory=list)
-    best: dict[str, Tensor] = field(default_factory=dict)
+    best: dict[str, Tensor] = field(default_factory=dict)  # the weights of the best epoch so far
     stopped: bool = False  # by Ctrl-C; never true in a file
 
 
@@ -50,27 +45,22 @@ def save_checkpoint(path: Path, state: Checkpoint, stepper: Stepper, schedule: L
         "alphabet": state.alphabet,
         "history": state.history,
         "groups": saved["param_groups"],
-        "schedule": _plain(schedule.state_dict()) if schedule else None,
+        # Numbers, texts and lists; the rest is rebuilt by the constructor.
+        "schedule": schedule and {k: v for k, v in schedule.state_dict().items() if isinstance(v, PLAIN)},
         "scaler": stepper.scaler.state_dict(),
     }
-    size = sum(t.nbytes for t in tensors.values()) + len(json.dumps(meta))
-    with atomic(path, size) as temporary:
-        # Tensors may share memory or be strided; safetensors stores plain blocks.
-        save_file(
-            {k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()},
-            temporary,
-            {"ocrkit": json.dumps(meta)},
-        )
+    # Tensors may share memory or be strided; safetensors stores plain blocks.
+    tensors = {k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}
+    text = json.dumps(meta)
+    with atomic(path, sum(t.nbytes for t in tensors.values()) + len(text)) as temporary:
+        save_file(tensors, temporary, {"ocrkit": text})
 
 
 def load_checkpoint(path: Path, fresh: Checkpoint, stepper: Stepper, schedule: LRScheduler | None) -> Checkpoint:
-    """Put weights, optimizer and schedule back and return the state.
-
-    `fresh` is the state of the run that wants to go on; a checkpoint of another recipe or alphabet
-    is refused, because its weights would mean something else.
+    """Put weights, optimizer and schedule back and return the state; `fresh` is that of the run that wants to go on.
 
     Raises:
-        ValueError: the file is damaged, of another format, or belongs to another run; the message names the difference.
+        ValueError: the file is damaged, of another format, or of another recipe or alphabet; the message says which.
     """
     try:
         metadata, tensors = read_tensors(path)
@@ -88,12 +78,8 @@ def load_checkpoint(path: Path, fresh: Checkpoint, stepper: Stepper, schedule: L
     wanted = json.loads(json.dumps(fresh.recipe))
     # A setting that is younger than the checkpoint stood at its default.
     was = json.loads(json.dumps(dataclasses.asdict(Recipe()) | meta["recipe"]))
-    differ = [f"{k} was {was.get(k)!r}, is {v!r}" for k, v in wanted.items() if was.get(k) != v]
-    if differ:
-        raise ValueError(
-            f"{path} is of another recipe ({'; '.join(differ)}); use another run folder, or the old settings"
-        )
-
+    if differ := "; ".join(f"{k} was {was.get(k)!r}, is {v!r}" for k, v in wanted.items() if was.get(k) != v):
+        raise ValueError(f"{path} is of another recipe ({differ}); use another run folder, or the old settings")
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}, "extra": {}}
     for name, tensor in tensors.items():
         part, _, rest = name.partition(".")
@@ -110,8 +96,3 @@ def load_checkpoint(path: Path, fresh: Checkpoint, stepper: Stepper, schedule: L
     if schedule:
         schedule.load_state_dict(meta["schedule"])
     return Checkpoint(meta["recipe"], meta["alphabet"], meta["history"], parts["best"])
-
-
-def _plain(values: dict) -> dict:
-    """The part of a schedule's state that is numbers, texts and lists; the rest is rebuilt by its constructor."""
-    return {k: v for k, v in values.items() if isinstance(v, (int, float, str, list, bool, type(None)))}

@@ -1,7 +1,4 @@
-"""Training: the one loop of all models, and `fit` for those that read lines of text.
-
-Taught in notebook 03.
-"""
+"""The one loop of all training, and `fit` for models that read lines of text. Taught in notebook 03."""
 
 from __future__ import annotations
 
@@ -18,6 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
+from torch.utils.data import DataLoader, Subset
 
 from ocrkit.data.batches import Batch, label_problem, loader, set_epoch
 from ocrkit.data.files import atomic
@@ -27,7 +25,7 @@ from ocrkit.reader.model_files import copied_weights
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ocrkit.training.memory import explains_out_of_memory
-from ocrkit.training.processes import World
+from ocrkit.training.processes import check_same, gather, print_once, rank_and_world, set_seed, share
 from ocrkit.training.rates import progress
 from ocrkit.training.recipe import Recipe
 from ocrkit.training.shards import Shards
@@ -54,31 +52,24 @@ def run_epochs(
     keep: Callable[[pd.DataFrame], None] | None = None,
     on_epoch: Callable[[pd.DataFrame], None] | None = None,
 ) -> pd.DataFrame:
-    """The loop of `fit`, `fit_glyphs` and `fit_detector`; leaves the weights of the best epoch in the stepper's model.
+    """The loop of `fit`, `fit_glyphs` and `fit_detector`; leaves the weights of the best epoch in `stepper.model`.
 
     Args:
         stepper: what has the `model` and its `optimizer`.
         batches: gives the batches of an epoch, which are numbered from 0 here.
         step: takes one training step with a batch; returns the mean loss and of how many images it is.
         measure: what the history notes of the model after an epoch.
-        quality: of a row of the history; the highest is the best, among equal ones the last: a small validation set
-            often cannot tell two epochs apart, and toward its end a run settles.
+        quality: of a row of the history; the highest is the best, among equal ones the last, where a run has settled.
         advice: what to do where the loss is no number any more; `kept`: what Ctrl-C leaves, of `{epoch}`.
-        patience: stop after so many epochs without a better quality; 0 never does.
-        state: a run to go on with.
-        out_of_time: asked before each epoch and after each step; ends the training there.
+        patience: stop after so many epochs without a better quality; 0 never does. `out_of_time` is asked after each
+            step, and stops at once.
         keep, on_epoch: called with the history after each epoch, in every process and in the main one.
 
-    Returns:
-        The history, a row an epoch: `epoch` (from 1), `train_loss`, what `measure` gives, `learning_rate` (of the last
-        group, at the end), `seconds`, `images_per_second` (training only). `attrs["best"]` is the row of the best.
-
-    Raises:
-        FloatingPointError: the loss is no number any more.
-
-    Ctrl-C ends the training early, and `state.stopped` says so. Taught in notebook 03.
+    Returns the history, as `fit` does, with what `measure` gives; `learning_rate` is that of the last group, at the
+    end, and `attrs["best"]` the row of the best epoch. Raises FloatingPointError where the loss is no number. Ctrl-C
+    ends the training early, and `state.stopped` says so. Taught in notebook 03.
     """
-    world, model, state = World(), stepper.model, state or Checkpoint()
+    model, state = stepper.model, state or Checkpoint()
     history = state.history
     try:
         while len(history) < epochs and not out_of_time():
@@ -86,7 +77,7 @@ def run_epochs(
             if 0 < patience <= len(history) - first["epoch"]:
                 break
             # All that is random in an epoch hangs on (seed, epoch), so a resumed run repeats it exactly.
-            torch.manual_seed(seed * 100_003 + len(history))
+            set_seed(seed * 100_003 + len(history))
             model.train()
             started, losses, seen = time.perf_counter(), [], 0
             for batch in progress(batches(len(history)), f"epoch {len(history) + 1}/{epochs}"):
@@ -101,17 +92,17 @@ def run_epochs(
             row = {"epoch": len(history) + 1, "train_loss": loss, **measure()}
             rate = stepper.optimizer.param_groups[-1]["lr"]
             row |= {"learning_rate": rate, "seconds": seconds, "images_per_second": seen / seconds}
-            history.append(world.from_main(row))  # it has times, too, and decides on what follows
+            history.append(gather(row)[0])  # of several processes the first decides on what follows
             if _best(history, quality) is history[-1]:
                 state.best = copied_weights(model)
             if keep:
                 keep(pd.DataFrame(history))
-            if on_epoch and world.main:
+            if on_epoch and rank_and_world()[0] == 0:
                 on_epoch(pd.DataFrame(history))
     except KeyboardInterrupt:
         state.stopped = True
         what = kept.format(**_best(history, quality)) if state.best else "no epoch was finished"
-        world.print(f"stopped by hand in epoch {len(history) + 1}; {what}")
+        print_once(f"stopped by hand in epoch {len(history) + 1}; {what}")
     finally:
         if state.best:
             model.load_state_dict(state.best)
@@ -128,31 +119,22 @@ def _best(history: list[dict], quality: Callable[[dict], Any]) -> dict | None:
 def usable_only(
     part: Callable, train: Any, valid: Any, model: Any, shown: Callable[[pd.DataFrame], str], least: int = 1
 ) -> tuple[Any, Any, pd.DataFrame]:
-    """Part what `model` cannot be trained on from `train` and `valid` by `part`, and say what is lost.
-
-    Raises:
-        ValueError: fewer than `least` training samples or no validation sample is left.
-    """
+    """Part what `model` cannot be trained on from both by `part`, and say what is lost; ValueError if too much is."""
     train, lost = part(train, model)
     valid, lost_valid = part(valid, model)
     lost = pd.concat([lost, lost_valid])
     if len(lost):
-        World().print(f"{len(lost)} samples are set aside ({shown(lost)})")
+        print_once(f"{len(lost)} samples are set aside ({shown(lost)})")
     if len(train) < least or not len(valid):
-        raise ValueError(
-            f"{len(train)} usable training and {len(valid)} validation samples: at least {least} and 1 are needed"
-        )
+        usable = f"{len(train)} usable training and {len(valid)} validation samples"
+        raise ValueError(f"{usable}: at least {least} and 1 are needed")
     return train, valid, lost
 
 
 def set_aside(packed: Data, recognizer: Recognizer) -> tuple[Data, pd.DataFrame]:
-    """Part the samples that cannot be trained on from the rest.
+    """Part the samples whose label is empty, outside of the alphabet or too long for the time steps from the rest.
 
-    A label must be not empty, within the alphabet, and short enough for the model's time steps.
-
-    Returns:
-        `(usable, lost)`: the pack without them, and their rows with a column `reason`, together with
-        the images that `pack` had rejected.
+    Returns the pack without them, and their rows and those that `pack` had rejected, with a column `reason`.
     """
     if isinstance(packed, Mixed):
         parts, lost = zip(*(set_aside(part, recognizer) for part in packed.parts))
@@ -174,6 +156,12 @@ def used_steps(data: Data, recognizer: Recognizer) -> np.ndarray:
     return data.steps(recognizer) if isinstance(data, Shards) else recognizer.steps(data.images).numpy()
 
 
+def train_loader(recognizer: Recognizer, train: Data, recipe: Recipe) -> DataLoader:
+    """The shuffled batches of `fit`; where images are padded, those of about one width come together."""
+    used = used_steps(train, recognizer) if recognizer.resize == "pad" else None
+    return loader(train, recognizer.tokenizer, recipe.batch_size, recipe.seed, used)
+
+
 def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> LRScheduler | None:
     if recipe.schedule == "one-cycle":
         return OneCycleLR(optimizer, recipe.learning_rate, total_steps=max(steps, 2))
@@ -184,23 +172,20 @@ def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> L
 
 @torch.no_grad()
 def validate(recognizer: Recognizer, stepper: Stepper, valid: Packed, batch_size: int) -> dict[str, float]:
-    """Loss on `valid` in the precision of training; CER and exact match as `Recognizer.read` reads it, in float32.
-
-    Several processes share the images, and each has the figures of all.
-    """
+    """Loss on `valid` in the precision of training; CER and exact match as `Recognizer.read` reads it, in float32."""
     recognizer.model.eval()
-    world, total, read = stepper.world, 0.0, []
-    for batch in loader(valid, recognizer.tokenizer, batch_size):
-        share = world.share(0, len(batch.texts))
-        if share.count:
-            total += stepper.loss(batch, share).item() * share.count
-    mine = world.share(0, len(valid))
-    if mine.count:
-        read = [r.text for r in recognizer.decode(valid.images[mine.rows], batch_size=batch_size)]
-    totals, reads = zip(*world.gather((total, read)))
-    read = list(chain(*reads))
+    if stepper.accelerator:
+        from accelerate.utils import broadcast
+
+        broadcast([*recognizer.model.buffers()])  # the statistics of batch norm: on CPUs each process has its own
+    rows = share(len(valid))
+    images, mine = valid.images[rows], Subset(valid, range(len(valid))[rows])
+    batches = loader(mine, recognizer.tokenizer, batch_size)
+    losses = [stepper.loss(batch).item() * len(batch.texts) for batch in batches]
+    read = [r.text for r in recognizer.decode(images, batch_size=batch_size)] if len(images) else []
+    losses, read = (list(chain(*parts)) for parts in zip(*gather((losses, read))))
     return {
-        "valid_loss": sum(totals) / len(valid),
+        "valid_loss": sum(losses) / len(valid),
         "valid_cer": cer(valid.texts, read),
         "valid_accuracy": accuracy(valid.texts, read),
     }
@@ -221,20 +206,18 @@ def fit(
     """Train with CTC and leave the weights of the best epoch, that of the lowest validation CER, in `recognizer`.
 
     Args:
-        run_dir: where to keep `checkpoint.safetensors` (after each epoch), `history.csv`,
-            `set_aside.csv` and, at the end, the model; None keeps nothing.
-        resume: go on from the checkpoint in `run_dir`, if there is one. The weights at the end are
-            those of a run that was never stopped.
-        on_epoch: called with the history after each epoch, for instance `plots.LivePlot()`; in the main process only.
+        run_dir: where to keep `checkpoint.safetensors` (after each epoch), `history.csv`, `set_aside.csv` and, at the
+            end, the model; None keeps nothing.
+        resume: go on from the checkpoint in `run_dir`, if there is one, to the weights of a run that never stopped.
+        on_epoch: called with the history after each epoch, for instance `plots.LivePlot()`; `on_step` with the number
+            of steps taken, from 1, for instance `center_tracking.Tracker`. Both in the main process only.
         extra: a loss that is added to CTC, see `step.Stepper`. It is changed in place; its state is in the checkpoint,
             and `train_loss` has it in it, `valid_loss` never.
-        on_step: called with the number of steps taken, from 1, after each; for instance `center_tracking.Tracker`. In
-            the main process only.
 
     Returns:
-        The history, a row an epoch: `epoch` (from 1), `train_loss`, `valid_loss`, `valid_cer`,
-        `valid_accuracy`, `learning_rate`, `seconds`, `images_per_second` (training only). Its `attrs` have the row of
-        the best epoch and, as `set_aside`, the samples that could not be used, with the reason.
+        The history, a row an epoch: `epoch` (from 1), `train_loss`, `valid_loss`, `valid_cer`, `valid_accuracy`,
+        `learning_rate`, `seconds`, `images_per_second` (training only). Its `attrs` have the row of the best epoch and,
+        as `set_aside`, the samples that could not be used, with the reason.
 
     Raises:
         ValueError: no usable sample is left, or the checkpoint is of another recipe or alphabet.
@@ -242,32 +225,28 @@ def fit(
         MemoryError: the device has too little memory; the message says which batch size fits.
 
     Ctrl-C ends the training early and keeps the best weights so far; of several processes it also stops what follows.
-
-    In several processes (see `distributed`), each calls this with all the data. `recipe.batch_size` is that of all
-    together, the history is the same in each and equals that of one process; only the main process prints and writes.
-    With `recipe.accumulate` above 1, batch norm sees one piece of a batch at a time, and the run differs a little.
-    Taught in notebooks 03 and 12.
+    Each of several processes (see `processes`) calls this with all the data and gets the same history; only the main
+    one prints and writes, and `recipe.batch_size` is that of all. Augmentation and dropout draw other numbers than in
+    one process; batch norm sees a part of the batch on CPUs, and of `recipe.accumulate` a piece. See notebooks 03, 12.
     """
-    world = World()
     train, valid, lost = usable_only(set_aside, train, valid, recognizer, _first_reasons)
     run_dir = Path(run_dir) if run_dir else None
     keep_memory()
-    used = used_steps(train, recognizer) if recognizer.resize == "pad" else None
-    batches = loader(train, recognizer.tokenizer, recipe.batch_size, recipe.seed, used)
+    batches = train_loader(recognizer, train, recipe)
     stepper = Stepper(recognizer, recipe, extra)
     schedule = _schedule(stepper.optimizer, recipe, recipe.epochs * len(batches))
     settings = dataclasses.asdict(recipe) | {"extra": extra and " ".join(repr(extra).split())}
     state = Checkpoint(recipe=settings, alphabet=recognizer.tokenizer.alphabet)
     if run_dir and resume and (run_dir / "checkpoint.safetensors").exists():
         state = load_checkpoint(run_dir / "checkpoint.safetensors", state, stepper, schedule)
-    world.check_same(recipe=settings, images=(len(train), len(valid)), epochs_done=len(state.history))
-    out = run_dir if world.main else None
-    if out:
+    check_same(recipe=settings, images=(len(train), len(valid)), epochs_done=len(state.history))
+    main = rank_and_world()[0] == 0
+    if out := run_dir if main else None:
         with atomic(out / "set_aside.csv") as path:
             lost.to_csv(path, index=False)
     steps = count(len(state.history) * len(batches) + 1)
 
-    def batches_of(epoch: int) -> Iterable[Batch]:
+    def batches_of(epoch: int) -> DataLoader:
         set_epoch(batches, epoch)
         return batches
 
@@ -275,7 +254,7 @@ def fit(
         loss, number = stepper(batch), next(steps)
         if isinstance(schedule, OneCycleLR):
             schedule.step()
-        if on_step and world.main:
+        if on_step and main:
             on_step(number)
         return loss, len(batch.texts)
 
@@ -287,7 +266,6 @@ def fit(
             with atomic(out / "history.csv") as path:
                 history.to_csv(path, index=False)
 
-    lower = f"lower learning_rate (now {recipe.learning_rate})"
     history = run_epochs(
         stepper,
         batches_of,
@@ -296,19 +274,20 @@ def fit(
         lambda row: -row["valid_cer"],
         epochs=recipe.epochs,
         seed=recipe.seed,
-        advice=f"{lower}, or set amp to off; the last good checkpoint is untouched",
+        advice=f"lower learning_rate (now {recipe.learning_rate}), or set amp to off; the checkpoint is untouched",
         patience=recipe.patience,
         kept="the weights of epoch {epoch} are kept",
         state=state,
         keep=keep,
         on_epoch=on_epoch,
     )
+    history.attrs["set_aside"] = lost.to_dict("records")
     if out and state.best:
         recognizer.save(out, recipe.half)
-    if state.stopped and world.size > 1:
-        raise KeyboardInterrupt  # the other processes may be gone: nothing can follow that waits for them
-    world.wait()
-    history.attrs["set_aside"] = lost.to_dict("records")
+    if stepper.accelerator:
+        if state.stopped:
+            raise KeyboardInterrupt  # the other processes may be gone: nothing can follow that waits for them
+        stepper.accelerator.wait_for_everyone()
     return history
 
 

@@ -1,25 +1,25 @@
-"""Two checks to run before a training, the sweep behind the learning-rate finders, and the bar that all training shows.
-
-Taught in notebook 03.
-"""
+"""Checks to run before a training, and the bar that all training shows. Taught in notebook 03."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
+from typing import Any
 
 import pandas as pd
-import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from ocrkit.data.batches import Batch, loader, set_epoch
 from ocrkit.data.packed import Packed
 from ocrkit.errors.metrics import cer
+from ocrkit.reader.model_files import copied_weights
 from ocrkit.reader.recognizer import Recognizer
+from ocrkit.training.processes import rank_and_world, set_seed
 from ocrkit.training.recipe import Recipe
 from ocrkit.training.step import Stepper
 
@@ -27,30 +27,28 @@ from ocrkit.training.step import Stepper
 def progress(items, label: str) -> tqdm:
     """A bar over the items, where bars are wanted: of several processes, in the first."""
     # The notebook's bar does not look at TQDM_DISABLE by itself; bars do not belong into outputs that are kept.
-    off = bool(os.environ.get("TQDM_DISABLE")) or int(os.environ.get("RANK", 0)) > 0
+    off = bool(os.environ.get("TQDM_DISABLE")) or rank_and_world()[0] > 0
     return tqdm(items, desc=label, leave=False, mininterval=0.5, disable=off)
 
 
-def sweep_rates(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    step: Callable[[], Tensor],
-    rates: tuple[float, float],
-    steps: int,
-    otherwise: float,
-) -> pd.DataFrame:
-    """What `lr_find` does, for any model; `step` takes one training step and returns its loss.
+def epochs_of(batches: DataLoader) -> Iterator[Batch]:
+    """Batches of epoch after epoch, without end."""
+    for epoch in count():
+        set_epoch(batches, epoch)
+        yield from batches
 
-    `rates` are the lowest and the highest; `otherwise` is suggested where there were too few steps to see a slope.
-    """
-    before = {name: t.clone() for name, t in model.state_dict().items()}
-    lowest, highest = rates
-    rows, mean = [], 0.0
+
+def sweep_rates(
+    stepper: Any, step: Callable[[], Tensor], lowest: float, highest: float, steps: int, otherwise: float
+) -> pd.DataFrame:
+    """`lr_find` of any `stepper.model`; `step` gives the loss of a step, `otherwise` is suggested after too few."""
+    model, rows, mean = stepper.model, [], 0.0
+    before = copied_weights(model)
     model.train()
     try:
         for k in progress(range(steps), "lr_find"):
             rate = lowest * (highest / lowest) ** (k / (steps - 1))
-            for group in optimizer.param_groups:
+            for group in stepper.optimizer.param_groups:
                 group["lr"] = rate
             loss = step().item()
             mean = 0.9 * mean + 0.1 * loss
@@ -73,34 +71,23 @@ def lr_find(
     """Raise the learning rate from step to step and note the loss; the weights are put back after.
 
     Returns:
-        Columns `learning_rate`, `loss`, `smooth` (an exponential mean of the loss, corrected for its
-        start). `attrs["suggestion"]` is the rate at which the smooth loss falls fastest. It stops
-        early when the loss is four times its best.
+        Columns `learning_rate`, `loss`, `smooth` (an exponential mean of the loss, corrected for its start).
+        `attrs["suggestion"]` is the rate at which it falls fastest. Stops early when it is four times its best.
 
     Smith (2017), "Cyclical learning rates for training neural networks",
     https://arxiv.org/abs/1506.01186. Taught in notebook 03.
     """
-    torch.manual_seed(recipe.seed)
+    set_seed(recipe.seed)
     stepper = Stepper(recognizer, recipe)
-    batches = loader(train, recognizer.tokenizer, recipe.batch_size, recipe.seed)
-
-    def endless():
-        for epoch in count():
-            set_epoch(batches, epoch)
-            yield from batches
-
-    stream, rates = endless(), (lowest, highest)
-    return sweep_rates(
-        recognizer.model, stepper.optimizer, lambda: stepper(next(stream)), rates, steps, recipe.learning_rate
-    )
+    stream = epochs_of(loader(train, recognizer.tokenizer, recipe.batch_size, recipe.seed))
+    return sweep_rates(stepper, lambda: stepper(next(stream)), lowest, highest, steps, recipe.learning_rate)
 
 
 def overfit_one_batch(recognizer: Recognizer, batch: Batch, recipe: Recipe, steps: int = 300) -> pd.DataFrame:
-    """Train on one batch only and note loss and CER: a model that cannot learn 32 images by heart has a bug.
+    """Train on one batch only: a model that cannot learn 32 images by heart has a bug.
 
-    Augmentation is off and the learning rate constant. The weights stay as trained, so pass a
-    recognizer that you do not need after. Returns columns `step`, `loss`, `cer` (measured every tenth step).
-    Taught in notebook 03.
+    Augmentation is off and the learning rate constant. The weights stay as trained, so pass a recognizer that you do
+    not need after. Returns columns `step`, `loss`, `cer`, a row every tenth step. Taught in notebook 03.
     """
     stepper = Stepper(recognizer, dataclasses.replace(recipe, augment="none"))
     rows = []

@@ -1,4 +1,4 @@
-"""Recipes: the settings of a training run, checked before it starts. `data/recipes` holds them as short files.
+"""Recipes: the settings of a training run, checked before it starts; short files in `data/recipes`.
 
 Taught in notebook 03.
 """
@@ -24,21 +24,16 @@ RENDERER_NAMES = (
     "plates", "look-alikes", "names", "chinese-glyphs", "persian-glyphs", "persian-letters", "persian-words",
     "persian-dates", "letters",
 )  # fmt: skip
-
-
 #: Backbones of glyph classifiers; `tasks.glyphs.network` says what they are.
 GLYPH_BACKBONES = ("resnet18-short", "resnet18", "resnet34", "resnet50", "mobilenet-v2")
 
 
 @dataclass(frozen=True)
 class BaseRecipe:
-    """The settings that all kinds of training have; checked when made, frozen after. See `Recipe`.
+    """The settings that all kinds of training have; checked when made (ValueError), frozen after.
 
     `data/recipes` has recipes as TOML files, a line a setting. `renderer` and `backbone` say of which kind one is.
-    Learning rates are per step of AdamW; sizes are (height, width) in pixels.
-
-    Raises:
-        ValueError: a value that cannot work; the message names it and what may stand there.
+    Sizes are (height, width) in pixels.
     """
 
     # Data: the command line reads these, `fit` is given its data ready.
@@ -95,13 +90,12 @@ class BaseRecipe:
 
     @staticmethod
     def from_dict(values: dict) -> BaseRecipe:
-        """Build a recipe of the kind that the values are of; texts become the setting's type, `a,b` a tuple."""
+        """A recipe of the kind that the values are of; texts become the setting's type, `a,b` a tuple."""
         cls = _kind(values)
-        settings = {kind: {f.name: f.default for f in dataclasses.fields(kind)} for kind in _KINDS}
-        fields = settings[cls]
+        fields = {f.name: f.default for f in dataclasses.fields(cls)}
         unknown = sorted(set(values) - set(fields))
         for name in unknown:
-            if others := " or ".join(kind.kind for kind in _KINDS if name in settings[kind]):
+            if others := " or ".join(k.kind for k in _KINDS if name in k.__dataclass_fields__):
                 raise ValueError(
                     f"recipe: {name} is a setting of {others}, and renderer and backbone make this a recipe of "
                     f"{cls.kind}: leave it out"
@@ -110,19 +104,10 @@ class BaseRecipe:
             raise ValueError(f"recipe: unknown setting {', '.join(unknown)}; there are: {', '.join(fields)}")
         return cls(**{name: _convert(name, value, fields[name]) for name, value in values.items()})
 
-    @staticmethod
-    def from_toml(path: str | Path, **changes) -> BaseRecipe:
-        """Read a recipe file; `changes` win over it."""
-        try:
-            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"recipe {path} is not valid TOML: {error}") from error
-        return BaseRecipe.from_dict({**values, **changes})
-
 
 @dataclass(frozen=True)
 class _ImageRecipe(BaseRecipe):
-    """What models of one image each have in common: readers and glyph classifiers."""
+    """What readers and glyph classifiers have in common."""
 
     repeat: int = 1  # how often each image of the samples counts in an epoch
     split_by: str = ""  # a column, such as writer_id, by which these sets are split anew; empty keeps their own splits
@@ -135,10 +120,7 @@ class _ImageRecipe(BaseRecipe):
 
 @dataclass(frozen=True)
 class Recipe(_ImageRecipe):
-    """The settings of a training of a reader of lines of text; checked when made, frozen after. See `BaseRecipe`.
-
-    With alphabet = "samples", `start` lends all but its last layer.
-    """
+    """How a reader of lines of text is trained. With alphabet = "samples", `start` lends all but its last layer."""
 
     kind: ClassVar[str] = "readers of lines"
 
@@ -154,7 +136,7 @@ class Recipe(_ImageRecipe):
 
 @dataclass(frozen=True)
 class GlyphRecipe(_ImageRecipe):
-    """The settings of a training of a `GlyphClassifier`. Of `start`, all but the last layer; or "imagenet"."""
+    """How a `GlyphClassifier` is trained. `start` lends all but its last layer; or "imagenet"."""
 
     kind: ClassVar[str] = "glyph classifiers"
 
@@ -204,14 +186,14 @@ def _convert(name: str, value, default):
 def find_recipe(where: str | Path, **changes) -> BaseRecipe:
     """Read a recipe file, or the shipped recipe of that name; `changes` win over it.
 
-    Raises:
-        FileNotFoundError: there is neither.
-        ValueError: the file or a change is wrong.
+    Raises FileNotFoundError where there is neither, and ValueError where the file or a change is wrong.
     """
-    for path in (Path(where), RECIPES / f"{where}.toml"):
-        if path.is_file():
-            return BaseRecipe.from_toml(path, **changes)
-    shipped = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
-    raise FileNotFoundError(
-        f"no recipe {str(where)!r}: give a .toml file, or a shipped name ({shipped or 'none is here'})"
-    )
+    path = next((path for path in (Path(where), RECIPES / f"{where}.toml") if path.is_file()), None)
+    if path is None:
+        shipped = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml"))) or "none is here"
+        raise FileNotFoundError(f"no recipe {str(where)!r}: give a .toml file, or a shipped name ({shipped})")
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"recipe {path} is not valid TOML: {error}") from error
+    return BaseRecipe.from_dict({**values, **changes})

@@ -17,7 +17,7 @@ from ocrkit.synth.store import rendered_store
 from ocrkit.tasks.run import recipe_data
 from ocrkit.text.alphabets import ALPHABETS, LOOK_ALIKES, UNLIKE
 from ocrkit.text.tokenizer import Tokenizer
-from ocrkit.training.recipe import Recipe
+from ocrkit.training.recipe import Recipe, find_recipe
 from tools.atlases.__main__ import LINE_PARTS, LINES, describe_lines
 from tools.atlases.lines import CHINESE_FACES, LATIN_FACES
 from tools.samples import write_lines
@@ -169,5 +169,5 @@ def test_rendered_store_and_recipe(tmp_path):
 
 
 def test_laptop_recipe_is_shipped():
-    recipe = Recipe.from_toml(COURSE / "data" / "recipes" / "look-alikes.toml")
+    recipe = find_recipe("look-alikes")
     assert recipe.renderer == recipe.alphabet == "look-alikes" and recipe.image_size == (32, 160)

@@ -14,7 +14,7 @@ from ocrkit.reader.recognizer import Recognizer
 from ocrkit.tasks.glyphs import network
 from ocrkit.training.loop import fit, set_aside
 from ocrkit.training.rates import lr_find, overfit_one_batch
-from ocrkit.training.recipe import GLYPH_BACKBONES, DetectorRecipe, GlyphRecipe, Recipe
+from ocrkit.training.recipe import GLYPH_BACKBONES, DetectorRecipe, GlyphRecipe, Recipe, find_recipe
 from ocrkit.training.step import autocast_dtype, keep_memory
 
 RECIPE = Recipe(
@@ -231,7 +231,7 @@ def test_bf16_learns_too():
 def test_recipe_files(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('epochs = 3\nimage_size = [48, 160]\nsamples = ["a", "b"]\n')
-    recipe = Recipe.from_toml(path, learning_rate="0.01", rendered="500", samples="c,d", half="true")
+    recipe = find_recipe(path, learning_rate="0.01", rendered="500", samples="c,d", half="true")
     assert (recipe.epochs, recipe.image_size, recipe.learning_rate, recipe.rendered) == (3, (48, 160), 0.01, 500)
     assert recipe.samples == ("c", "d") and recipe.half is True
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -275,7 +275,7 @@ def test_a_recipe_is_of_the_kind_of_its_renderer_and_backbone():
 def test_recipe_file_that_is_no_toml(tmp_path):
     (tmp_path / "bad.toml").write_text("epochs: 3")
     with pytest.raises(ValueError, match="bad.toml is not valid TOML"):
-        Recipe.from_toml(tmp_path / "bad.toml")
+        find_recipe(tmp_path / "bad.toml")
 
 
 def test_freed_memory_is_kept_where_the_c_library_can():

@@ -185,7 +185,7 @@ def lr_find_glyphs(
         images, texts = train.__getitems__(next(orders))
         return stepper(images, classifier.codes(texts))
 
-    return sweep_rates(classifier.model, stepper.optimizer, step, (lowest, highest), steps, 1e-3)
+    return sweep_rates(stepper, step, lowest, highest, steps, 1e-3)
 
 
 def known_only(packed: Packed | Mixed, classifier: GlyphClassifier) -> tuple[Packed | Mixed, pd.DataFrame]:
