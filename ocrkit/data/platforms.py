@@ -4,8 +4,6 @@ Only the standard library is imported at the top, so that the first cell of a no
 yet. Taught in notebook 00.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

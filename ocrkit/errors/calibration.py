@@ -4,8 +4,6 @@ Calibrated: of all readings rated 0.9, nine in ten are right. That right reading
 matter, and what a gate needs. Taught in notebook 11.
 """
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Sequence

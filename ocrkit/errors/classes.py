@@ -4,8 +4,6 @@ The table is that of `GlyphClassifier.read`, or any with `text` and `prediction`
 `ocrkit.errors` with `unit="text"`. Taught in notebook 09.
 """
 
-from __future__ import annotations
-
 import pandas as pd
 
 from ocrkit.errors.intervals import wilson_interval

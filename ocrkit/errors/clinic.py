@@ -3,8 +3,6 @@
 They are for the failures that nearly everybody meets once with CTC. Taught in notebook 12a.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from collections import Counter
 from collections.abc import Callable

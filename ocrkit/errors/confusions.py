@@ -1,7 +1,5 @@
 """Confusions: which characters are taken for which others. Taught in notebook 05."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 

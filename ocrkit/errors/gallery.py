@@ -4,8 +4,6 @@ The templates escape and isolate every text (`<bdi dir="auto">`), so a label is 
 one does not turn its neighbors around. `figure` is the twin for print. Taught in notebooks 01 and 05.
 """
 
-from __future__ import annotations
-
 import base64
 import os
 import unicodedata

@@ -5,8 +5,6 @@ Both work without a network, on their own or together: `evaluate.combine([Charac
 Taught in notebook 04.
 """
 
-from __future__ import annotations
-
 try:
     import datasets
     import evaluate

@@ -1,7 +1,5 @@
 """Intervals: how far a measured share or rate may be off. Taught in notebook 04."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from statistics import NormalDist

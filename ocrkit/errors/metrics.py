@@ -4,8 +4,6 @@ Texts are compared in NFC, so `é` as one code point equals `é` as two; case an
 notebook 04.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 

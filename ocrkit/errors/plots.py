@@ -3,8 +3,6 @@
 Each function returns the figure and shows nothing by itself. Taught in notebooks 03 and 11.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Mapping
 from io import BytesIO

@@ -1,7 +1,5 @@
 """The error page: a results table as one HTML file that filters and sorts by itself. Taught in notebook 05."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

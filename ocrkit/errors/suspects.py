@@ -1,7 +1,5 @@
 """Readings and labels that deserve a second look, and slices in which errors gather. Taught in notebook 05."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

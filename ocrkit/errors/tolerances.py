@@ -1,7 +1,5 @@
 """Persian results compared with more and more tolerance. Taught in notebook 10."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from ocrkit.errors.metrics import RATES, rates, texts_of

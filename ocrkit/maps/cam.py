@@ -5,8 +5,6 @@ of its receptive field. What is explained is a target (`targets`): scores `(N,)`
 and the maps are of the scores' shape with `(H, W)` behind. All leave the model as it was. Taught in notebook 06.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Checks on heat maps: a map that looks right may show the picture and not the model. Taught in notebook 06."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Patches: the pieces of images that a channel of a layer responds to most. Taught in notebook 06."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Pictures of heat maps and of CTC: what is drawn over the image, and what stands below it. Taught in notebook 06."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from html import escape
 

@@ -1,7 +1,5 @@
 """Targets of heat maps: the score of a class, or of each character of a text. Taught in notebook 06."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import torch

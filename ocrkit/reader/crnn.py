@@ -4,8 +4,6 @@ Shi, Bai, Yao (2015), "An end-to-end trainable neural network for image-based se
 https://arxiv.org/abs/1507.05717. Its backbones come after systems that were published. Taught in notebooks 03 and 08.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F

@@ -1,7 +1,5 @@
 """Where a network computes, in which mode, and pixels as it takes them. Taught in notebook 03."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -1,7 +1,5 @@
 """Model files: a folder with `config.json` and `model.safetensors`, which belong together. Taught in notebook 03."""
 
-from __future__ import annotations
-
 import json
 from hashlib import sha1
 from pathlib import Path

@@ -8,8 +8,6 @@ lies, kernels and paddings decide: place i of stride 16 is at 16 i + 8 pixels be
 16 i + 0.5 in a ResNet.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import NamedTuple

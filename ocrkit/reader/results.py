@@ -1,7 +1,5 @@
 """The results table: what was read beside the samples it was read in. Taught in notebook 03."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pandas as pd

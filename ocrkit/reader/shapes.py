@@ -3,8 +3,6 @@
 Taught in notebooks 03 and 12.
 """
 
-from __future__ import annotations
-
 import copy
 
 import pandas as pd

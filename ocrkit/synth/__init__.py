@@ -4,8 +4,6 @@ Persian letters, digits, words and dates, whole Persian business letters.
 Taught in notebooks 01, 07, 08, 09 and 10.
 """
 
-from __future__ import annotations
-
 from ocrkit.synth.characters import render_characters
 from ocrkit.synth.degrade import DEGRADATIONS
 from ocrkit.synth.forms import LAYOUTS

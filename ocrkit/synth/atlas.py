@@ -3,8 +3,6 @@
 An atlas is a sheet, `NAME_atlas.png`, and beside it a JSON file that says what stands where.
 """
 
-from __future__ import annotations
-
 import json
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Draws single Chinese characters, letters and digits: another script, on which the body of a glyph model can begin."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

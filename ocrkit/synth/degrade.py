@@ -4,8 +4,6 @@ Each function in `DEGRADATIONS` takes and returns uint8 (H, W, 3) and draws its 
 The same generator state gives the same pixels. Taught in notebook 01.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable
 from functools import cache
 

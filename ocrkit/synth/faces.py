@@ -1,7 +1,5 @@
 """The faces of rendered lines: Chinese characters, letters and digits in many fonts, none of which is in two splits."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

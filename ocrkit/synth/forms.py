@@ -1,7 +1,5 @@
 """The forms on which names stand: what is printed around a name, where the name is, and how the scanner cuts it out."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ Two sets of classes: the 18 that find the date, number and title of a business l
 of the alphabet. Taught in notebook 09.
 """
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

@@ -4,8 +4,6 @@ Strokes can be drawn with any pen and bent in any way, so that one font gives ma
 in two splits; the hand "pupil", capitals as pupils write them, serves for training only.
 """
 
-from __future__ import annotations
-
 import string
 from functools import cache
 

@@ -1,7 +1,5 @@
 """What several renderers do alike: chances, ink as uint8 (H, W), 255 is ink, and the file that is made of it."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping, Sequence
 

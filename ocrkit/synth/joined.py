@@ -4,8 +4,6 @@ A Persian letter has up to four forms: alone, at the beginning, in the middle an
 `joined_ink` chooses the forms, as a font's shaping rules do, and sets them side by side. Taught in notebook 10.
 """
 
-from __future__ import annotations
-
 import re
 from functools import cache
 from typing import NamedTuple

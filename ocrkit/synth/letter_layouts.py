@@ -5,8 +5,6 @@ is in two splits: those for testing join places, arrangements and frames that tr
 Taught in notebook 10.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from ocrkit.synth.ink import one_of

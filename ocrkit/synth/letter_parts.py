@@ -3,8 +3,6 @@
 Each draws on a `Sheet`, in its units. Taught in notebook 10.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 

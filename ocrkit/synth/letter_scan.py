@@ -1,7 +1,5 @@
 """What copier, folder, punch and scanner do to a printed page. Taught in notebook 10."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

@@ -4,8 +4,6 @@ Lengths are in units of a hundredth of an inch on A4 paper, 827 x 1170, whatever
 keeps each piece of ink by itself, so that its box can be told exactly, also after the page was turned.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import NamedTuple
 

@@ -3,8 +3,6 @@
 All texts are in logical order, as a person types them, with Persian digits. Taught in notebook 10.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from functools import cache

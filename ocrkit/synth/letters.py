@@ -4,8 +4,6 @@ Each has a block with its date, number, attachment and title, a letterhead, text
 scanned. Taught in notebook 10.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import NamedTuple
 

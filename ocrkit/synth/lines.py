@@ -3,8 +3,6 @@
 No word helps to tell them apart, as each character is drawn by chance: the shape alone decides. Taught in notebook 07.
 """
 
-from __future__ import annotations
-
 from functools import cache, partial
 
 import numpy as np

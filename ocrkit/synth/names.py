@@ -3,8 +3,6 @@
 The pictures have the sizes, labels and cut-off neighbors that such scans have. Taught in notebook 08.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Mapping
 from functools import cache, partial

@@ -1,7 +1,5 @@
 """The faces of rendered Persian: letters, digits and words in many fonts, no family of which is in two splits."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import NamedTuple
 

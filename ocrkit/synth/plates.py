@@ -1,7 +1,5 @@
 """Draws Chinese number plates as GA 36 prescribes them, with their labels. Taught in notebook 01."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache, partial

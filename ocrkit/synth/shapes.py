@@ -1,7 +1,5 @@
 """Shapes of Persian print that hardly a font has: bars, zeros that are small rings, and fives with a round foot."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image, ImageDraw
 

@@ -3,8 +3,6 @@
 Taught in notebook 03.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from functools import partial

@@ -3,8 +3,6 @@
 No word and no family of fonts is in two splits. Taught in notebook 10.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Callable
 from functools import cache, partial

@@ -1,7 +1,5 @@
 """Writes capitals as pupils do: a `Writer` has a hand, a pen and habits, and no letter comes out twice the same."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A model by its folder, whatever it is. Taught in notebook 09."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from pathlib import Path
 from typing import Any

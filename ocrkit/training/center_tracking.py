@@ -3,8 +3,6 @@
 Taught in notebook 07.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 

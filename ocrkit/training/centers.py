@@ -3,8 +3,6 @@
 CTC does not say to which character the feature of a time step belongs; `align_features` does. Taught in notebook 07.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby

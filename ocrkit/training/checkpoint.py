@@ -1,7 +1,5 @@
 """Checkpoints: what a run needs to go on, in one safetensors file, whole or not at all. Taught in notebook 03."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The one loop of all training, and `fit` for models that read lines of text. Taught in notebook 03."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import time

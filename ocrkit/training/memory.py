@@ -1,7 +1,5 @@
 """Memory of the device: which batches fit, and what to do where one did not. Taught in notebook 12."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Checks to run before a training, and the bar that all training shows. Taught in notebook 03."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import os

@@ -1,7 +1,5 @@
 """How long a training will take: some of its steps are measured, and multiplied. Taught in notebook 12."""
 
-from __future__ import annotations
-
 import math
 import time
 

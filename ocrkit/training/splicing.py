@@ -4,8 +4,6 @@ Forced alignment says where each letter of a label stands, so a few hundred labe
 real handwriting. Lam et al. (2021) do the same with speech, https://arxiv.org/abs/2104.01393. Taught in notebook 08.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """One training step: model, augmentation, CTC loss, optimizer, 16-bit precision. Taught in notebook 03."""
 
-from __future__ import annotations
-
 import ctypes
 import sys
 from collections.abc import Iterator

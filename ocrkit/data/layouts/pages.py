@@ -4,8 +4,6 @@ The pages table has a row a page: `image` (absolute path), `split`, `width`, `he
 (lists of `PageField`). Taught in notebook 10.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os

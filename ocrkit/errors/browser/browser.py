@@ -3,8 +3,6 @@
 Here is what it knows and does; what a person sees of it is `ocrkit.errors.browser.view`. Taught in notebook 05.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Mapping
 from functools import cached_property

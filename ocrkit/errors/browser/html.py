@@ -1,7 +1,5 @@
 """The pieces of HTML that the error browser shows. Taught in notebook 05."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -3,8 +3,6 @@
 Taught in notebook 05.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import warnings

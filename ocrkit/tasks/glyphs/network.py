@@ -4,8 +4,6 @@ Source: He et al. (2015), https://arxiv.org/abs/1512.03385; Sandler et al. (2018
 Howard and Gugger (2020), https://arxiv.org/abs/2002.04688. Taught in notebook 09.
 """
 
-from __future__ import annotations
-
 import io
 import socket
 from collections import OrderedDict

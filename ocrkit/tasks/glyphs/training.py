@@ -3,8 +3,6 @@
 Taught in notebook 09.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import count
 

@@ -1,7 +1,5 @@
 """`ClassicalReader`: fields and dates by profiles and templates alone. What it cannot do shows what networks bring."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

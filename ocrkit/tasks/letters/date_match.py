@@ -1,7 +1,5 @@
 """Dates read by template match: ink is cut into parts, and each part is named after the digit it is most like."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

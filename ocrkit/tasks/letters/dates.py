@@ -1,7 +1,5 @@
 """Dates of the Jalali calendar, which Iran uses, as they stand on letters: decoded, read, checked, converted."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ widths and the height of such lines, on a map with a place every 4 pixels. Which
 what is around comes in from coarser maps. Taught in notebook 10.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

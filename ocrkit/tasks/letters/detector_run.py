@@ -1,7 +1,5 @@
 """What `run.run_recipe` does of its own for a detector of fields: letters are rendered, kept, learned, and measured."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

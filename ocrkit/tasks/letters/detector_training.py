@@ -1,7 +1,5 @@
 """Training of a `FieldDetector`: pages moved and scaled with their boxes, one-cycle, the best epoch kept."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from itertools import count

@@ -3,8 +3,6 @@
 The classical way to read, with `templates`, `date_match` and, over all, `classical`: nothing is trained.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from PIL import Image

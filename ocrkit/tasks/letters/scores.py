@@ -1,7 +1,5 @@
 """Scores of what a detector found on pages, against the boxes that are there."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

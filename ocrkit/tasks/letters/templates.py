@@ -1,7 +1,5 @@
 """Template match: the words before the fields of a letter are looked for as pictures, and their values beside them."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from functools import cache
 from typing import NamedTuple
