@@ -91,6 +91,21 @@ def test_a_file_can_be_read_in_one_go(path):
     assert lines <= 350, f"{name_of(path)} has {lines} lines"
 
 
+def lines_of(paths):
+    return sum(path.read_text(encoding="utf-8").count("\n") for path in paths)
+
+
+def test_all_of_it_stays_small():
+    assert lines_of(FILES) <= 16_000
+
+
+def test_the_taught_core_can_be_read_in_one_evening():
+    core = [*PACKAGE.glob("text/*.py"), *PACKAGE.glob("data/*.py"), *PACKAGE.glob("ctc/*.py"), *PACKAGE.glob("reader/*.py")]
+    core += [PACKAGE / name for name in ("training/loop.py", "errors/metrics.py", "errors/confusions.py")]
+    beside = [PACKAGE / name for name in ("data/platforms.py", "ctc/lexicon.py", "ctc/pattern.py")]
+    assert set(beside) <= set(core) and lines_of(set(core) - set(beside)) <= 4_000
+
+
 def test_the_front_door():
     assert dir(ok) == ok.__all__ and len(ok.__all__) <= 70
     for name in ok._HOME:
