@@ -171,10 +171,9 @@ def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.
 
     A wrong reading is red. A row without a label has only its prediction, in black.
 
-    matplotlib's own font has no Chinese characters, so fonts of this machine that have them are looked for, or `font`,
-    a file (.ttf, .otf, .ttc), is used. Where there is none, the province is written in English, any other such
-    character by its number, and a line says what to do. Before version 3.11, matplotlib neither joins nor turns around
-    Persian; use `cards` there.
+    Fonts of this machine that have the characters are looked for, after `font`, a file (.ttf, .otf, .ttc). Where there
+    is none, a Chinese province is written in English, any other such character by its number, and a line says what to
+    do. Before version 3.11, matplotlib neither joins nor turns around Persian; use `cards` there.
 
     Raises a FileNotFoundError where there is no such font file. Taught in notebook 05.
     """
@@ -215,13 +214,10 @@ def find_fonts(text: str, font: str | os.PathLike | None = None) -> tuple[list[s
             raise FileNotFoundError(f"there is no font file {os.fspath(font)!r}")
         font_manager.fontManager.addfont(font)
         families.insert(0, font_manager.FontProperties(fname=font).get_name())
-    files = [(name, font_manager.findfont(name)) for name in families]
-    # Upright and regular ones first: the first that helps is taken. Last Resort has a box for everything.
-    real = [f for f in font_manager.fontManager.ttflist if not f.name.startswith("Last Resort")]
-    others = sorted(real, key=lambda f: (f.style != "normal", abs(int(f.weight) - 400)))
-    for name, file in [*files, *((f.name, f.fname) for f in others)]:
-        if missing and (found := missing & _characters(file)):
-            families += [name] * (name not in families)
+    fonts = [f for f in font_manager.fontManager.ttflist if not f.name.startswith("Last Resort")]  # boxes for all
+    for f in sorted(fonts, key=lambda f: (f.name not in families, f.style != "normal", abs(int(f.weight) - 400))):
+        if missing and (found := missing & _characters(f.fname)):
+            families += [f.name] * (f.name not in families)
             missing -= found
     return families, sorted(missing)
 

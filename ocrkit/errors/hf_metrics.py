@@ -19,11 +19,11 @@ from ocrkit.errors.metrics import accuracy, paired_texts
 _CHARACTERS = jiwer.ReduceToListOfListOfChars()
 
 
-def _info(description: str, citation: str = "") -> evaluate.MetricInfo:
+def _info(description: str) -> evaluate.MetricInfo:
     text = datasets.Value("string")
     return evaluate.MetricInfo(
         description=description,
-        citation=citation,
+        citation="",
         inputs_description="predictions: N readings; references: N labels. Both are compared in NFC.",
         features=datasets.Features({"predictions": text, "references": text}),
     )
@@ -33,10 +33,7 @@ class CharacterErrorRate(evaluate.Metric):
     """`compute` returns `{"cer": ...}`: the sum of edits over the sum of reference lengths."""
 
     def _info(self) -> evaluate.MetricInfo:
-        return _info(
-            "Character error rate, micro average: sum of edits / sum of reference lengths.",
-            "Levenshtein, Binary codes capable of correcting deletions, insertions, and reversals, 1966",
-        )
+        return _info("Character error rate, micro average: sum of edits / sum of reference lengths.")
 
     def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float]:
         references, predictions = paired_texts(references, predictions)
