@@ -23,11 +23,9 @@ from ocrkit.text.tokenizer import Tokenizer
 def reliability(
     confidence: Sequence[float], right: Sequence[bool], bins: int = 10, equal: str = "mass"
 ) -> pd.DataFrame:
-    """How many readings are right among those of about the same confidence.
+    """How many of N readings are right among those of about the same confidence, 0..1.
 
     Args:
-        confidence: N numbers, 0..1.
-        right: N booleans, whether each reading is right.
         bins: at most so many; empty ones are left out.
         equal: `"mass"`, bins of about as many readings each, or `"width"`, as wide each. Equal confidences share a bin.
 
@@ -35,11 +33,8 @@ def reliability(
         A row a bin `low < confidence <= high` (the first one has its `low` too) with the columns `low`, `high`, `n`,
         `confidence` (the mean), `accuracy`, `accuracy_low`, `accuracy_high` (95%, Wilson).
 
-    Raises:
-        ValueError: the lists are empty or not of one length, a confidence is not in 0..1, `right` holds something else
-            than True and False, `bins` is below 1, or `equal` is another word.
-
-    Taught in notebook 11.
+    Raises a ValueError where the lists are empty or not of one length, a confidence is not in 0..1, `right` holds
+    something else than True and False, `bins` is below 1, or `equal` is another word. Taught in notebook 11.
     """
     confidence, right = _checked(confidence, right, proportion=True)
     edges, where = _binned(confidence, bins, equal)
@@ -96,9 +91,7 @@ def _calibration_error(gaps: np.ndarray, where: np.ndarray) -> float:
 def accept_reject(confidence: Sequence[float], right: Sequence[bool]) -> pd.DataFrame:
     """What a gate gets that accepts the readings whose confidence is at least `threshold`.
 
-    Args:
-        confidence: N finite numbers, the higher the surer; log probabilities will do.
-        right: N booleans, whether each reading is right.
+    A confidence is any finite number, the higher the surer; log probabilities will do.
 
     Returns:
         A row a threshold, the strictest first, with the columns `threshold`, `n` (readings accepted), `accepted`
@@ -110,22 +103,19 @@ def accept_reject(confidence: Sequence[float], right: Sequence[bool]) -> pd.Data
     """
     confidence, right = _checked(confidence, right)
     values, place = np.unique(-confidence, return_inverse=True)
-    n = np.cumsum(np.bincount(place))
-    errors = np.cumsum(np.bincount(place, ~right)).astype(int)
-    curve = pd.DataFrame({"threshold": [math.inf, *(-values)], "n": [0, *n]})
-    curve["accepted"] = curve["n"] / len(right)
-    curve["errors"] = [0, *errors]
-    curve["error"] = curve["errors"] / curve["n"]
-    curve["error_high"] = [wilson_interval(e, k)[1] for e, k in zip(curve["errors"], curve["n"])]
-    return curve
+    n = np.array([0, *np.cumsum(np.bincount(place))])
+    errors = np.array([0, *np.cumsum(np.bincount(place, ~right)).astype(int)])
+    curve = pd.DataFrame({"threshold": [math.inf, *(-values)], "n": n, "accepted": n / len(right), "errors": errors})
+    high = [wilson_interval(e, k)[1] for e, k in zip(errors, n)]
+    return curve.assign(error=curve["errors"] / curve["n"], error_high=high)
 
 
 def threshold_for(curve: pd.DataFrame, max_error: float) -> float:
     """The lowest threshold of an `accept_reject` curve whose error is at most `max_error`, as far as the sample tells.
 
-    It is the upper limit of the error that has to keep below `max_error`, not the error itself: 0 wrong of 20 is no
-    proof of 1%, which takes 381 without an error. Where no threshold holds, the answer is inf: accept nothing. As the
-    threshold is chosen by its luck in this sample, measure its error on images that had no part in it.
+    It is the upper limit of the error that has to keep below `max_error`: 0 wrong of 20 is no proof of 1%, which takes
+    381 without an error. Where no threshold holds, the answer is inf: accept nothing. As the threshold is chosen by its
+    luck in this sample, measure its error on other images.
 
     Raises a ValueError where `max_error` is not between 0 and 1 or `curve` is no such table. Taught in notebook 11.
     """
@@ -159,35 +149,31 @@ def fit_temperature(
     Args:
         logits: `(T, N, K)` logits or log probabilities of validation images: neither seen in training, where models are
             surer, nor those that calibration is measured on.
-        texts: N labels. One that the model cannot write (see `label_problem`) is left out with a warning that says why.
-        tokenizer: with K classes.
+        texts: N labels; those that the model cannot write are left out with a warning that says why.
         steps: N, how many time steps of each image count; T by default.
 
     Raises a ValueError where no label is left, or labels, `steps`, tokenizer and logits do not fit together.
 
-    Source: Guo et al. (2017), https://arxiv.org/abs/1706.04599, with the CTC loss for the cross-entropy. Taught in
-    notebook 11.
+    Source: Guo et al. (2017), https://arxiv.org/abs/1706.04599, with the CTC loss. Taught in notebook 11.
     """
     lp = checked_log_probs(logits, tokenizer)
     if len(texts) != lp.shape[1]:
         raise ValueError(f"{len(texts)} labels for {lp.shape[1]} images: give one an image")
     steps = checked_steps(steps, lp)
-    problems = {
-        i: label_problem(tokenizer, text, s) if isinstance(text, str) else f"{text!r} is not text"
-        for i, (text, s) in enumerate(zip(texts, steps))
-    }
-    problems = {i: problem for i, problem in problems.items() if problem}
-    codes = [[] if i in problems else tokenizer.encode(text) for i, text in enumerate(texts)]
-    losses = ctc_losses(lp, codes, steps).tolist() if codes else []
-    for i, loss in enumerate(losses):
-        if loss == math.inf:
-            problems.setdefault(i, f"{texts[i]!r} has probability 0")
-    kept = [i for i in range(len(codes)) if i not in problems]
-    examples = "; ".join(list(problems.values())[:3])
-    left_out = f"{len(problems)} of {len(codes)} labels cannot be written by the model: {examples}"
+    if not len(texts):
+        raise ValueError("no label is left to fit a temperature to: there are no images")
+    problems = [
+        label_problem(tokenizer, text, s) if isinstance(text, str) else f"{text!r} is not text"
+        for text, s in zip(texts, steps)
+    ]
+    codes = [[] if problem else tokenizer.encode(text) for text, problem in zip(texts, problems)]
+    for i, loss in enumerate(ctc_losses(lp, codes, steps).tolist()):
+        problems[i] = problems[i] or (f"{texts[i]!r} has probability 0" if loss == math.inf else "")
+    kept, found = [i for i, problem in enumerate(problems) if not problem], list(filter(None, problems))
+    left_out = f"{len(found)} of {len(codes)} labels cannot be written by the model: {'; '.join(found[:3])}"
     if not kept:
-        raise ValueError(f"no label is left to fit a temperature to: {left_out if problems else 'there are no images'}")
-    if problems:
+        raise ValueError(f"no label is left to fit a temperature to: {left_out}")
+    if found:
         warnings.warn(f"the temperature is fitted without {left_out}", stacklevel=2)
     lp, codes, steps = lp[:, kept], [codes[i] for i in kept], [steps[i] for i in kept]
 
@@ -210,14 +196,12 @@ def _binned(confidence: np.ndarray, bins: int = 10, equal: str = "mass") -> tupl
         raise ValueError(f"bins={bins}: there must be at least one")
     if equal not in ("mass", "width"):
         raise ValueError(f'equal={equal!r}: it must be "mass" or "width"')
-    edges = np.linspace(0, 1, bins + 1)
-    edges = np.quantile(confidence, edges) if equal == "mass" else edges
+    shares = np.linspace(0, 1, bins + 1)
+    edges = np.quantile(confidence, shares) if equal == "mass" else shares
     return edges, np.searchsorted(edges[1:-1], confidence)
 
 
-def _checked(
-    confidence: Sequence[float], right: Sequence[bool], proportion: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
+def _checked(confidence: Sequence[float], right: Sequence[bool], proportion: bool = False) -> tuple[np.ndarray, ...]:
     confidence, found = np.asarray(confidence, dtype=float), np.asarray(right)
     if confidence.shape != found.shape or confidence.ndim != 1:
         raise ValueError(f"{len(confidence)} confidences and {len(found)} answers: give one True or False a confidence")

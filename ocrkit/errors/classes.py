@@ -11,12 +11,10 @@ from ocrkit.errors.metrics import texts_of
 
 
 def score_classes(results: pd.DataFrame) -> pd.DataFrame:
-    """Score a results table of class names.
+    """Score a results table of class names: a row a metric, with the columns of `metrics.score`.
 
-    Returns:
-        A row a metric, with the columns of `metrics.score`: `metric, value, low, high, n, unit`. `accuracy` is the
-        share of images that are right, with Wilson's interval. `class_accuracy` is the mean of the accuracies of the
-        classes, so that a rare class counts as much as a frequent one; it has no interval.
+    `accuracy` is the share of images that are right, with Wilson's interval. `class_accuracy` is the mean of the
+    accuracies of the classes, so that a rare class counts as much as a frequent one; it has no interval.
 
     Raises as `metrics.score` does. Taught in notebook 09.
     """
@@ -31,12 +29,10 @@ def score_classes(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_class(results: pd.DataFrame) -> pd.DataFrame:
-    """Score each class, the worst first.
+    """Score each class of the labels or the predictions, the worst first.
 
-    Returns:
-        A row a class of the labels or the predictions: `text` (its name), `n` (images), `right`, `accuracy`, `low`,
-        `high` (95%, Wilson), `predicted` (how often it was read) and `precision` (how often rightly so). Where there is
-        nothing to divide by, a share is NaN.
+    Returns a row a class: `text` (its name), `n` (images), `right`, `accuracy`, `low`, `high` (95%, Wilson),
+    `predicted` (how often it was read) and `precision` (how often rightly so). A share of nothing is NaN.
 
     Raises as `score_classes` does. Taught in notebook 09.
     """

@@ -20,10 +20,8 @@ def report(
     The images are inside the page, about 3 kB each, so it can be sent and opens from the disk. Without JavaScript all
     cards are still there. The file is written whole or not at all.
 
-    Args:
-        results: N rows with `text`, `prediction` and `confidence`. For a large set, write a part of it.
-        height: height of the images on screen, in pixels.
-        spans: draw on the image which columns each character was read from.
+    The results need `text`, `prediction` and `confidence`; of a large set, write a part. Images are `height` pixels
+    high on screen; `spans` draws on them which columns each character was read from.
 
     Raises as `metrics.score` does. Taught in notebook 05.
     """

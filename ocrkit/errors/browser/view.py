@@ -1,24 +1,18 @@
-"""What a person sees of `ErrorBrowser`, made of ipywidgets alone: JupyterLab, Notebook 7, Colab, Kaggle show them.
-
-Taught in notebook 05.
-"""
+"""What a person sees of `ErrorBrowser`, made of ipywidgets alone, which all notebooks show. Taught in notebook 05."""
 
 import os
 from collections.abc import Callable
+from itertools import zip_longest
 
 import ipywidgets as w
 from IPython.display import display
 
 from ocrkit.errors.browser.browser import KINDS, SHOW, ErrorBrowser
-from ocrkit.errors.browser.html import HTML, LOOK, details, tile, visible
+from ocrkit.errors.browser.html import HTML, LOOK, details, tile
 from ocrkit.errors.browser.marks import MARKS
+from ocrkit.errors.diffs import visible
 from ocrkit.errors.gallery import picture_html
 
-#: Key -> what it does in the field `keys`.
-KEYS = {
-    "n": "next page", "p": "page before", "j": "next image", "k": "image before", "u": "undo",
-    **{str(i): mark for i, mark in enumerate(MARKS, start=1)},
-}  # fmt: skip
 _MATRIX = 8
 # Not None: a Dropdown takes that for "nothing is chosen", and shows an empty line.
 _ANY = object()
@@ -32,13 +26,22 @@ class View:
     def __init__(self, browser: ErrorBrowser):
         self.browser = browser
         self._typed, self._quiet, self._drawn, self._below_filled = "", False, None, False
+        #: Key -> what it does in the field `keys`, in words and as a function.
+        self._keys = {
+            "n": ("next page", lambda: browser.go(browser.page + 1)),
+            "p": ("page before", lambda: browser.go(browser.page - 1)),
+            "j": ("next image", lambda: browser.step(1)),
+            "k": ("image before", lambda: browser.step(-1)),
+            "u": ("undo", browser.undo),
+            **{str(i): (mark, lambda mark=mark: self._mark(mark)) for i, mark in enumerate(MARKS, start=1)},
+        }
         self._build_filters()
         self._build_page()
         self._build_detail()
         self._build_matrix()
-        left = w.VBox([self.cards], layout={"flex": "1 1 380px", "min_width": "0"})
-        right = {"flex": "1 1 380px", "min_width": "0", "padding": "0 0 0 12px"}
-        right = w.VBox([self.detail, self.matrix], layout=right)
+        half = {"flex": "1 1 380px", "min_width": "0"}
+        left = w.VBox([self.cards], layout=half)
+        right = w.VBox([self.detail, self.matrix], layout={**half, "padding": "0 0 0 12px"})
         lines = [
             [self.show, self.kind, self.text, self.sort],
             [self.split, self.column, self.value, self.confidence, self.reset],
@@ -82,8 +85,8 @@ class View:
         browser = self.browser
         self.pager = [
             self._button("", lambda: browser.go(0), tip="first page", icon="step-backward"),
-            self._button("", lambda: browser.go(browser.page - 1), tip="page before", icon="chevron-left"),
-            self._button("", lambda: browser.go(browser.page + 1), tip="next page", icon="chevron-right"),
+            self._button("", self._keys["p"][1], tip="page before", icon="chevron-left"),
+            self._button("", self._keys["n"][1], tip="next page", icon="chevron-right"),
             self._button("", lambda: browser.go(browser.pages - 1), tip="last page", icon="step-forward"),
         ]
         self.status, self.message = w.HTML(layout={"margin": "0 12px"}), w.HTML()
@@ -93,8 +96,8 @@ class View:
         self.enlarge = self._field(w.ToggleButton, "enlarge", lambda _: None, "auto", **tips)
         self.keys = w.Text(
             description="keys",
-            placeholder="click here, then " + " ".join(KEYS),
-            tooltip=", ".join(f"{key}: {meaning}" for key, meaning in KEYS.items()),
+            placeholder="click here, then " + " ".join(self._keys),
+            tooltip=", ".join(f"{key}: {meaning}" for key, (meaning, _) in self._keys.items()),
             style={"description_width": "initial"},
             layout={"width": "250px"},
         )
@@ -199,18 +202,9 @@ class View:
             self._do(self._press, key)
 
     def _press(self, key: str) -> None:
-        browser = self.browser
-        acts = {
-            "next page": lambda: browser.go(browser.page + 1),
-            "page before": lambda: browser.go(browser.page - 1),
-            "next image": lambda: browser.step(1),
-            "image before": lambda: browser.step(-1),
-            "undo": browser.undo,
-            **{mark: lambda mark=mark: self._mark(mark) for mark in MARKS},
-        }
-        if key.lower() not in KEYS:
+        if key.lower() not in self._keys:
             raise ValueError(f"{key!r} does nothing; {self.keys.tooltip}")
-        acts[KEYS[key.lower()]]()
+        self._keys[key.lower()][1]()
 
     def _below(self, act: Callable) -> None:
         """Show what a function of the selected row gives below its picture."""
@@ -263,8 +257,8 @@ class View:
         counts, chosen = self.browser.confusions(_MATRIX), self.browser.filters["pair"]
         top = max(counts.to_numpy().max(initial=0), 1)
         for heads, names in zip(self._heads, (counts.index, counts.columns)):
-            for i, head in enumerate(heads):
-                head.value = HTML.axis(visible(names[i])) if i < len(names) else ""
+            for head, name in zip_longest(heads, names):
+                head.value = "" if name is None else HTML.axis(visible(name, "∅"))
         for i, line in enumerate(self._cells):
             for j, cell in enumerate(line):
                 count = int(counts.iat[i, j]) if i < counts.shape[0] and j < counts.shape[1] else 0
@@ -274,6 +268,6 @@ class View:
                 cell.description, cell.disabled = f"{count:,}" if count else "\xa0", not count
                 cell.style = self._chosen_look if is_chosen else self._shades[-(-4 * count // top)]
                 cell.button_style = "primary" if is_chosen else ""
-                cell.tooltip = f"{visible(pair[0])} read as {visible(pair[1])}: {count:,} times" if count else ""
+                cell.tooltip = f"{' read as '.join(visible(c, '∅') for c in pair)}: {count:,} times" if count else ""
         self.any_pair.layout.visibility = "visible" if chosen else "hidden"
-        self._matrix_note.value = HTML.confusions(chosen and [*map(visible, chosen)])
+        self._matrix_note.value = HTML.confusions(chosen and [visible(c, "∅") for c in chosen])
