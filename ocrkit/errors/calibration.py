@@ -1,8 +1,4 @@
-"""Can a confidence be trusted? Reliability, temperature scaling, and the threshold of a gate.
-
-Calibrated: of all readings rated 0.9, nine in ten are right. That right readings get more than wrong ones is another
-matter, and what a gate needs. Taught in notebook 11.
-"""
+"""Can a confidence be trusted? Reliability, temperature scaling, and the threshold of a gate. See notebook 11."""
 
 import math
 import warnings
@@ -25,16 +21,11 @@ def reliability(
 ) -> pd.DataFrame:
     """How many of N readings are right among those of about the same confidence, 0..1.
 
-    Args:
-        bins: at most so many; empty ones are left out.
-        equal: `"mass"`, bins of about as many readings each, or `"width"`, as wide each. Equal confidences share a bin.
-
-    Returns:
-        A row a bin `low < confidence <= high` (the first one has its `low` too) with the columns `low`, `high`, `n`,
-        `confidence` (the mean), `accuracy`, `accuracy_low`, `accuracy_high` (95%, Wilson).
-
-    Raises a ValueError where the lists are empty or not of one length, a confidence is not in 0..1, `right` holds
-    something else than True and False, `bins` is below 1, or `equal` is another word. Taught in notebook 11.
+    At most `bins`, without empty ones, are `equal` in `"mass"`, about as many readings each, or in `"width"`. Returns a
+    row a bin `low < confidence <= high` (the first one has its `low` too) with the columns `low`, `high`, `n`,
+    `confidence` (the mean), `accuracy`, `accuracy_low`, `accuracy_high` (95%, Wilson). Raises a ValueError where the
+    lists are empty or not of one length, a confidence is not in 0..1, `right` holds something else than True and False,
+    `bins` is below 1, or `equal` is another word. Taught in notebook 11.
     """
     confidence, right = _checked(confidence, right, proportion=True)
     edges, where = _binned(confidence, bins, equal)
@@ -52,10 +43,9 @@ def expected_calibration_error(
 ) -> float:
     """Mean distance between confidence and accuracy over the bins of `reliability`, weighted by their readings.
 
-    Even a perfectly calibrated confidence gets more than 0, as chance alone moves the accuracy of a bin: about
-    `0.4 * sqrt(bins / N)` or less. `calibration_error_interval` allows for it.
-
-    Raises as `reliability`. Source: Guo et al. (2017), https://arxiv.org/abs/1706.04599. Taught in notebook 11.
+    Even a perfectly calibrated confidence gets more than 0, as chance alone moves the accuracy of a bin: about `0.4 *
+    sqrt(bins / N)` or less. `calibration_error_interval` allows for it. Raises as `reliability`. Source: Guo et al.
+    (2017), https://arxiv.org/abs/1706.04599. Taught in notebook 11.
     """
     confidence, right = _checked(confidence, right, proportion=True)
     return _calibration_error(right - confidence, _binned(confidence, bins, equal)[1])
@@ -91,15 +81,11 @@ def _calibration_error(gaps: np.ndarray, where: np.ndarray) -> float:
 def accept_reject(confidence: Sequence[float], right: Sequence[bool]) -> pd.DataFrame:
     """What a gate gets that accepts the readings whose confidence is at least `threshold`.
 
-    A confidence is any finite number, the higher the surer; log probabilities will do.
-
-    Returns:
-        A row a threshold, the strictest first, with the columns `threshold`, `n` (readings accepted), `accepted`
-        (their share), `errors` (wrong ones among them), `error` (their share) and `error_high`, its upper limit: that
-        of Wilson's 95% interval, which the true error exceeds in 2.5% of all samples. The first row accepts nothing:
-        threshold inf, error NaN and limit 1. Readings of equal confidence are accepted together.
-
-    Raises as `reliability`, but for confidences that are not finite. Taught in notebook 11.
+    A confidence is any finite number, the higher the surer. Returns a row a threshold, the strictest first, with the
+    columns `threshold`, `n` (readings accepted), `accepted` (their share), `errors` (wrong ones among them), `error`
+    (their share) and `error_high`, its upper limit: that of Wilson's 95% interval, which the true error exceeds in 2.5%
+    of all samples. The first row accepts nothing: threshold inf, error NaN and limit 1. Equal confidences are accepted
+    together. Raises as `reliability`, but for confidences that are not finite. Taught in notebook 11.
     """
     confidence, right = _checked(confidence, right)
     values, place = np.unique(-confidence, return_inverse=True)
@@ -115,9 +101,8 @@ def threshold_for(curve: pd.DataFrame, max_error: float) -> float:
 
     It is the upper limit of the error that has to keep below `max_error`: 0 wrong of 20 is no proof of 1%, which takes
     381 without an error. Where no threshold holds, the answer is inf: accept nothing. As the threshold is chosen by its
-    luck in this sample, measure its error on other images.
-
-    Raises a ValueError where `max_error` is not between 0 and 1 or `curve` is no such table. Taught in notebook 11.
+    luck in this sample, measure its error on other images. Raises a ValueError where `max_error` is not between 0 and 1
+    or `curve` is no such table. Taught in notebook 11.
     """
     if not 0 < max_error < 1:
         raise ValueError(f"max_error={max_error}: it must lie between 0 and 1, such as 0.01")

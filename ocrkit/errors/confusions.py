@@ -30,9 +30,7 @@ def confusions(results: pd.DataFrame, unit: str = "codepoint") -> pd.DataFrame:
 
     Returns a row a kind of edit, the most frequent first: `kind` (substitute, insert, delete), `reference`,
     `prediction` (`""` for the one that is not there), `count`. By code points, the counts add up to the edit distances
-    of `cer`.
-
-    Raises as `metrics.score` does, also where there is no such unit. Taught in notebook 05.
+    of `cer`. Raises as `metrics.score` does, also where there is no such unit. Taught in notebook 05.
     """
     counts = Counter(edit[:3] for edit in _edits(results, unit) if edit.kind != "equal")
     rows = [(*edit, n) for edit, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
@@ -43,9 +41,8 @@ def confusion_matrix(results: pd.DataFrame, unit: str = "codepoint", top: int | 
     """Count which symbol was read as which, the right ones on the diagonal; of `top` symbols, those that err most.
 
     Rows are what is written, columns what was read. Row `""` counts insertions, column `""` deletions, so all but the
-    diagonal adds up to the edits, and the row of a symbol to its occurrences.
-
-    Raises as `confusions` does. Taught in notebook 05.
+    diagonal adds up to the edits, and the row of a symbol to its occurrences. Raises as `confusions` does. Taught in
+    notebook 05.
     """
     counts = Counter((edit.reference, edit.prediction) for edit in _edits(results, unit))
     errors = Counter()

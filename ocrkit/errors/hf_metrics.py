@@ -19,10 +19,10 @@ from ocrkit.errors.metrics import accuracy, paired_texts
 _CHARACTERS = jiwer.ReduceToListOfListOfChars()
 
 
-def _info(description: str) -> evaluate.MetricInfo:
+def _described(metric: evaluate.Metric) -> evaluate.MetricInfo:
     text = datasets.Value("string")
     return evaluate.MetricInfo(
-        description=description,
+        description=type(metric).__doc__,
         citation="",
         inputs_description="predictions: N readings; references: N labels. Both are compared in NFC.",
         features=datasets.Features({"predictions": text, "references": text}),
@@ -30,10 +30,9 @@ def _info(description: str) -> evaluate.MetricInfo:
 
 
 class CharacterErrorRate(evaluate.Metric):
-    """`compute` returns `{"cer": ...}`: the sum of edits over the sum of reference lengths."""
+    """`compute` returns `{"cer": ...}`: micro average, the sum of edits over the sum of reference lengths."""
 
-    def _info(self) -> evaluate.MetricInfo:
-        return _info("Character error rate, micro average: sum of edits / sum of reference lengths.")
+    _info = _described
 
     def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float]:
         references, predictions = paired_texts(references, predictions)
@@ -41,10 +40,9 @@ class CharacterErrorRate(evaluate.Metric):
 
 
 class ExactMatch(evaluate.Metric):
-    """`compute` returns `{"exact_match": ...}`: the fraction of texts that are right as a whole."""
+    """`compute` returns `{"exact_match": ...}`: the fraction of texts that are predicted without any error."""
 
-    def _info(self) -> evaluate.MetricInfo:
-        return _info("Fraction of the texts that are predicted without any error.")
+    _info = _described
 
     def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float]:
         return {"exact_match": accuracy(references, predictions)}

@@ -1,8 +1,4 @@
-"""Metrics: error rates of a recognizer, each with the number it rests on and a 95% interval.
-
-Texts are compared in NFC, so `é` as one code point equals `é` as two; case and white space count. Taught in
-notebook 04.
-"""
+"""Error rates of a recognizer, with 95% intervals. Texts are compared in NFC; case and white space count."""
 
 import unicodedata
 from collections import Counter
@@ -61,7 +57,6 @@ def cer(references: Sequence[str], predictions: Sequence[str], denominator: str 
 
     The length to divide by is that of the `denominator`: `"reference"`, the usual one, or `"longest"`, the longer of
     the two texts of each image, which keeps the rate within 0..1. Never compare results of one kind with the other.
-
     Raises as `paired_texts` does, also for another `denominator`. Taught in notebook 04.
     """
     if denominator not in ("reference", "longest"):
@@ -73,12 +68,12 @@ def cer(references: Sequence[str], predictions: Sequence[str], denominator: str 
 
 def accuracy(references: Sequence[str], predictions: Sequence[str]) -> float:
     """Return the fraction of images whose whole text is right. Raises as `cer` does."""
-    return float(np.mean([r == p for r, p in zip(*paired_texts(references, predictions), strict=True)]))
+    return float(np.mean([r == p for r, p in zip(*paired_texts(references, predictions))]))
 
 
 def length_accuracy(references: Sequence[str], predictions: Sequence[str]) -> float:
     """Return the fraction of images whose prediction is as long as its reference. Raises as `cer` does."""
-    return float(np.mean([len(r) == len(p) for r, p in zip(*paired_texts(references, predictions), strict=True)]))
+    return float(np.mean([len(r) == len(p) for r, p in zip(*paired_texts(references, predictions))]))
 
 
 def edit_counts(results: pd.DataFrame) -> pd.DataFrame:
@@ -91,7 +86,7 @@ def edit_counts(results: pd.DataFrame) -> pd.DataFrame:
     for reference, prediction in zip(*texts_of(results), strict=True):
         kinds = Counter(edit.kind for edit in operations(reference, prediction))
         counts = kinds["substitute"], kinds["insert"], kinds["delete"]
-        rows.append((*counts, sum(counts), len(reference), len(prediction)))
+        rows.append((*counts, kinds.total(), len(reference), len(prediction)))
     columns = ["substitutions", "insertions", "deletions", "distance", "length", "predicted_length"]
     return pd.DataFrame(rows, columns=columns, index=results.index)
 
@@ -144,9 +139,8 @@ def score_by(results: pd.DataFrame, column: str, n_boot: int = 2000, seed: int =
     """Score each group of a results table, the largest first; rows without a value in `column` are a group, too.
 
     Returns a row a group with the columns `column`, `n` (images), `accuracy, accuracy_low, accuracy_high` (Wilson),
-    `characters`, `cer, cer_low, cer_high` (bootstrap over images).
-
-    Raises as `score` does, also where `column` is missing. Taught in notebook 04.
+    `characters`, `cer, cer_low, cer_high` (bootstrap over images). Raises as `score` does, also where `column` is
+    missing. Taught in notebook 04.
     """
     require_columns(results, column)
     # Keys go by position, because the index of a filtered or joined table may hold a row twice.
@@ -161,9 +155,8 @@ def by_position(results: pd.DataFrame) -> pd.DataFrame:
     """Error rate at each place of the reference text: where the alignment substitutes or deletes its character.
 
     Insertions stand between two places. Returns a row a place with the columns `position` (from 0), `n` (references
-    that are long enough), `errors`, `error_rate`, `low`, `high` (95%, Wilson).
-
-    Raises as `score` does. Taught in notebook 04.
+    that are long enough), `errors`, `error_rate`, `low`, `high` (95%, Wilson). Raises as `score` does. Taught in
+    notebook 04.
     """
     references, predictions = texts_of(results)
     edits = (edit for pair in zip(references, predictions) for edit in operations(*pair) if edit.kind != "insert")

@@ -21,9 +21,8 @@ def report(
     cards are still there. The file is written whole or not at all.
 
     The results need `text`, `prediction` and `confidence`; of a large set, write a part. Images are `height` pixels
-    high on screen; `spans` draws on them which columns each character was read from.
-
-    Raises as `metrics.score` does. Taught in notebook 05.
+    high on screen; `spans` draws on them which columns each character was read from. Raises as `metrics.score` does.
+    Taught in notebook 05.
     """
     require_columns(results, "text", "prediction", "confidence")
     boxes, (texts, predictions) = [], texts_of(results)

@@ -58,9 +58,8 @@ def slices(results: pd.DataFrame, by: str | Sequence[str], bins: int = 4) -> pd.
 
     Numbers with more than `bins` values are cut into `bins` ranges of about one size, without their first number and
     with their last. Returns a row a slice: `by` (the column), `slice` (its value or range), then as `metrics.score_by`:
-    `n` images, accuracy and CER with their 95% intervals. Numbers go upward, other values by n.
-
-    Raises as `score_by` does. Taught in notebook 05.
+    `n` images, accuracy and CER with their 95% intervals. Numbers go upward, other values by n. Raises as `score_by`
+    does. Taught in notebook 05.
     """
     names = [by] if isinstance(by, str) else list(by)
     require_columns(results, "text", "prediction", *names)

@@ -11,9 +11,8 @@ def tolerances(results: pd.DataFrame, n_boot: int = 2000, seed: int = 0) -> pd.D
     """Score a results table as it is, and again with each step of `fold` added to those before it.
 
     Returns five rows, "raw", "+ nfc", "+ letters", "+ digits" and "+ zwnj", with the columns `tolerance` and those of
-    `metrics.score_by`; of the labels' `characters`, ZWNJ makes fewer.
-
-    Raises as `metrics.score` does. Taught in notebook 10.
+    `metrics.score_by`; of the labels' `characters`, ZWNJ makes fewer. Raises as `metrics.score` does. Taught in
+    notebook 10.
     """
     texts_of(results)  # only for its checks: it composes the raw texts
     rows = []

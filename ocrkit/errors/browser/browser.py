@@ -1,7 +1,4 @@
-"""`ErrorBrowser`: look at what a recognizer read, find the errors, and mark what is wrong with labels and images.
-
-Here is what it knows and does; what a person sees of it is `ocrkit.errors.browser.view`. Taught in notebook 05.
-"""
+"""What the error browser knows and does; what a person sees of it is `ocrkit.errors.browser.view`."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -288,8 +285,8 @@ class ErrorBrowser:
         shown = {"wrong": wrong, "right": ~wrong, "marked": marked, "not marked": ~marked, "not an image": self._unread}
         passed = shown.get(f["show"], np.full(n, True)).copy()
         if f["kind"] != "any":
-            kinds = np.array(["insert" if not r else "delete" if not p else "substitute" for r, p in self.pairs])
-            passed &= self._rows_of(kinds == f["kind"])
+            kinds = ("insert" if not r else "delete" if not p else "substitute" for r, p in self.pairs)
+            passed &= self._rows_of([kind == f["kind"] for kind in kinds])
         if wanted := normalize(f["text"]).casefold():
             passed &= np.fromiter((wanted in text for text in self._searched), dtype=bool, count=n)
         for column, value in f["where"].items():
@@ -300,7 +297,7 @@ class ErrorBrowser:
             passed &= (self._confidence >= low) & (self._confidence <= high)
         self._passed = passed
         if f["pair"] is not None:
-            passed = passed & self._rows_of(np.array([pair == f["pair"] for pair in self.pairs]))
+            passed = passed & self._rows_of([pair == f["pair"] for pair in self.pairs])
         if self.sorting not in self._permutations:
             column, largest_first = SORTS[self.sorting]
             key = self._keys[column] if column in self._keys else pd.factorize(self.results[column], sort=True)[0]
@@ -314,9 +311,7 @@ class ErrorBrowser:
     def _searched(self) -> list[str]:
         return [f"{text}\n{prediction}".casefold() for text, prediction in zip(*self._texts)]
 
-    def _rows_of(self, chosen: np.ndarray) -> np.ndarray:
+    def _rows_of(self, chosen: list[bool]) -> np.ndarray:
         """Rows that have an edit among the chosen pairs, as a mask."""
-        rows = np.zeros(len(self.results), dtype=bool)
-        if len(chosen):
-            rows[self._edit_row[chosen[self._edit_pair]]] = True
-        return rows
+        rows = self._edit_row[np.array(chosen, dtype=bool)[self._edit_pair]]
+        return np.bincount(rows, minlength=len(self.results)) > 0

@@ -91,9 +91,8 @@ class Marks:
     """The marks of the rows of a table. Each change is written to the JSON file `path` at once, whole or not at all.
 
     Marks of images that the table does not hold stay in the file, so one file serves a set and its parts; and two
-    notebooks may write to it in turn. `path=None` keeps the marks in memory alone.
-
-    Raises a ValueError where the file is damaged or no marks file; it is left as it is.
+    notebooks may write to it in turn. `path=None` keeps the marks in memory alone. Raises a ValueError where the file
+    is damaged or no marks file; it is left as it is.
     """
 
     def __init__(self, rows: Rows, path: str | os.PathLike | None):
@@ -186,10 +185,9 @@ def apply_changes(samples: pd.DataFrame, changes: pd.DataFrame | str | os.PathLi
     `text` (the label when it was marked), `mark` (one of `MARKS`), `new_text`, and `crop`, which may be missing.
 
     Of the rows that are left, `attrs["changes"]` is a dict: `relabeled` (how many), `dropped` (images that were left
-    out), and `unknown` (marked images that the table does not have with that label; a warning tells).
-
-    Raises a ValueError that names the row where a mark is none of `MARKS`, a new label is missing, or an image has two
-    different marks. Taught in notebook 05.
+    out), and `unknown` (marked images that the table does not have with that label; a warning tells). Raises a
+    ValueError that names the row where a mark is none of `MARKS`, a new label is missing, or an image has two different
+    marks. Taught in notebook 05.
     """
     if not isinstance(changes, pd.DataFrame):
         changes = pd.read_csv(changes, dtype=str, keep_default_na=False, encoding="utf-8-sig")
