@@ -58,8 +58,7 @@ def calibration_error_interval(
 
     Bootstrap over readings. The error of a drawn sample lies above the measured one, as that lies above the true one:
     this bias is taken off the upper end once and the lower end twice. The lower end is 0 where a perfectly calibrated
-    confidence often gets as much by chance. In simulations of 100 to 1,500 readings, 91% to 99% of the intervals held
-    the true error.
+    confidence often gets as much by chance. In simulations of 100 to 1,500 readings, 91% to 99% held the true error.
 
     Raises as `reliability`. Taught in notebook 11.
     """
@@ -114,9 +113,8 @@ def aurc(confidence: Sequence[float], right: Sequence[bool]) -> float:
     """Area under the risk-coverage curve: the error among the k surest readings, averaged over k = 1..N.
 
     0 where all are right; the share of errors where the confidence says nothing. It asks for the order of the
-    confidences alone, so calibration does not change it. Of equal ones, k cuts off a random part.
-
-    Source: Geifman and El-Yaniv (2017), https://arxiv.org/abs/1705.08500. Taught in notebook 11.
+    confidences alone, so calibration does not change it. Of equal ones, k cuts off a random part. Source: Geifman and
+    El-Yaniv (2017), https://arxiv.org/abs/1705.08500. Taught in notebook 11.
     """
     curve = accept_reject(confidence, right)
     k = np.arange(1, curve["n"].iloc[-1] + 1)
@@ -131,15 +129,11 @@ def fit_temperature(
     Above 1: the model was too sure. It minimizes the CTC loss summed over the labels, by a search over 0.05 to 20; at
     an end of that range, the images tell no better (a model that reads all of them right can never be too sure).
 
-    Args:
-        logits: `(T, N, K)` logits or log probabilities of validation images: neither seen in training, where models are
-            surer, nor those that calibration is measured on.
-        texts: N labels; those that the model cannot write are left out with a warning that says why.
-        steps: N, how many time steps of each image count; T by default.
-
-    Raises a ValueError where no label is left, or labels, `steps`, tokenizer and logits do not fit together.
-
-    Source: Guo et al. (2017), https://arxiv.org/abs/1706.04599, with the CTC loss. Taught in notebook 11.
+    The logits or log probabilities `(T, N, K)` are of validation images: neither seen in training, where models are
+    surer, nor those that calibration is measured on; `steps` are the time steps of each that count, T by default. Of N
+    labels, those that the model cannot write are left out with a warning that says why. Raises a ValueError where no
+    label is left, or labels, `steps`, tokenizer and logits do not fit together. Source: Guo et al. (2017),
+    https://arxiv.org/abs/1706.04599, with the CTC loss. Taught in notebook 11.
     """
     lp = checked_log_probs(logits, tokenizer)
     if len(texts) != lp.shape[1]:

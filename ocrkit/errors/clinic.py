@@ -65,8 +65,8 @@ def examine(recognizer: Recognizer, samples: pd.DataFrame, n: int = 64) -> pd.Da
     `test`, or over all where no such split is, and is left as it was, train or eval mode included. Returns a row a
     test: `check`, `ok`, `finding` (what was measured), and `cure` (what to do, "" where all is well).
 
-    A test that says OK proves nothing; one that says ILL has seen a symptom. Where texts come again by nature, as names
-    do, a text in two splits is a question, not a fault. Taught in notebook 12a.
+    OK proves nothing; ILL is a symptom. Where texts come again by nature, as names do, a text in two splits is a
+    question, not a fault. Taught in notebook 12a.
     """
     require_columns(samples, "image", "text")
     if n < 1:

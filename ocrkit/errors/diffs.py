@@ -29,9 +29,8 @@ def diff_text(reference: str, prediction: str) -> str:
 def diff_html(reference: str, prediction: str) -> str:
     """Two texts aligned in three rows of a table, with colored differences, for a page that holds `gallery.STYLE`.
 
-    Substitutions are red, insertions orange, deletions green; the middle row has the marks of `diff_text`. A text
-    that begins right-to-left runs from right to left, its numbers from left to right. Letters stand alone, so
-    Persian ones are not joined. Taught in notebook 05.
+    The middle row has the marks of `diff_text`. A text that begins right-to-left runs from right to left, its numbers
+    from left to right. Letters stand alone, so Persian ones are not joined. Taught in notebook 05.
     """
     columns = _columns(reference, prediction)
     kinds = (unicodedata.bidirectional(c) for c in reference + prediction)

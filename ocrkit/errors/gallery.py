@@ -108,8 +108,7 @@ def worst(results: pd.DataFrame, n: int = 30, height: int = 48, spans: bool = Fa
 def card_html(row, height: int = 48, spans: bool = False) -> str:
     """One row of a results table (from `itertuples` or `iterrows`) as a card, for a page that holds `STYLE`.
 
-    It shows picture, label, prediction, the diff where both differ, CER and confidence; what the row lacks is left
-    out. Its edge is red where the reading is wrong, green where it is right, gray where nothing can be compared.
+    What the row lacks is left out. The edge is red for a wrong reading, green for a right one, else gray.
     """
     label, read, wrong = judged(row)
     notes = [f"CER {cer(label, read):.2f}"] if wrong else []

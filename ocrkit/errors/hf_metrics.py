@@ -1,8 +1,7 @@
 """The two main metrics as Hugging Face `evaluate` modules, for people whose tools speak that.
 
 Both work without a network, on their own or together: `evaluate.combine([CharacterErrorRate(), ExactMatch()])`.
-`evaluate.load` takes the path of this file and gives its first metric, `CharacterErrorRate`, which counts with jiwer.
-Taught in notebook 04.
+`evaluate.load` takes the path of this file and gives its first metric, which counts with jiwer. See notebook 04.
 """
 
 try:

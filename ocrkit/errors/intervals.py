@@ -32,13 +32,10 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """The 95% percentile bootstrap interval of sum(numerators) / sum(denominators), N counts each, an image a count.
 
-    The images are drawn with replacement, because the characters of one image err together. Where all images have the
-    same rate, every draw gives that rate and the interval would have no width; Wilson's interval over the sum of the
-    denominators stands in for it.
-
-    Raises a ValueError for no images, lists of different length, negative or not finite counts, or no draw.
-
-    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993. Taught in notebook 04.
+    The images are drawn, because the characters of one image err together. Where all images have the same rate, the
+    interval would have no width; Wilson's stands in for it. Raises a ValueError for no images, lists of different
+    length, negative or not finite counts, or no draw. Source: Efron and Tibshirani, "An Introduction to the
+    Bootstrap", 1993. Taught in notebook 04.
     """
     if n_boot < 1:
         raise ValueError(f"n_boot={n_boot}: at least one draw is needed")

@@ -52,8 +52,8 @@ def checked_texts(values: Sequence[str], role: str) -> list[str]:
 def cer(references: Sequence[str], predictions: Sequence[str], denominator: str = "reference") -> float:
     """Return the character error rate over all images (micro average): sum of edits / sum of lengths.
 
-    It can exceed 1, when there are more insertions than reference characters. An empty reference adds its insertions
-    and no length; if all references are empty, the result is the number of insertions, as in jiwer 4.
+    It can exceed 1. An empty reference adds its insertions and no length; if all references are empty, the result is
+    the number of insertions, as in jiwer 4.
 
     The length to divide by is that of the `denominator`: `"reference"`, the usual one, or `"longest"`, the longer of
     the two texts of each image, which keeps the rate within 0..1. Never compare results of one kind with the other.
@@ -94,14 +94,11 @@ def edit_counts(results: pd.DataFrame) -> pd.DataFrame:
 def score(results: pd.DataFrame, n_boot: int = 2000, seed: int = 0) -> pd.DataFrame:
     """Score a results table, N rows with `text` and `prediction`: what was read, against what is written.
 
-    Returns:
-        Six rows with the columns `metric, value, low, high, n, unit`. `accuracy` and `length_accuracy` are proportions
-        of images, with Wilson's interval. `cer` is the micro average, and `substitutions`, `insertions` and
-        `deletions` are its three parts, counted per 100 reference characters; their intervals are bootstrapped over
-        the images, by `n_boot` draws.
-
-    Raises a ValueError where a column is missing or the table has no rows, and a TypeError that names the row where a
-    text or prediction is not text. Taught in notebook 04.
+    Returns six rows with the columns `metric, value, low, high, n, unit`. `accuracy` and `length_accuracy` are
+    proportions of images, with Wilson's interval. `cer` is the micro average, and `substitutions`, `insertions` and
+    `deletions` are its three parts, counted per 100 reference characters; their intervals are bootstrapped over the
+    images, by `n_boot` draws. Raises a ValueError where a column is missing or the table has no rows, and a TypeError
+    that names the row where a text or prediction is not text. Taught in notebook 04.
     """
     counts = edit_counts(results)
     images, characters = len(counts), int(counts["length"].sum())

@@ -24,8 +24,7 @@ def plot_history(history: pd.DataFrame) -> Picture:
     """Draw what `fit` or `fit_glyphs` returned: the losses left; CER and accuracy on the validation set right."""
     figure = Picture(figsize=(9, 3), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.plot(history["epoch"], history["train_loss"], "o-", label="training")
-    left.plot(history["epoch"], history["valid_loss"], "o-", label="validation")
+    left.plot(history["epoch"], history[["train_loss", "valid_loss"]], "o-", label=["training", "validation"])
     if "valid_cer" in history:
         right.plot(history["epoch"], history["valid_cer"], "o-", color="tab:red", label="CER")
     right.plot(history["epoch"], history["valid_accuracy"], "o-", color="tab:green", label="exact match")
@@ -67,11 +66,8 @@ def print_epoch(history: pd.DataFrame) -> None:
     """Print the last row of a history as one line; the `on_epoch` of the command line."""
     row = history.iloc[-1]
     valid = f"validation CER {row.valid_cer:.4f}" if "valid_cer" in row else f"validation loss {row.valid_loss:.3f}"
-    print(
-        f"epoch {row.epoch:.0f}: loss {row.train_loss:.3f}, {valid}, "
-        f"exact {row.valid_accuracy:.4f}, {row.images_per_second:.0f} images/s",
-        flush=True,
-    )
+    rest = f"exact {row.valid_accuracy:.4f}, {row.images_per_second:.0f} images/s"
+    print(f"epoch {row.epoch:.0f}: loss {row.train_loss:.3f}, {valid}, {rest}", flush=True)
 
 
 def plot_lr_find(found: pd.DataFrame) -> Figure:

@@ -43,9 +43,8 @@ def confidently_wrong(results: pd.DataFrame, k: int = 30) -> pd.DataFrame:
 def likely_mislabelled(results: pd.DataFrame, k: int = 50) -> pd.DataFrame:
     """Return the `k` rows whose label is most likely wrong, with their `suspicion`, highest first.
 
-    Only readings that disagree with their label are suspects. Suspicion is loss x confidence: a high loss says
-    that the model does not believe the label, a high confidence that it believes in another text. So a dark picture
-    of which it believes nothing ranks low. Taught in notebook 05.
+    Only readings that disagree with their label are suspects. Suspicion is loss x confidence: the model does not
+    believe the label, but in another text; a dark picture, of which it believes nothing, ranks low. See notebook 05.
     """
     require_columns(results, "loss")
     wrong = confidently_wrong(results, len(results)).dropna(subset="loss")

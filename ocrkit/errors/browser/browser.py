@@ -39,13 +39,11 @@ _WHOLE = {"image", "text", "prediction", "runner_up", "confidence", "spans", "op
 class ErrorBrowser:
     """Browse the errors of a results table in a notebook; the last expression of a cell shows it.
 
-    Filter by right or wrong, kind of edit, text, slices, confidence, or one confusion by a click on the matrix; sort;
-    page; look at one image enlarged; say what is wrong with its label. Marks are saved at once and are there again
-    after a restart of the kernel. After a click into the field `keys`, each key acts at once.
+    Filter by right or wrong, kind of edit, text, slices, confidence or confusion; sort; page; look at one image; say
+    what is wrong with its label. Marks are saved at once. After a click into the field `keys`, each key acts at once.
 
-    Where ipywidgets are missing or the page cannot show them (GitHub, a PDF), the first page stands there as HTML. The
-    methods do all that a person can; they mean rows by their position in the table, from 0. What a filter needs is
-    computed once, so that each action on 100,000 rows takes milliseconds.
+    Without ipywidgets, and on GitHub, the first page stands there as HTML. The methods do all that a person can, with
+    rows by their position in the table, from 0, and take milliseconds with 100,000 rows.
 
     Args:
         results: N rows with `image` (path or uint8 array), `text` and `prediction`; the other columns of
@@ -107,8 +105,6 @@ class ErrorBrowser:
         self._texts, self._permutations, self._slices = (texts, predictions), {}, {}
         self.filters, self.sorting = dict(_START), "surest first"
         self._update()
-
-    # --- what is shown ---
 
     def filter(self, **changes) -> None:
         """Change some filters, leave the others, and go to the first page; a ValueError changes nothing.
@@ -203,8 +199,6 @@ class ErrorBrowser:
         rows = [[cells.get((r, p), 0) for p in predictions] for r in references]
         return pd.DataFrame(rows, index=list(references), columns=list(predictions), dtype=int)
 
-    # --- marks ---
-
     def mark(self, mark: str | None, new_text: str = "") -> bool:
         """Mark the selected row with one of `MARKS` (`None` takes its mark away), save, and select the next row.
 
@@ -248,8 +242,6 @@ class ErrorBrowser:
         self.message = f"{len(changes):,} marked images are listed in {path}; ok.apply_changes(samples, file) uses it"
         return path
 
-    # --- how it looks ---
-
     @cached_property
     def view(self):
         """The widgets, an `ocrkit.errors.browser.view.View`; raises ImportError where ipywidgets are missing."""
@@ -266,8 +258,6 @@ class ErrorBrowser:
 
     def __repr__(self) -> str:
         return f"ErrorBrowser({self.status()})"
-
-    # --- inside ---
 
     def _slice(self, column: str) -> tuple[np.ndarray, dict[str, int]]:
         """Code of each row (-1 for no value), and the values by code with counts, made when a column is first used."""

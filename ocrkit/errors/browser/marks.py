@@ -196,7 +196,12 @@ def apply_changes(samples: pd.DataFrame, changes: pd.DataFrame | str | os.PathLi
     rows, marked, unknown = Rows(samples), {}, []
     for number, change in enumerate(changes.itertuples(), start=1):
         where = f"row {number} of the changes, {change.image}"
-        mark = _checked(change, where)
+        if change.mark not in MARKS:
+            raise ValueError(f"{where}: {change.mark!r} is no mark; there are: {', '.join(MARKS)}")
+        relabels = change.mark == "wrong label"
+        if relabels and not (isinstance(change.new_text, str) and change.new_text):
+            raise ValueError(f"{where}: the mark 'wrong label' needs the right label in 'new_text'")
+        mark = Mark(change.mark, normalize(change.new_text) if relabels else "")
         positions = rows.find(change.image, change.text, getattr(change, "crop", None))
         unknown += [] if positions else [change.image]
         for position in positions:
@@ -217,16 +222,6 @@ def apply_changes(samples: pd.DataFrame, changes: pd.DataFrame | str | os.PathLi
             stacklevel=2,
         )
     return result
-
-
-def _checked(change, where: str) -> Mark:
-    if change.mark not in MARKS:
-        raise ValueError(f"{where}: {change.mark!r} is no mark; there are: {', '.join(MARKS)}")
-    if change.mark != "wrong label":
-        return Mark(change.mark)
-    if not isinstance(change.new_text, str) or not change.new_text:
-        raise ValueError(f"{where}: the mark 'wrong label' needs the right label in 'new_text'")
-    return Mark(change.mark, normalize(change.new_text))
 
 
 def _relabel(samples: pd.DataFrame, labels: dict[int, str]) -> pd.DataFrame:

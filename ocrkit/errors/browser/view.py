@@ -18,6 +18,7 @@ _MATRIX = 8
 _ANY = object()
 _OFFERED = [("(any)", _ANY)]
 _WRAPPED = {"flex_flow": "row wrap"}
+_FIELDS = ("show", "kind", "text", "confidence")  # filters whose field has their name
 
 
 class View:
@@ -51,8 +52,6 @@ class View:
         below = w.HBox([left, right], layout={**_WRAPPED, "align_items": "flex-start"})
         self.root = w.VBox([w.HTML(LOOK), *lines, self.message, self.large, below])
         self.draw()
-
-    # --- building ---
 
     def _field(self, kind: type[w.Widget], name: str, act: Callable, width: str, **options):
         """A field that acts on each new value; its name is not cut off."""
@@ -94,14 +93,9 @@ class View:
         self.spans = self._field(w.ToggleButton, "spans", lambda _: None, "auto", **tips)
         tips = {"tooltip": "the selected image larger", "icon": "search-plus"}
         self.enlarge = self._field(w.ToggleButton, "enlarge", lambda _: None, "auto", **tips)
-        self.keys = w.Text(
-            description="keys",
-            placeholder="click here, then " + " ".join(self._keys),
-            tooltip=", ".join(f"{key}: {meaning}" for key, (meaning, _) in self._keys.items()),
-            style={"description_width": "initial"},
-            layout={"width": "250px"},
-        )
-        self.keys.observe(lambda change: self._type(change["new"]), "value")
+        tips = {"tooltip": ", ".join(f"{key}: {meaning}" for key, (meaning, _) in self._keys.items())}
+        tips["placeholder"] = "click here, then " + " ".join(self._keys)
+        self.keys = self._field(w.Text, "keys", self._type, "250px", **tips)
         narrow = w.Layout(min_width="0", overflow="hidden")  # a long text must not widen its column
         places = range(browser.page_size)
         wide = {"tip": "select this image", "layout": {"width": "100%"}}
@@ -124,7 +118,7 @@ class View:
         self.undo = self._button("undo", browser.undo, tip="take back the last mark", icon="undo")
         self.export = self._button("export", browser.export, tip="write all marks as CSV", icon="download")
         self.own = [self._button(name, self._below, act) for name, act in browser.buttons.items()]
-        lines = [[*self.marks.values()], [self.clear, self.undo, self.export, *self.own]]
+        lines = [*self.marks.values()], [self.clear, self.undo, self.export, *self.own]
         boxes = [w.HBox(line, layout=_WRAPPED) for line in lines]
         self.detail = w.VBox([self.picture, self.new_text, *boxes, self.output])
 
@@ -146,8 +140,6 @@ class View:
         self.any_pair = self._button("any confusion", lambda: self.browser.filter(pair=None), icon="times")
         self.matrix = w.VBox([self._matrix_note, grid, self.any_pair])
 
-    # --- acting ---
-
     def _do(self, act: Callable, *arguments) -> None:
         """Act and draw, unless the value was set by `draw` itself; what goes wrong becomes the message."""
         if self._quiet:
@@ -163,13 +155,8 @@ class View:
 
     def _filter(self, _=None) -> None:
         where = {"split": self.split.value, self.column.value: self.value.value}
-        self.browser.filter(
-            show=self.show.value,
-            kind=self.kind.value,
-            text=self.text.value,
-            confidence=self.confidence.value,
-            where={column: value for column, value in where.items() if _ANY not in (column, value)},
-        )
+        where = {column: value for column, value in where.items() if _ANY not in (column, value)}
+        self.browser.filter(**{name: getattr(self, name).value for name in _FIELDS}, where=where)
 
     def _offer(self, column) -> None:
         options = [] if column is _ANY else list(self.browser.values(column).items())[:200]
@@ -182,7 +169,7 @@ class View:
     def _reset(self) -> None:
         self.browser.reset()
         self._quiet = True
-        for name in ("show", "kind", "text", "confidence"):
+        for name in _FIELDS:
             getattr(self, name).value = self.browser.filters[name]
         self.split.value, self.column.value, self.value.options = _ANY, _ANY, _OFFERED
         self._quiet = False
@@ -198,7 +185,7 @@ class View:
     def _type(self, value: str) -> None:
         # The field is left to fill up: if it were emptied after each key, one typed meanwhile would be lost or doubled.
         new, self._typed = value[len(self._typed) :] if value.startswith(self._typed) else "", value
-        for key in new:
+        for key in new:  # each is drawn before the next one: a new label must be that of its own image
             self._do(self._press, key)
 
     def _press(self, key: str) -> None:
@@ -216,8 +203,6 @@ class View:
             shown = act(self.browser.results.iloc[self.browser.selected])
             if shown is not None:
                 display(shown)
-
-    # --- drawing ---
 
     def draw(self) -> None:
         """Show what the browser holds."""
