@@ -1,8 +1,4 @@
-"""Can a confidence be trusted? Reliability, temperature scaling, and the threshold of a gate.
-
-Calibrated: of all readings rated 0.9, nine in ten are right. That right readings get more than wrong ones is another
-matter, and what a gate needs. Taught in notebook 11.
-"""
+"""Can a confidence be trusted? Reliability, temperature scaling, and the threshold of a gate. See notebook 11."""
 
 import math
 import warnings
@@ -23,23 +19,13 @@ from ocrkit.text.tokenizer import Tokenizer
 def reliability(
     confidence: Sequence[float], right: Sequence[bool], bins: int = 10, equal: str = "mass"
 ) -> pd.DataFrame:
-    """How many readings are right among those of about the same confidence.
+    """How many of N readings are right among those of about the same confidence, 0..1.
 
-    Args:
-        confidence: N numbers, 0..1.
-        right: N booleans, whether each reading is right.
-        bins: at most so many; empty ones are left out.
-        equal: `"mass"`, bins of about as many readings each, or `"width"`, as wide each. Equal confidences share a bin.
-
-    Returns:
-        A row a bin `low < confidence <= high` (the first one has its `low` too) with the columns `low`, `high`, `n`,
-        `confidence` (the mean), `accuracy`, `accuracy_low`, `accuracy_high` (95%, Wilson).
-
-    Raises:
-        ValueError: the lists are empty or not of one length, a confidence is not in 0..1, `right` holds something else
-            than True and False, `bins` is below 1, or `equal` is another word.
-
-    Taught in notebook 11.
+    At most `bins`, without empty ones, are `equal` in `"mass"`, about as many readings each, or in `"width"`. Returns a
+    row a bin `low < confidence <= high` (the first one has its `low` too) with the columns `low`, `high`, `n`,
+    `confidence` (the mean), `accuracy`, `accuracy_low`, `accuracy_high` (95%, Wilson). Raises a ValueError where the
+    lists are empty or not of one length, a confidence is not in 0..1, `right` holds something else than True and False,
+    `bins` is below 1, or `equal` is another word. Taught in notebook 11.
     """
     confidence, right = _checked(confidence, right, proportion=True)
     edges, where = _binned(confidence, bins, equal)
@@ -57,10 +43,9 @@ def expected_calibration_error(
 ) -> float:
     """Mean distance between confidence and accuracy over the bins of `reliability`, weighted by their readings.
 
-    Even a perfectly calibrated confidence gets more than 0, as chance alone moves the accuracy of a bin: about
-    `0.4 * sqrt(bins / N)` or less. `calibration_error_interval` allows for it.
-
-    Raises as `reliability`. Source: Guo et al. (2017), https://arxiv.org/abs/1706.04599. Taught in notebook 11.
+    Even a perfectly calibrated confidence gets more than 0, as chance alone moves the accuracy of a bin: about `0.4 *
+    sqrt(bins / N)` or less. `calibration_error_interval` allows for it. Raises as `reliability`. Source: Guo et al.
+    (2017), https://arxiv.org/abs/1706.04599. Taught in notebook 11.
     """
     confidence, right = _checked(confidence, right, proportion=True)
     return _calibration_error(right - confidence, _binned(confidence, bins, equal)[1])
@@ -73,8 +58,7 @@ def calibration_error_interval(
 
     Bootstrap over readings. The error of a drawn sample lies above the measured one, as that lies above the true one:
     this bias is taken off the upper end once and the lower end twice. The lower end is 0 where a perfectly calibrated
-    confidence often gets as much by chance. In simulations of 100 to 1,500 readings, 91% to 99% of the intervals held
-    the true error.
+    confidence often gets as much by chance. In simulations of 100 to 1,500 readings, 91% to 99% held the true error.
 
     Raises as `reliability`. Taught in notebook 11.
     """
@@ -96,38 +80,28 @@ def _calibration_error(gaps: np.ndarray, where: np.ndarray) -> float:
 def accept_reject(confidence: Sequence[float], right: Sequence[bool]) -> pd.DataFrame:
     """What a gate gets that accepts the readings whose confidence is at least `threshold`.
 
-    Args:
-        confidence: N finite numbers, the higher the surer; log probabilities will do.
-        right: N booleans, whether each reading is right.
-
-    Returns:
-        A row a threshold, the strictest first, with the columns `threshold`, `n` (readings accepted), `accepted`
-        (their share), `errors` (wrong ones among them), `error` (their share) and `error_high`, its upper limit: that
-        of Wilson's 95% interval, which the true error exceeds in 2.5% of all samples. The first row accepts nothing:
-        threshold inf, error NaN and limit 1. Readings of equal confidence are accepted together.
-
-    Raises as `reliability`, but for confidences that are not finite. Taught in notebook 11.
+    A confidence is any finite number, the higher the surer. Returns a row a threshold, the strictest first, with the
+    columns `threshold`, `n` (readings accepted), `accepted` (their share), `errors` (wrong ones among them), `error`
+    (their share) and `error_high`, its upper limit: that of Wilson's 95% interval, which the true error exceeds in 2.5%
+    of all samples. The first row accepts nothing: threshold inf, error NaN and limit 1. Equal confidences are accepted
+    together. Raises as `reliability`, but for confidences that are not finite. Taught in notebook 11.
     """
     confidence, right = _checked(confidence, right)
     values, place = np.unique(-confidence, return_inverse=True)
-    n = np.cumsum(np.bincount(place))
-    errors = np.cumsum(np.bincount(place, ~right)).astype(int)
-    curve = pd.DataFrame({"threshold": [math.inf, *(-values)], "n": [0, *n]})
-    curve["accepted"] = curve["n"] / len(right)
-    curve["errors"] = [0, *errors]
-    curve["error"] = curve["errors"] / curve["n"]
-    curve["error_high"] = [wilson_interval(e, k)[1] for e, k in zip(curve["errors"], curve["n"])]
-    return curve
+    n = np.array([0, *np.cumsum(np.bincount(place))])
+    errors = np.array([0, *np.cumsum(np.bincount(place, ~right)).astype(int)])
+    curve = pd.DataFrame({"threshold": [math.inf, *(-values)], "n": n, "accepted": n / len(right), "errors": errors})
+    high = [wilson_interval(e, k)[1] for e, k in zip(errors, n)]
+    return curve.assign(error=curve["errors"] / curve["n"], error_high=high)
 
 
 def threshold_for(curve: pd.DataFrame, max_error: float) -> float:
     """The lowest threshold of an `accept_reject` curve whose error is at most `max_error`, as far as the sample tells.
 
-    It is the upper limit of the error that has to keep below `max_error`, not the error itself: 0 wrong of 20 is no
-    proof of 1%, which takes 381 without an error. Where no threshold holds, the answer is inf: accept nothing. As the
-    threshold is chosen by its luck in this sample, measure its error on images that had no part in it.
-
-    Raises a ValueError where `max_error` is not between 0 and 1 or `curve` is no such table. Taught in notebook 11.
+    It is the upper limit of the error that has to keep below `max_error`: 0 wrong of 20 is no proof of 1%, which takes
+    381 without an error. Where no threshold holds, the answer is inf: accept nothing. As the threshold is chosen by its
+    luck in this sample, measure its error on other images. Raises a ValueError where `max_error` is not between 0 and 1
+    or `curve` is no such table. Taught in notebook 11.
     """
     if not 0 < max_error < 1:
         raise ValueError(f"max_error={max_error}: it must lie between 0 and 1, such as 0.01")
@@ -139,9 +113,8 @@ def aurc(confidence: Sequence[float], right: Sequence[bool]) -> float:
     """Area under the risk-coverage curve: the error among the k surest readings, averaged over k = 1..N.
 
     0 where all are right; the share of errors where the confidence says nothing. It asks for the order of the
-    confidences alone, so calibration does not change it. Of equal ones, k cuts off a random part.
-
-    Source: Geifman and El-Yaniv (2017), https://arxiv.org/abs/1705.08500. Taught in notebook 11.
+    confidences alone, so calibration does not change it. Of equal ones, k cuts off a random part. Source: Geifman and
+    El-Yaniv (2017), https://arxiv.org/abs/1705.08500. Taught in notebook 11.
     """
     curve = accept_reject(confidence, right)
     k = np.arange(1, curve["n"].iloc[-1] + 1)
@@ -156,38 +129,30 @@ def fit_temperature(
     Above 1: the model was too sure. It minimizes the CTC loss summed over the labels, by a search over 0.05 to 20; at
     an end of that range, the images tell no better (a model that reads all of them right can never be too sure).
 
-    Args:
-        logits: `(T, N, K)` logits or log probabilities of validation images: neither seen in training, where models are
-            surer, nor those that calibration is measured on.
-        texts: N labels. One that the model cannot write (see `label_problem`) is left out with a warning that says why.
-        tokenizer: with K classes.
-        steps: N, how many time steps of each image count; T by default.
-
-    Raises a ValueError where no label is left, or labels, `steps`, tokenizer and logits do not fit together.
-
-    Source: Guo et al. (2017), https://arxiv.org/abs/1706.04599, with the CTC loss for the cross-entropy. Taught in
-    notebook 11.
+    The logits or log probabilities `(T, N, K)` are of validation images: neither seen in training, where models are
+    surer, nor those that calibration is measured on; `steps` are the time steps of each that count, T by default. Of N
+    labels, those that the model cannot write are left out with a warning that says why. Raises a ValueError where no
+    label is left, or labels, `steps`, tokenizer and logits do not fit together. Source: Guo et al. (2017),
+    https://arxiv.org/abs/1706.04599, with the CTC loss. Taught in notebook 11.
     """
     lp = checked_log_probs(logits, tokenizer)
     if len(texts) != lp.shape[1]:
         raise ValueError(f"{len(texts)} labels for {lp.shape[1]} images: give one an image")
     steps = checked_steps(steps, lp)
-    problems = {
-        i: label_problem(tokenizer, text, s) if isinstance(text, str) else f"{text!r} is not text"
-        for i, (text, s) in enumerate(zip(texts, steps))
-    }
-    problems = {i: problem for i, problem in problems.items() if problem}
-    codes = [[] if i in problems else tokenizer.encode(text) for i, text in enumerate(texts)]
-    losses = ctc_losses(lp, codes, steps).tolist() if codes else []
-    for i, loss in enumerate(losses):
-        if loss == math.inf:
-            problems.setdefault(i, f"{texts[i]!r} has probability 0")
-    kept = [i for i in range(len(codes)) if i not in problems]
-    examples = "; ".join(list(problems.values())[:3])
-    left_out = f"{len(problems)} of {len(codes)} labels cannot be written by the model: {examples}"
+    if not len(texts):
+        raise ValueError("no label is left to fit a temperature to: there are no images")
+    problems = [
+        label_problem(tokenizer, text, s) if isinstance(text, str) else f"{text!r} is not text"
+        for text, s in zip(texts, steps)
+    ]
+    codes = [[] if problem else tokenizer.encode(text) for text, problem in zip(texts, problems)]
+    for i, loss in enumerate(ctc_losses(lp, codes, steps).tolist()):
+        problems[i] = problems[i] or (f"{texts[i]!r} has probability 0" if loss == math.inf else "")
+    kept, found = [i for i, problem in enumerate(problems) if not problem], list(filter(None, problems))
+    left_out = f"{len(found)} of {len(codes)} labels cannot be written by the model: {'; '.join(found[:3])}"
     if not kept:
-        raise ValueError(f"no label is left to fit a temperature to: {left_out if problems else 'there are no images'}")
-    if problems:
+        raise ValueError(f"no label is left to fit a temperature to: {left_out}")
+    if found:
         warnings.warn(f"the temperature is fitted without {left_out}", stacklevel=2)
     lp, codes, steps = lp[:, kept], [codes[i] for i in kept], [steps[i] for i in kept]
 
@@ -210,14 +175,12 @@ def _binned(confidence: np.ndarray, bins: int = 10, equal: str = "mass") -> tupl
         raise ValueError(f"bins={bins}: there must be at least one")
     if equal not in ("mass", "width"):
         raise ValueError(f'equal={equal!r}: it must be "mass" or "width"')
-    edges = np.linspace(0, 1, bins + 1)
-    edges = np.quantile(confidence, edges) if equal == "mass" else edges
+    shares = np.linspace(0, 1, bins + 1)
+    edges = np.quantile(confidence, shares) if equal == "mass" else shares
     return edges, np.searchsorted(edges[1:-1], confidence)
 
 
-def _checked(
-    confidence: Sequence[float], right: Sequence[bool], proportion: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
+def _checked(confidence: Sequence[float], right: Sequence[bool], proportion: bool = False) -> tuple[np.ndarray, ...]:
     confidence, found = np.asarray(confidence, dtype=float), np.asarray(right)
     if confidence.shape != found.shape or confidence.ndim != 1:
         raise ValueError(f"{len(confidence)} confidences and {len(found)} answers: give one True or False a confidence")

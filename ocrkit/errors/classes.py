@@ -1,8 +1,4 @@
-"""Scores of a classifier: a label is right or wrong as a whole, and each class counts by itself.
-
-The table is that of `GlyphClassifier.read`, or any with `text` and `prediction`. Confusions of classes are those of
-`ocrkit.errors` with `unit="text"`. Taught in notebook 09.
-"""
+"""Scores of a classifier, whose labels are right or wrong as a whole; its confusions are those with `unit="text"`."""
 
 import pandas as pd
 
@@ -11,14 +7,11 @@ from ocrkit.errors.metrics import texts_of
 
 
 def score_classes(results: pd.DataFrame) -> pd.DataFrame:
-    """Score a results table of class names.
+    """Score a results table of class names: a row a metric, with the columns of `metrics.score`.
 
-    Returns:
-        A row a metric, with the columns of `metrics.score`: `metric, value, low, high, n, unit`. `accuracy` is the
-        share of images that are right, with Wilson's interval. `class_accuracy` is the mean of the accuracies of the
-        classes, so that a rare class counts as much as a frequent one; it has no interval.
-
-    Raises as `metrics.score` does. Taught in notebook 09.
+    `accuracy` is the share of images that are right, with Wilson's interval. `class_accuracy` is the mean of the
+    accuracies of the classes, so that a rare class counts as much as a frequent one; it has no interval. Raises as
+    `metrics.score` does. Taught in notebook 09.
     """
     classes = by_class(results)
     seen = classes[classes["n"] > 0]
@@ -31,14 +24,11 @@ def score_classes(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_class(results: pd.DataFrame) -> pd.DataFrame:
-    """Score each class, the worst first.
+    """Score each class of the labels or the predictions, the worst first.
 
-    Returns:
-        A row a class of the labels or the predictions: `text` (its name), `n` (images), `right`, `accuracy`, `low`,
-        `high` (95%, Wilson), `predicted` (how often it was read) and `precision` (how often rightly so). Where there is
-        nothing to divide by, a share is NaN.
-
-    Raises as `score_classes` does. Taught in notebook 09.
+    Returns a row a class: `text` (its name), `n` (images), `right`, `accuracy`, `low`, `high` (95%, Wilson),
+    `predicted` (how often it was read) and `precision` (how often rightly so). A share of nothing is NaN. Raises as
+    `score_classes` does. Taught in notebook 09.
     """
     texts, predictions = map(pd.Series, texts_of(results))
     n, predicted = texts.value_counts(), predictions.value_counts()

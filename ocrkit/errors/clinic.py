@@ -1,7 +1,4 @@
-"""The clinic: tests that take seconds and tell why a recognizer does not read, or why its score cannot be believed.
-
-They are for the failures that nearly everybody meets once with CTC. Taught in notebook 12a.
-"""
+"""The clinic: tests that take seconds and tell why a recognizer does not read, or why its score cannot be believed."""
 
 import unicodedata
 from collections import Counter
@@ -65,13 +62,11 @@ def examine(recognizer: Recognizer, samples: pd.DataFrame, n: int = 64) -> pd.Da
     """Try the tests of the clinic on a recognizer and the samples it shall read; print OK or ILL, a line a test.
 
     Labels are looked at in all rows of `samples`. The model reads `n` images, evenly spaced over those of the split
-    `test`, or over all where no such split is, and is left as it was, train or eval mode included.
+    `test`, or over all where no such split is, and is left as it was, train or eval mode included. Returns a row a
+    test: `check`, `ok`, `finding` (what was measured), and `cure` (what to do, "" where all is well).
 
-    Returns:
-        A row a test: `check`, `ok`, `finding` (what was measured), and `cure` (what to do, "" where all is well).
-
-    A test that says OK proves nothing; one that says ILL has seen a symptom. Where texts come again by nature, as names
-    do, a text in two splits is a question, not a fault. Taught in notebook 12a.
+    OK proves nothing; ILL is a symptom. Where texts come again by nature, as names do, a text in two splits is a
+    question, not a fault. Taught in notebook 12a.
     """
     require_columns(samples, "image", "text")
     if n < 1:
@@ -82,9 +77,8 @@ def examine(recognizer: Recognizer, samples: pd.DataFrame, n: int = 64) -> pd.Da
     packed = recognizer.pack(_spaced(usable, n))
     rows = [("labels", *_labels(recognizer.tokenizer, samples, packed), CURES["labels"])]
     if len(packed):
-        logits = recognizer.logits(packed.images)
         readings = [reading.text for reading in recognizer.decode(packed.images)]
-        case = _Case(recognizer, samples, packed, logits.argmax(-1), readings)
+        case = _Case(recognizer, samples, packed, recognizer.logits(packed.images).argmax(-1), readings)
         rows += [(name, *test(case), CURES[name]) for name, test in TESTS.items()]
     else:
         rows += [(name, False, "not tried: no image with a usable label is left", CURES["labels"]) for name in TESTS]
@@ -207,27 +201,23 @@ def _leak(case: _Case) -> tuple[bool, str]:
     texts = test["text"][test["text"].map(lambda text: isinstance(text, str) and bool(text))]
     seen = int(texts.isin(set(train["text"])).sum())
     old, new = _thumbs(_spaced(train, MOST)), _thumbs(case.packed.samples)
-    pairs = near_pairs(*(np.stack([t for _, t in part]) for part in (old, new)), NEARLY) if old and new else []
-    twins = {j for i, j, _ in pairs if _alike(old[i][0], new[j][0])}
+    pairs = near_pairs(*(np.stack([small for small, _ in part]) for part in (old, new)), NEARLY) if old and new else []
+    # As in `lint`, those that look alike small are looked at again, larger.
+    twins = {j for i, j, _ in pairs if float(old[i][1].astype(np.float32) @ new[j][1]) >= CLOSELY}
     return not seen and not twins, (
         f"{seen} of {len(texts)} test labels and {len(twins)} of {len(new)} test images are in training, too "
         f"({len(old)} images compared)"
     )
 
 
-def _thumbs(samples: pd.DataFrame) -> list[tuple]:
-    """(row, thumbnail) of each image that can be read and is not even."""
+def _thumbs(samples: pd.DataFrame) -> list[tuple[np.ndarray, np.ndarray]]:
+    """A small and a large thumbnail of each image that can be read and is not even."""
     found = []
     for row in samples.itertuples():
         with suppress(ImageError):
-            found.append((row, thumbnail(read_sample(row, "L"))))
-    return [(row, thumb) for row, thumb in found if thumb is not None]
-
-
-def _alike(old, new) -> bool:
-    """The second look of `lint`, at 64 x 256 pixels."""
-    one, two = (thumbnail(read_sample(row, "L"), (64, 256)).astype(np.float32) for row in (old, new))
-    return float(one @ two) >= CLOSELY
+            image = read_sample(row, "L")
+            found.append((thumbnail(image), thumbnail(image, (64, 256))))
+    return [pair for pair in found if all(thumb is not None for thumb in pair)]
 
 
 TESTS: dict[str, Callable[[_Case], tuple[bool, str]]] = {

@@ -26,16 +26,11 @@ def _edits(results: pd.DataFrame, unit: str) -> Iterator[Edit]:
 
 
 def confusions(results: pd.DataFrame, unit: str = "codepoint") -> pd.DataFrame:
-    """Count the edits of all images.
+    """Count the edits of all images, by a unit of `UNITS`: code points, graphemes, or the whole label as one symbol.
 
-    Args:
-        unit: `"codepoint"`, `"grapheme"` (see `strings.graphemes`), or `"text"`, the whole label as one symbol.
-
-    Returns:
-        A row a kind of edit, the most frequent first: `kind` (substitute, insert, delete), `reference`, `prediction`
-        (`""` for the one that is not there), `count`. By code points, the counts add up to the edit distances of `cer`.
-
-    Raises as `metrics.score` does, also where there is no such unit. Taught in notebook 05.
+    Returns a row a kind of edit, the most frequent first: `kind` (substitute, insert, delete), `reference`,
+    `prediction` (`""` for the one that is not there), `count`. By code points, the counts add up to the edit distances
+    of `cer`. Raises as `metrics.score` does, also where there is no such unit. Taught in notebook 05.
     """
     counts = Counter(edit[:3] for edit in _edits(results, unit) if edit.kind != "equal")
     rows = [(*edit, n) for edit, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
@@ -45,11 +40,9 @@ def confusions(results: pd.DataFrame, unit: str = "codepoint") -> pd.DataFrame:
 def confusion_matrix(results: pd.DataFrame, unit: str = "codepoint", top: int | None = None) -> pd.DataFrame:
     """Count which symbol was read as which, the right ones on the diagonal; of `top` symbols, those that err most.
 
-    Returns:
-        A square table: rows are what is written, columns what was read. Row `""` counts insertions, column `""`
-        deletions, so all but the diagonal adds up to the edits, and the row of a symbol to its occurrences.
-
-    Raises as `confusions` does. Taught in notebook 05.
+    Rows are what is written, columns what was read. Row `""` counts insertions, column `""` deletions, so all but the
+    diagonal adds up to the edits, and the row of a symbol to its occurrences. Raises as `confusions` does. Taught in
+    notebook 05.
     """
     counts = Counter((edit.reference, edit.prediction) for edit in _edits(results, unit))
     errors = Counter()

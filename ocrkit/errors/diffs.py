@@ -1,7 +1,4 @@
-"""Diffs: a reference and a prediction aligned in three lines, as plain text and as HTML.
-
-Taught in notebook 05.
-"""
+"""Diffs: a reference and a prediction aligned in three lines, as plain text and as HTML. Taught in notebook 05."""
 
 import unicodedata
 from itertools import groupby
@@ -17,10 +14,8 @@ _MARKS = {"equal": " ", "substitute": "x", "insert": "+", "delete": "-"}
 def diff_text(reference: str, prediction: str) -> str:
     """Two texts aligned in three lines: reference, marks (`x` substitute, `+` insert, `-` delete), prediction.
 
-    The columns are grapheme clusters, and wide characters count two places. A space is shown as `␣`, a control
-    character by its number. Right-to-left text runs from left to right here, or the marks would not stand below it.
-
-    Taught in notebook 05.
+    The columns are grapheme clusters, and wide characters count two places. Right-to-left text runs from left to right
+    here, or the marks would not stand below it. Taught in notebook 05.
     """
     lines = ["", "", ""]
     for _, *cells in _columns(reference, prediction):
@@ -34,21 +29,19 @@ def diff_text(reference: str, prediction: str) -> str:
 def diff_html(reference: str, prediction: str) -> str:
     """Two texts aligned in three rows of a table, with colored differences, for a page that holds `gallery.STYLE`.
 
-    Substitutions are red, insertions orange, deletions green; the middle row has the marks of `diff_text`. A text
-    that begins right-to-left runs from right to left, its numbers from left to right. Letters stand alone, so
-    Persian ones are not joined. Taught in notebook 05.
+    The middle row has the marks of `diff_text`. A text that begins right-to-left runs from right to left, its numbers
+    from left to right. Letters stand alone, so Persian ones are not joined. Taught in notebook 05.
     """
     columns = _columns(reference, prediction)
-    strong = (unicodedata.bidirectional(c) for c in reference + prediction)
-    if next((b for b in strong if b in ("L", "R", "AL")), "L") == "L":
-        return _HTML.diff(columns, "ltr")
-    return _HTML.diff(_visual(columns), "rtl")
+    kinds = (unicodedata.bidirectional(c) for c in reference + prediction)
+    is_rtl = next((kind for kind in kinds if kind in ("L", "R", "AL")), "L") != "L"
+    return _HTML.diff(_visual(columns), "rtl") if is_rtl else _HTML.diff(columns, "ltr")
 
 
-def visible(cluster: str) -> str:
+def visible(cluster: str, nothing: str = "") -> str:
     """A grapheme cluster for the eye: a space is `␣`, what cannot be printed is shown by its number."""
-    if cluster == " ":
-        return "␣"
+    if cluster in ("", " "):
+        return "␣" if cluster else nothing
     return cluster if any(map(str.isprintable, cluster)) else cluster.encode("unicode_escape").decode()
 
 

@@ -1,7 +1,7 @@
-"""Galleries: images with their texts as HTML, which any browser shows with Chinese and Persian characters in place.
+"""Galleries: images with their texts as HTML, and `figure`, the twin for print. Taught in notebooks 01 and 05.
 
 The templates escape and isolate every text (`<bdi dir="auto">`), so a label is never run as HTML and a right-to-left
-one does not turn its neighbors around. `figure` is the twin for print. Taught in notebooks 01 and 05.
+one does not turn its neighbors around.
 """
 
 import base64
@@ -69,44 +69,32 @@ def grid(images: Iterable[np.ndarray], captions: Sequence[str], height: int = 48
 
 
 def show(table: pd.DataFrame, n: int = 30, height: int = 48) -> Gallery:
-    """The first `n` rows of a samples or results table.
+    """The first `n` rows of a samples or results table: image, label, and in red a wrong prediction with confidence.
 
-    Below each image stands its label; where the table has predictions, a wrong one stands below it in red with its
-    confidence. Without a label nothing is wrong: the prediction stands there alone, and not in red. An image that
-    cannot be read is shown by its reason.
+    Without a label nothing is wrong: the prediction is not red. An image that cannot be read is shown by its reason.
     """
     boxes = []
     for row in table.head(n).itertuples():
         label, read, wrong = judged(row)
-        differs = wrong or not label and read is not None
-        confidence = getattr(row, "confidence", None)
+        confidence, differs = getattr(row, "confidence", None), wrong or not label and read is not None
         boxes.append(_HTML.shown(picture_html(row, height), label, read, confidence, differs))
     return Gallery(_HTML.grid(boxes))
 
 
 def judged(row) -> tuple[str, str | None, bool]:
-    """Label, reading, and whether both are there and differ in NFC, of a row of a table.
-
-    The label is "" where the table has no column `text`, the text is empty, or the value is missing; the reading is
-    None where there is none.
-    """
+    """Label ("" without one), reading (None without one), and whether both are there and differ in NFC, of a row."""
     label, read = getattr(row, "text", ""), getattr(row, "prediction", None)
     label, read = label if isinstance(label, str) else "", read if isinstance(read, str) else None
     return label, read, bool(label) and read is not None and normalize(label) != normalize(read)
 
 
 def cards(results: pd.DataFrame, n: int = 30, height: int = 48, spans: bool = False) -> Gallery:
-    """The first `n` rows of a results table as cards: image, label, prediction, aligned diff, CER and confidence.
-
-    `spans=True` draws on the image which columns each character was read from. Taught in notebook 05.
-    """
+    """The first `n` rows of a results table as cards (see `card_html` and `picture_html`). Taught in notebook 05."""
     return Gallery(STYLE + _HTML.grid([card_html(row, height, spans) for row in results.head(n).itertuples()]))
 
 
 def worst(results: pd.DataFrame, n: int = 30, height: int = 48, spans: bool = False) -> Gallery:
-    """The `n` readings with the highest CER as cards, worst first; of equal ones the more confident first.
-
-    Rows without a label are left out.
+    """The `n` labeled readings with the highest CER as cards, worst first; of equal ones the more confident first.
 
     Source: the gallery of 30 with which the VGG plate system looked at its errors. Taught in notebook 05.
     """
@@ -120,23 +108,17 @@ def worst(results: pd.DataFrame, n: int = 30, height: int = 48, spans: bool = Fa
 def card_html(row, height: int = 48, spans: bool = False) -> str:
     """One row of a results table (from `itertuples` or `iterrows`) as a card, for a page that holds `STYLE`.
 
-    It shows picture, label, prediction, the diff where both differ, CER and confidence; what the row lacks is left
-    out. Its edge is red where the reading is wrong, green where it is right, gray where nothing can be compared.
+    What the row lacks is left out. The edge is red for a wrong reading, green for a right one, else gray.
     """
     label, read, wrong = judged(row)
     notes = [f"CER {cer(label, read):.2f}"] if wrong else []
     if hasattr(row, "confidence"):
         notes.append(f"confidence {row.confidence:.2f}")
-    image = getattr(row, "image", None)
-    return _HTML.card(
-        picture_html(row, height, spans),
-        label if hasattr(row, "text") else None,
-        read,
-        diff_html(label, read) if wrong else "",
-        notes,
-        " ok-wrong" if wrong else "" if label and read is not None else " ok-open",
-        os.path.basename(image) if isinstance(image, (str, os.PathLike)) else "",
-    )
+    image, shown = getattr(row, "image", None), label if hasattr(row, "text") else None
+    look = " ok-wrong" if wrong else "" if label and read is not None else " ok-open"
+    name = os.path.basename(image) if isinstance(image, (str, os.PathLike)) else ""
+    diff = diff_html(label, read) if wrong else ""
+    return _HTML.card(picture_html(row, height, spans), shown, read, diff, notes, look, name)
 
 
 def picture_html(row, height: int = 48, spans: bool = False) -> str:
@@ -167,16 +149,12 @@ def draw_spans(image: np.ndarray, spans: Sequence, height: int = 96) -> np.ndarr
 
 
 def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.PathLike | None = None) -> Figure:
-    """The first `n` rows as a matplotlib figure, for print: image, label, prediction and confidence.
+    """The first `n` rows as a matplotlib figure, for print: image, label, prediction (a wrong one is red), confidence.
 
-    A wrong reading is red. A row without a label has only its prediction, in black.
-
-    matplotlib's own font has no Chinese characters, so fonts of this machine that have them are looked for, or `font`,
-    a file (.ttf, .otf, .ttc), is used. Where there is none, the province is written in English, any other such
-    character by its number, and a line says what to do. Before version 3.11, matplotlib neither joins nor turns around
-    Persian; use `cards` there.
-
-    Raises a FileNotFoundError where there is no such font file. Taught in notebook 05.
+    Fonts of this machine that have the characters are looked for, after `font`, a file (.ttf, .otf, .ttc). Where there
+    is none, a Chinese province is written in English, any other such character by its number, and a line says what to
+    do. Before version 3.11, matplotlib neither joins nor turns around Persian; use `cards` there. Raises a
+    FileNotFoundError where there is no such font file. Taught in notebook 05.
     """
     rows = [(row, *judged(row)) for row in results.head(n).itertuples()]
     families, missing = find_fonts("".join(label + (read or "") for _, label, read, _ in rows), font)
@@ -196,10 +174,9 @@ def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.
         shown = ["".join(in_words(c) if c in missing else c for c in text) or "(nothing)" for text in texts]
         if any(unicodedata.bidirectional(c) in ("R", "AL") for text in texts for c in text):
             shown = [f"\u200e{text}\u200e" for text in shown]  # left-to-right marks keep the order of the parts
-        title = " / ".join(shown) + (f"  {row.confidence:.2f}" if hasattr(row, "confidence") else "")
-        # $ would start a formula.
-        title, color = title.replace("$", r"\$"), "#c00000" if wrong else "black"
-        axes.set_title(title, fontsize=9, fontfamily=families, color=color)
+        title = " / ".join(shown).replace("$", r"\$")  # $ would start a formula
+        title += f"  {row.confidence:.2f}" if hasattr(row, "confidence") else ""
+        axes.set_title(title, fontsize=9, fontfamily=families, color="#c00000" if wrong else "black")
         try:
             axes.imshow(read_sample(row), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         except ImageError as error:
@@ -215,13 +192,10 @@ def find_fonts(text: str, font: str | os.PathLike | None = None) -> tuple[list[s
             raise FileNotFoundError(f"there is no font file {os.fspath(font)!r}")
         font_manager.fontManager.addfont(font)
         families.insert(0, font_manager.FontProperties(fname=font).get_name())
-    files = [(name, font_manager.findfont(name)) for name in families]
-    # Upright and regular ones first: the first that helps is taken. Last Resort has a box for everything.
-    real = [f for f in font_manager.fontManager.ttflist if not f.name.startswith("Last Resort")]
-    others = sorted(real, key=lambda f: (f.style != "normal", abs(int(f.weight) - 400)))
-    for name, file in [*files, *((f.name, f.fname) for f in others)]:
-        if missing and (found := missing & _characters(file)):
-            families += [name] * (name not in families)
+    fonts = [f for f in font_manager.fontManager.ttflist if not f.name.startswith("Last Resort")]  # boxes for all
+    for f in sorted(fonts, key=lambda f: (f.name not in families, f.style != "normal", abs(int(f.weight) - 400))):
+        if missing and (found := missing & _characters(f.fname)):
+            families += [f.name] * (f.name not in families)
             missing -= found
     return families, sorted(missing)
 

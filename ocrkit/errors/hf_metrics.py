@@ -1,8 +1,7 @@
 """The two main metrics as Hugging Face `evaluate` modules, for people whose tools speak that.
 
 Both work without a network, on their own or together: `evaluate.combine([CharacterErrorRate(), ExactMatch()])`.
-`evaluate.load` takes the path of this file and gives its first metric, `CharacterErrorRate`, which counts with jiwer.
-Taught in notebook 04.
+`evaluate.load` takes the path of this file and gives its first metric, which counts with jiwer. See notebook 04.
 """
 
 try:
@@ -19,24 +18,20 @@ from ocrkit.errors.metrics import accuracy, paired_texts
 _CHARACTERS = jiwer.ReduceToListOfListOfChars()
 
 
-def _info(description: str, citation: str = "") -> evaluate.MetricInfo:
+def _described(metric: evaluate.Metric) -> evaluate.MetricInfo:
     text = datasets.Value("string")
     return evaluate.MetricInfo(
-        description=description,
-        citation=citation,
+        description=type(metric).__doc__,
+        citation="",
         inputs_description="predictions: N readings; references: N labels. Both are compared in NFC.",
         features=datasets.Features({"predictions": text, "references": text}),
     )
 
 
 class CharacterErrorRate(evaluate.Metric):
-    """`compute` returns `{"cer": ...}`: the sum of edits over the sum of reference lengths."""
+    """`compute` returns `{"cer": ...}`: micro average, the sum of edits over the sum of reference lengths."""
 
-    def _info(self) -> evaluate.MetricInfo:
-        return _info(
-            "Character error rate, micro average: sum of edits / sum of reference lengths.",
-            "Levenshtein, Binary codes capable of correcting deletions, insertions, and reversals, 1966",
-        )
+    _info = _described
 
     def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float]:
         references, predictions = paired_texts(references, predictions)
@@ -44,10 +39,9 @@ class CharacterErrorRate(evaluate.Metric):
 
 
 class ExactMatch(evaluate.Metric):
-    """`compute` returns `{"exact_match": ...}`: the fraction of texts that are right as a whole."""
+    """`compute` returns `{"exact_match": ...}`: the fraction of texts that are predicted without any error."""
 
-    def _info(self) -> evaluate.MetricInfo:
-        return _info("Fraction of the texts that are predicted without any error.")
+    _info = _described
 
     def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float]:
         return {"exact_match": accuracy(references, predictions)}

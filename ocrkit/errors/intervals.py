@@ -12,15 +12,14 @@ def error_rate(errors: float, total: float) -> float:
     return float(errors) / max(float(total), 1.0)
 
 
-def wilson_interval(successes: float, n: float, level: float = 0.95) -> tuple[float, float]:
-    """Return the interval of Wilson (1927) for a proportion of `n` independent trials; (0, 1) for none.
+def wilson_interval(successes: float, n: float) -> tuple[float, float]:
+    """The 95% interval of Wilson (1927) for a proportion of `n` independent trials; (0, 1) for none.
 
     It stays within 0..1 and has a width even where all or none succeed.
     """
-    _check_level(level)
     if n == 0:
         return 0.0, 1.0
-    z = NormalDist().inv_cdf(0.5 + level / 2)
+    z = NormalDist().inv_cdf(0.975)
     p = successes / n
     center = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
@@ -29,28 +28,15 @@ def wilson_interval(successes: float, n: float, level: float = 0.95) -> tuple[fl
 
 
 def bootstrap_interval(
-    numerators: Sequence[float],
-    denominators: Sequence[float],
-    n_boot: int = 2000,
-    seed: int = 0,
-    level: float = 0.95,
+    numerators: Sequence[float], denominators: Sequence[float], n_boot: int = 2000, seed: int = 0
 ) -> tuple[float, float]:
-    """Return the percentile bootstrap interval of sum(numerators) / sum(denominators) over N images.
+    """The 95% percentile bootstrap interval of sum(numerators) / sum(denominators), N counts each, an image a count.
 
-    The images are drawn with replacement, because the characters of one image err together. Where all images have the
-    same rate, every draw gives that rate and the interval would have no width; Wilson's interval over the sum of the
-    denominators stands in for it.
-
-    Args:
-        numerators, denominators: N counts each, for instance edit distances and reference lengths.
-        level: share of the `n_boot` draws that lies within the interval.
-
-    Raises:
-        ValueError: no images, lists of different length, negative or not finite counts, or a setting out of range.
-
-    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993. Taught in notebook 04.
+    The images are drawn, because the characters of one image err together. Where all images have the same rate, the
+    interval would have no width; Wilson's stands in for it. Raises a ValueError for no images, lists of different
+    length, negative or not finite counts, or no draw. Source: Efron and Tibshirani, "An Introduction to the
+    Bootstrap", 1993. Taught in notebook 04.
     """
-    _check_level(level)
     if n_boot < 1:
         raise ValueError(f"n_boot={n_boot}: at least one draw is needed")
     n = len(numerators)
@@ -65,7 +51,7 @@ def bootstrap_interval(
     total, length = counts.sum(axis=0)
     if np.allclose(counts[:, 0] * length, counts[:, 1] * total, rtol=1e-12, atol=0):
         rate = error_rate(total, length)
-        low, high = wilson_interval(min(total, length), length, level)
+        low, high = wilson_interval(min(total, length), length)
         return low, max(high, rate)  # a rate over 1 is no proportion: the interval then reaches up to it
 
     # Images with equal counts are alike, so draw how often each kind occurs: a few kinds, not N images.
@@ -77,10 +63,5 @@ def bootstrap_interval(
         drawn = rng.multinomial(n, times / n, size=min(chunk, n_boot - start))
         sums = drawn @ kinds
         rates.append(sums[:, 0] / np.maximum(sums[:, 1], 1.0))
-    low, high = np.quantile(np.concatenate(rates), [0.5 - level / 2, 0.5 + level / 2])
+    low, high = np.quantile(np.concatenate(rates), [0.025, 0.975])
     return float(low), float(high)
-
-
-def _check_level(level: float) -> None:
-    if not 0 < level < 1:
-        raise ValueError(f"level={level}: it must lie between 0 and 1, such as 0.95")

@@ -1,7 +1,4 @@
-"""Plots of a training run and of confidences, and `Picture`, the figure that all plots of ocrkit are.
-
-Each function returns the figure and shows nothing by itself. Taught in notebooks 03 and 11.
-"""
+"""Plots of training runs and confidences; each function returns its figure, a `Picture`. See notebooks 03 and 11."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -27,8 +24,7 @@ def plot_history(history: pd.DataFrame) -> Picture:
     """Draw what `fit` or `fit_glyphs` returned: the losses left; CER and accuracy on the validation set right."""
     figure = Picture(figsize=(9, 3), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.plot(history["epoch"], history["train_loss"], "o-", label="training")
-    left.plot(history["epoch"], history["valid_loss"], "o-", label="validation")
+    left.plot(history["epoch"], history[["train_loss", "valid_loss"]], "o-", label=["training", "validation"])
     if "valid_cer" in history:
         right.plot(history["epoch"], history["valid_cer"], "o-", color="tab:red", label="CER")
     right.plot(history["epoch"], history["valid_accuracy"], "o-", color="tab:green", label="exact match")
@@ -70,11 +66,8 @@ def print_epoch(history: pd.DataFrame) -> None:
     """Print the last row of a history as one line; the `on_epoch` of the command line."""
     row = history.iloc[-1]
     valid = f"validation CER {row.valid_cer:.4f}" if "valid_cer" in row else f"validation loss {row.valid_loss:.3f}"
-    print(
-        f"epoch {row.epoch:.0f}: loss {row.train_loss:.3f}, {valid}, "
-        f"exact {row.valid_accuracy:.4f}, {row.images_per_second:.0f} images/s",
-        flush=True,
-    )
+    rest = f"exact {row.valid_accuracy:.4f}, {row.images_per_second:.0f} images/s"
+    print(f"epoch {row.epoch:.0f}: loss {row.train_loss:.3f}, {valid}, {rest}", flush=True)
 
 
 def plot_lr_find(found: pd.DataFrame) -> Figure:
@@ -93,8 +86,7 @@ def plot_lr_find(found: pd.DataFrame) -> Figure:
 def plot_reliability(tables: pd.DataFrame | Mapping[str, pd.DataFrame]) -> Picture:
     """Draw `calibration.reliability`: accuracy against confidence with 95% intervals, and below it how many readings.
 
-    `tables` is one table or up to five with names. On the gray line a confidence is what it says; below the line the
-    model is too sure. Taught in notebook 11.
+    `tables` is one table or up to five with names. Below the gray line the model is too sure. Taught in notebook 11.
     """
     figure = Picture(figsize=(5, 5), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
@@ -117,9 +109,8 @@ def plot_reliability(tables: pd.DataFrame | Mapping[str, pd.DataFrame]) -> Pictu
 def plot_accept_reject(curves: pd.DataFrame | Mapping[str, pd.DataFrame], max_error: float | None = None) -> Picture:
     """Draw `calibration.accept_reject`: the error among accepted readings against how many are accepted.
 
-    A thin dotted line is the upper limit of the error. With `max_error`, a mark shows where that line keeps below it
-    for the last time, the threshold of `threshold_for`. `curves` is one table or up to five with names. Taught in
-    notebook 11.
+    A dotted line is the upper limit of the error; a mark shows where it is below `max_error` for the last time, as in
+    `threshold_for`. `curves` is one table or up to five with names. Taught in notebook 11.
     """
     figure = Picture(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()

@@ -17,15 +17,9 @@ def report(
 ) -> Path:
     """Write the results table as one HTML page, with filters by text, kind of error, state and confidence.
 
-    The images are inside the page, about 3 kB each, so it can be sent and opens from the disk. Without JavaScript all
-    cards are still there. The file is written whole or not at all.
-
-    Args:
-        results: N rows with `text`, `prediction` and `confidence`. For a large set, write a part of it.
-        height: height of the images on screen, in pixels.
-        spans: draw on the image which columns each character was read from.
-
-    Raises as `metrics.score` does. Taught in notebook 05.
+    The images are inside the page, `height` pixels high and about 3 kB each, so it can be sent and opens from the disk;
+    of a large set, write a part. `spans` draws on them which columns each character was read from. The file is written
+    whole or not at all. Raises as `metrics.score` does, also without `confidence`. Taught in notebook 05.
     """
     require_columns(results, "text", "prediction", "confidence")
     boxes, (texts, predictions) = [], texts_of(results)

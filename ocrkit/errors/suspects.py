@@ -12,18 +12,11 @@ from ocrkit.text.strings import normalize, require_columns
 
 
 def label_losses(recognizer: Recognizer, samples: pd.DataFrame, batch_size: int = 64) -> pd.Series:
-    """Compute the loss of each label: how little the model believes that this text stands in this image.
+    """The loss of each label: how little a `Recognizer` (CTC) or `GlyphClassifier` believes that it is in its image.
 
-    Args:
-        recognizer: a `Recognizer`, whose loss is CTC, or a `GlyphClassifier`, whose is cross-entropy.
-        samples: N rows with `image` and `text`.
-
-    Returns:
-        N losses in nats (minus the log probability of the label), with the index of `samples`: inf where the model
-        cannot write the label (a character outside its alphabet, too few time steps, or no class of it), NaN where the
-        image cannot be read.
-
-    Taught in notebook 05.
+    Of N rows with `image` and `text`, returns N losses in nats (minus the log probability of the label), with the index
+    of `samples`: inf where the model cannot write the label (a character outside its alphabet, too few time steps, or
+    no class of it), NaN where the image cannot be read. Taught in notebook 05.
     """
     require_columns(samples, "image", "text")
     losses = np.full(len(samples), np.nan)
@@ -35,10 +28,7 @@ def label_losses(recognizer: Recognizer, samples: pd.DataFrame, batch_size: int 
 
 
 def top_losses(results: pd.DataFrame, k: int = 30, largest: bool = True) -> pd.DataFrame:
-    """Return the `k` rows with the largest (or smallest) `loss`, a column that `label_losses` makes.
-
-    Taught in notebook 05.
-    """
+    """The `k` rows with the largest (or smallest) `loss`, a column that `label_losses` makes. Taught in notebook 05."""
     require_columns(results, "loss")
     return results.dropna(subset="loss").sort_values("loss", ascending=not largest, kind="stable").head(k)
 
@@ -53,11 +43,8 @@ def confidently_wrong(results: pd.DataFrame, k: int = 30) -> pd.DataFrame:
 def likely_mislabelled(results: pd.DataFrame, k: int = 50) -> pd.DataFrame:
     """Return the `k` rows whose label is most likely wrong, with their `suspicion`, highest first.
 
-    Only readings that disagree with their label are suspects. Suspicion is loss x confidence: a high loss says
-    that the model does not believe the label, a high confidence that it believes in another text. So a dark picture
-    of which it believes nothing ranks low.
-
-    Taught in notebook 05.
+    Only readings that disagree with their label are suspects. Suspicion is loss x confidence: the model does not
+    believe the label, but in another text; a dark picture, of which it believes nothing, ranks low. See notebook 05.
     """
     require_columns(results, "loss")
     wrong = confidently_wrong(results, len(results)).dropna(subset="loss")
@@ -66,17 +53,12 @@ def likely_mislabelled(results: pd.DataFrame, k: int = 50) -> pd.DataFrame:
 
 
 def slices(results: pd.DataFrame, by: str | Sequence[str], bins: int = 4) -> pd.DataFrame:
-    """Score the results in slices; numbers with more than `bins` values are cut into `bins` parts of about one size.
+    """Score the results in slices `by` a column or several, for instance those of `image_facts`.
 
-    Args:
-        by: a column or several, for instance those of `image_facts`.
-
-    Returns:
-        A row a slice: `by` (the column), `slice` (its value or range), then as `ocrkit.errors.metrics.score_by`: `n`
-        images, accuracy and CER with their 95% intervals. Numbers go upward, other values by n. A range begins just
-        above its first number and holds its last.
-
-    Raises as `score_by` does. Taught in notebook 05.
+    Numbers with more than `bins` values are cut into `bins` ranges of about one size, without their first number and
+    with their last. Returns a row a slice: `by` (the column), `slice` (its value or range), then as `metrics.score_by`:
+    `n` images, accuracy and CER with their 95% intervals. Numbers go upward, other values by n. Raises as `score_by`
+    does. Taught in notebook 05.
     """
     names = [by] if isinstance(by, str) else list(by)
     require_columns(results, "text", "prediction", *names)

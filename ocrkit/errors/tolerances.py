@@ -10,12 +10,9 @@ from ocrkit.text.persian import STEPS, fold
 def tolerances(results: pd.DataFrame, n_boot: int = 2000, seed: int = 0) -> pd.DataFrame:
     """Score a results table as it is, and again with each step of `fold` added to those before it.
 
-    Returns:
-        Five rows, "raw", "+ nfc", "+ letters", "+ digits" and "+ zwnj", with the columns `tolerance`, `n` (images),
-        `accuracy, accuracy_low, accuracy_high` (Wilson), `characters` (of the labels, which ZWNJ makes fewer) and
-        `cer, cer_low, cer_high` (bootstrap over images).
-
-    Raises as `metrics.score` does. Taught in notebook 10.
+    Returns five rows, "raw", "+ nfc", "+ letters", "+ digits" and "+ zwnj", with the columns `tolerance` and those of
+    `metrics.score_by`; of the labels' `characters`, ZWNJ makes fewer. Raises as `metrics.score` does. Taught in
+    notebook 10.
     """
     texts_of(results)  # only for its checks: it composes the raw texts
     rows = []

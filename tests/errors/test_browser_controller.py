@@ -533,6 +533,13 @@ def test_view_keys(plates):
     assert "&#39;x&#39; does nothing" in view.message.value
 
 
+def test_view_keys_that_come_together_relabel_each_image_by_its_own_reading(plates):
+    view = ErrorBrowser(plates, alphabet="plates", marks=None).view
+    readings = plates["prediction"].iloc[view.browser.shown[:2]].tolist()
+    view.keys.value = "2x2"
+    assert view.browser.changes()["new_text"].tolist() == readings and readings[0] != readings[1]
+
+
 def test_view_escapes_every_text(plates):
     browser = ErrorBrowser(plates.assign(province=HOSTILE), marks=None)
     view = browser.view

@@ -1,7 +1,4 @@
-"""`ErrorBrowser`: look at what a recognizer read, find the errors, and mark what is wrong with labels and images.
-
-Here is what it knows and does; what a person sees of it is `ocrkit.errors.browser.view`. Taught in notebook 05.
-"""
+"""What the error browser knows and does; what a person sees of it is `ocrkit.errors.browser.view`."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -42,14 +39,11 @@ _WHOLE = {"image", "text", "prediction", "runner_up", "confidence", "spans", "op
 class ErrorBrowser:
     """Browse the errors of a results table in a notebook; the last expression of a cell shows it.
 
-    Filter by right or wrong, kind of edit, text, slices, confidence, or one confusion by a click on the matrix; sort;
-    page; look at one image enlarged, with the columns that each character was read from; say what is wrong with its
-    label. Marks are saved at once and are there again after a restart of the kernel. After a click into the field
-    `keys`, each key acts at once (n and p page, j and k step through the images, 1 to 4 mark, u undoes).
+    Filter by right or wrong, kind of edit, text, slices, confidence or confusion; sort; page; look at one image; say
+    what is wrong with its label. Marks are saved at once. After a click into the field `keys`, each key acts at once.
 
-    Where ipywidgets are missing or the page cannot show them (GitHub, a PDF), the first page stands there as HTML. The
-    methods do all that a person can; they mean rows by their position in the table, from 0. What a filter needs is
-    computed once, so that each action on 100,000 rows takes milliseconds.
+    Without ipywidgets, and on GitHub, the first page stands there as HTML. The methods do all that a person can, with
+    rows by their position in the table, from 0, and take milliseconds with 100,000 rows.
 
     Args:
         results: N rows with `image` (path or uint8 array), `text` and `prediction`; the other columns of
@@ -61,11 +55,8 @@ class ErrorBrowser:
         on_select: called with the row (a Series) each time an image is selected; what it returns is shown below it.
         buttons: name -> function of the row, for buttons of your own; what one returns is shown below the image.
 
-    Raises:
-        ValueError: a column is missing, the marks file is damaged, or images in memory have an index with doubles.
-        TypeError: a text or a prediction is not text; the message names the row.
-
-    Taught in notebook 05.
+    Raises a ValueError where a column is missing, the marks file is damaged, or images in memory have an index with
+    doubles, and a TypeError that names the row where a text is not text. Taught in notebook 05.
     """
 
     def __init__(
@@ -94,12 +85,10 @@ class ErrorBrowser:
 
         n = len(results)
         self._unread = np.array([isinstance(e, str) and e != "" for e in results.get("error", [""] * n)], dtype=bool)
-        edits = results["operations"].tolist() if "operations" in results else [None] * n
         pairs, edit_row, edit_pair = {}, [], []
-        for row, (found, text, prediction) in enumerate(zip(edits, texts, predictions)):
-            if not isinstance(found, list):  # no such column, or one that was read from a CSV file
-                found = operations(text, prediction)
-            for edit in found:
+        for row, (found, *both) in enumerate(zip(results.get("operations", [None] * n), texts, predictions)):
+            # There is no such column, or one that was read from a CSV file.
+            for edit in found if isinstance(found, list) else operations(*both):
                 edit_row.append(row)
                 edit_pair.append(pairs.setdefault((edit.reference, edit.prediction), len(pairs)))
         #: (reference, prediction) of each confusion that occurs; "" stands for the missing side.
@@ -107,18 +96,15 @@ class ErrorBrowser:
         self._edit_row, self._edit_pair = np.array(edit_row, dtype=int), np.array(edit_pair, dtype=int)
         self._distance = np.bincount(self._edit_row, minlength=n)
         self._confidence = np.array(results.get("confidence", np.full(n, np.nan)), dtype=float)
-        lengths = np.array([max(1, len(t)) for t in texts])
-        self._keys = {"confidence": self._confidence, "cer": self._distance / lengths, "position": np.arange(n)}
+        rates = self._distance / [max(1, len(text)) for text in texts]
+        self._keys = {"confidence": self._confidence, "cer": rates, "position": np.arange(n)}
         if "margin" in results:
-            self._keys["margin"] = results["margin"].to_numpy(dtype=float)
+            self._keys["margin"] = results["margin"].to_numpy(dtype=float)  # NaN included, which goes last
         #: Those of `SORTS` that this table has the column for.
-        self.sorts = tuple(name for name, (column, _) in SORTS.items() if column != "margin" or column in results)
-        self._texts = texts, predictions
-        self._permutations, self._slices = {}, {}
+        self.sorts = tuple(name for name, (column, _) in SORTS.items() if column in self._keys or column in results)
+        self._texts, self._permutations, self._slices = (texts, predictions), {}, {}
         self.filters, self.sorting = dict(_START), "surest first"
         self._update()
-
-    # --- what is shown ---
 
     def filter(self, **changes) -> None:
         """Change some filters, leave the others, and go to the first page; a ValueError changes nothing.
@@ -130,7 +116,7 @@ class ErrorBrowser:
             where: column -> value, as `values` lists them.
             confidence: `(low, high)`, both included; `(0, 1)` also keeps rows without one.
         """
-        filters = {**self.filters, **changes}
+        filters = self.filters | changes
         for name, choices in (("show", SHOW), ("kind", KINDS)):
             if filters[name] not in choices:
                 raise ValueError(f"{name}={filters[name]!r}: it must be one of {', '.join(choices)}")
@@ -183,10 +169,8 @@ class ErrorBrowser:
 
     def status(self) -> str:
         """One line: how many rows are shown, on which page, and how many are marked."""
-        return (
-            f"{len(self.order):,} of {len(self.results):,} images · page {self.page + 1:,} of {self.pages:,} · "
-            f"{np.count_nonzero(self.marks.codes):,} marked"
-        )
+        shown, marked = f"{len(self.order):,} of {len(self.results):,} images", np.count_nonzero(self.marks.codes)
+        return f"{shown} · page {self.page + 1:,} of {self.pages:,} · {marked:,} marked"
 
     @cached_property
     def columns(self) -> list[str]:
@@ -215,8 +199,6 @@ class ErrorBrowser:
         rows = [[cells.get((r, p), 0) for p in predictions] for r in references]
         return pd.DataFrame(rows, index=list(references), columns=list(predictions), dtype=int)
 
-    # --- marks ---
-
     def mark(self, mark: str | None, new_text: str = "") -> bool:
         """Mark the selected row with one of `MARKS` (`None` takes its mark away), save, and select the next row.
 
@@ -224,27 +206,22 @@ class ErrorBrowser:
         """
         if mark is not None and mark not in MARKS:
             raise ValueError(f"there is no mark {mark!r}; there are: {', '.join(MARKS)}")
-        new_text = normalize(new_text).strip() if mark == "wrong label" else ""
-        if problem := self._problem(mark, new_text):
-            self.message = problem
-            return False
-        self.marks.set(self.selected, Mark(mark, new_text) if mark else None)
-        self.message = self.marks.message
-        self.step(1)
-        return True
-
-    def _problem(self, mark: str | None, new_text: str) -> str:
+        relabels = mark == "wrong label"
+        new_text = normalize(new_text).strip() if relabels else ""
         if self.selected is None:
-            return "no image is selected"
-        if mark != "wrong label":
-            return ""
-        if not new_text:
-            return "the new label is empty; an image that cannot be read is marked 'unreadable', or 'exclude'"
-        if missing := self.tokenizer.missing(new_text):
-            return f"the new label {new_text!r} has {quote(missing)}, which is not in the alphabet; correct it"
-        if new_text == normalize(self.results["text"].iloc[self.selected]):
-            return f"{new_text!r} is the label already; mark it 'fine', or write what it should be"
-        return ""
+            self.message = "no image is selected"
+        elif relabels and not new_text:
+            self.message = "the new label is empty; an image that cannot be read is marked 'unreadable', or 'exclude'"
+        elif relabels and (missing := self.tokenizer.missing(new_text)):
+            self.message = f"the new label {new_text!r} has {quote(missing)}, which is not in the alphabet; correct it"
+        elif relabels and new_text == self._texts[0][self.selected]:
+            self.message = f"{new_text!r} is the label already; mark it 'fine', or write what it should be"
+        else:
+            self.marks.set(self.selected, Mark(mark, new_text) if mark else None)
+            self.message = self.marks.message
+            self.step(1)
+            return True
+        return False
 
     def undo(self) -> None:
         """Take back the last mark, and select its row if it passes the filters."""
@@ -265,8 +242,6 @@ class ErrorBrowser:
         self.message = f"{len(changes):,} marked images are listed in {path}; ok.apply_changes(samples, file) uses it"
         return path
 
-    # --- how it looks ---
-
     @cached_property
     def view(self):
         """The widgets, an `ocrkit.errors.browser.view.View`; raises ImportError where ipywidgets are missing."""
@@ -284,8 +259,6 @@ class ErrorBrowser:
     def __repr__(self) -> str:
         return f"ErrorBrowser({self.status()})"
 
-    # --- inside ---
-
     def _slice(self, column: str) -> tuple[np.ndarray, dict[str, int]]:
         """Code of each row (-1 for no value), and the values by code with counts, made when a column is first used."""
         require_columns(self.columns, column, what="the choice of slices")
@@ -300,10 +273,10 @@ class ErrorBrowser:
         f, n = self.filters, len(self.results)
         wrong, marked = (self._distance > 0) | self._unread, self.marks.codes > 0
         shown = {"wrong": wrong, "right": ~wrong, "marked": marked, "not marked": ~marked, "not an image": self._unread}
-        passed = shown.get(f["show"], np.ones(n, dtype=bool)).copy()
+        passed = shown.get(f["show"], np.full(n, True)).copy()
         if f["kind"] != "any":
-            kinds = np.array(["insert" if not r else "delete" if not p else "substitute" for r, p in self.pairs])
-            passed &= self._rows_of(kinds == f["kind"])
+            kinds = ("insert" if not r else "delete" if not p else "substitute" for r, p in self.pairs)
+            passed &= self._rows_of([kind == f["kind"] for kind in kinds])
         if wanted := normalize(f["text"]).casefold():
             passed &= np.fromiter((wanted in text for text in self._searched), dtype=bool, count=n)
         for column, value in f["where"].items():
@@ -314,7 +287,7 @@ class ErrorBrowser:
             passed &= (self._confidence >= low) & (self._confidence <= high)
         self._passed = passed
         if f["pair"] is not None:
-            passed = passed & self._rows_of(np.array([pair == f["pair"] for pair in self.pairs]))
+            passed = passed & self._rows_of([pair == f["pair"] for pair in self.pairs])
         if self.sorting not in self._permutations:
             column, largest_first = SORTS[self.sorting]
             key = self._keys[column] if column in self._keys else pd.factorize(self.results[column], sort=True)[0]
@@ -328,9 +301,7 @@ class ErrorBrowser:
     def _searched(self) -> list[str]:
         return [f"{text}\n{prediction}".casefold() for text, prediction in zip(*self._texts)]
 
-    def _rows_of(self, chosen: np.ndarray) -> np.ndarray:
+    def _rows_of(self, chosen: list[bool]) -> np.ndarray:
         """Rows that have an edit among the chosen pairs, as a mask."""
-        rows = np.zeros(len(self.results), dtype=bool)
-        if len(chosen):
-            rows[self._edit_row[chosen[self._edit_pair]]] = True
-        return rows
+        rows = self._edit_row[np.array(chosen, dtype=bool)[self._edit_pair]]
+        return np.bincount(rows, minlength=len(self.results)) > 0

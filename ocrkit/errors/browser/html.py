@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from ocrkit.errors import diffs
 from ocrkit.errors.browser.marks import Mark
-from ocrkit.errors.diffs import diff_html
+from ocrkit.errors.diffs import diff_html, visible
 from ocrkit.errors.gallery import judged, picture_html
 from ocrkit.errors.templates import template
 
@@ -30,20 +29,8 @@ def details(row: pd.Series, name: str, mark: Mark | None, spans: bool = False) -
     # Without a second text the margin is infinite, and where nothing could be read log_prob is.
     rivals = isinstance(row.get("runner_up"), str) and np.isfinite([row.get("margin", 0), row.get("log_prob", 0)]).all()
     each = row["spans"] if isinstance(row.get("spans"), list) else []
-    return HTML.details(
-        picture_html(row, 96, spans),
-        diff_html(label, read) if label else "",
-        name,
-        row["text"],
-        read,
-        " ".join(filter(None, mark or ())),
-        row.get("confidence"),
-        row["runner_up"] if rivals else None,
-        row.get("margin"),
-        [(visible(span.text), span.confidence) for span in each],
-    )
-
-
-def visible(character: str) -> str:
-    """A character for the eye: nothing is `∅`, a space is `␣`, what cannot be printed is shown by its number."""
-    return diffs.visible(character) or "∅"
+    nearly = (row["runner_up"] if rivals else None), row.get("margin")
+    picture, diff = picture_html(row, 96, spans), diff_html(label, read) if label else ""
+    facts = name, row["text"], read, " ".join(filter(None, mark or ())), row.get("confidence")
+    each = [(visible(span.text, "∅"), span.confidence) for span in each]
+    return HTML.details(picture, diff, *facts, *nearly, each)

@@ -1,7 +1,4 @@
-"""What a person says about single images, kept in a file, and the table that is corrected by it.
-
-Taught in notebook 05.
-"""
+"""What a person says about single images, kept in a file, and the table that is corrected by it. See notebook 05."""
 
 import json
 import os
@@ -79,17 +76,14 @@ class Rows:
 
     def default_path(self) -> Path:
         """`runs/marks/SET.json` in the working folder, where SET is the folder that holds all images."""
+        name = "empty"
         if self.in_memory is not None:
             name = f"in-memory-{crc32(self.in_memory.tobytes()):08x}"
-        elif not self.names:
-            name = "empty"
-        else:
+        elif self.names:
             # The first and the last path in order share what all of them share.
-            ends = min(self.names), max(self.names)
-            folder = Path(os.path.commonpath([os.path.dirname(os.path.abspath(end)) for end in ends]))
-            while folder.name in SPLIT_NAMES:
-                folder = folder.parent
-            name = folder.name or "images"
+            folders = [os.path.dirname(os.path.abspath(end)) for end in (min(self.names), max(self.names))]
+            parts = Path(os.path.commonpath(folders)).parts[1:]  # without the root
+            name = next((part for part in reversed(parts) if part not in SPLIT_NAMES), "images")
         return Path("runs", "marks", f"{name}.json")
 
 
@@ -97,9 +91,8 @@ class Marks:
     """The marks of the rows of a table. Each change is written to the JSON file `path` at once, whole or not at all.
 
     Marks of images that the table does not hold stay in the file, so one file serves a set and its parts; and two
-    notebooks may write to it in turn. `path=None` keeps the marks in memory alone.
-
-    Raises a ValueError where the file is damaged or no marks file; it is left as it is.
+    notebooks may write to it in turn. `path=None` keeps the marks in memory alone. Raises a ValueError where the file
+    is damaged or no marks file; it is left as it is.
     """
 
     def __init__(self, rows: Rows, path: str | os.PathLike | None):
@@ -111,8 +104,8 @@ class Marks:
         self.codes = np.zeros(len(rows.names), dtype=np.int8)
         for identity, mark in self._own.items():
             self.codes[rows.find(*identity)] = 1 + MARKS.index(mark.mark)
-        self._changed: set[Identity] = set()
-        self._history: list[tuple[Identity, Mark | None]] = []
+        self._changed: dict[Identity, Mark | None] = {}
+        self._history: list[tuple[int, Mark | None]] = []
         #: What the last action did, for people.
         self.message = ""
         if stored:
@@ -126,39 +119,38 @@ class Marks:
 
     def set(self, position: int, mark: Mark | None) -> None:
         """Mark a row, or with `None` take its mark away, and save."""
-        identity = self.rows.identity(position)
-        self._history.append((identity, self._own.get(identity)))
-        self.message = f"{os.path.basename(identity.image)}: {mark.mark if mark else 'no mark'}"
-        self._put(identity, mark)
+        self._history.append((position, self.get(position)))
+        self._put(position, mark)
 
     def undo(self) -> int | None:
         """Take back the last change that was made since the start, and return its row; `None` where there is none."""
         if not self._history:
             self.message = "there is nothing to undo"
             return None
-        identity, before = self._history.pop()
-        self.message = f"{os.path.basename(identity.image)}: {before.mark if before else 'no mark'} again"
-        self._put(identity, before)
-        return self.rows.find(*identity)[0]
+        position, before = self._history.pop()
+        self._put(position, before, " again")
+        return position
 
     def table(self) -> pd.DataFrame:
         """A row a mark, oldest first: `image, text, crop, mark, new_text`."""
         rows = [(*identity, *mark) for identity, mark in self._own.items()]
         return pd.DataFrame(rows, columns=[*Identity._fields, *Mark._fields], dtype=object)
 
-    def _put(self, identity: Identity, mark: Mark | None) -> None:
+    def _put(self, position: int, mark: Mark | None, again: str = "") -> None:
+        identity = self.rows.identity(position)
+        self.message = f"{os.path.basename(identity.image)}: {mark.mark if mark else 'no mark'}{again}"
         self._own.pop(identity, None)
         if mark:
             self._own[identity] = mark
         self.codes[self.rows.find(*identity)] = 1 + MARKS.index(mark.mark) if mark else 0
-        self._changed.add(identity)
+        self._changed.pop(identity, None)
+        self._changed[identity] = mark
         if self.path is None:
             return
         try:
             # Read again: another notebook may have written since, and its marks must not be lost.
-            stored = self._read() | {i: mark for i, mark in self._own.items() if i in self._changed}
-            kept = [(i, mark) for i, mark in stored.items() if i in self._own or i not in self._changed]
-            marks = [{**identity._asdict(), **mark._asdict()} for identity, mark in kept]
+            stored = self._read() | self._changed
+            marks = [{**identity._asdict(), **mark._asdict()} for identity, mark in stored.items() if mark]
             write_json(self.path, {"format": _FORMAT, "marks": marks})
         except (OSError, ValueError) as error:
             self.message += f"; it could not be saved ({error}) and lives in memory alone: export the marks"
@@ -170,12 +162,12 @@ class Marks:
             content = json.loads(self.path.read_text(encoding="utf-8"))
             if content["format"] != _FORMAT:
                 raise ValueError(f"its format is {content['format']!r}, not {_FORMAT!r}")
-            stored = {}
-            for entry in content["marks"]:
-                if entry["mark"] not in MARKS:
-                    raise ValueError(f"{entry['mark']!r} is no mark")
-                stored[Identity(entry["image"], entry["text"], entry["crop"])] = Mark(entry["mark"], entry["new_text"])
-            return stored
+            if unknown := {entry["mark"] for entry in content["marks"]} - {*MARKS}:
+                raise ValueError(f"{unknown.pop()!r} is no mark")
+            return {
+                Identity(*(entry[name] for name in Identity._fields)): Mark(entry["mark"], entry["new_text"])
+                for entry in content["marks"]
+            }
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"{self.path} is damaged or no marks file ({error}); move it away, or pass marks='another.json'"
@@ -189,17 +181,13 @@ def apply_changes(samples: pd.DataFrame, changes: pd.DataFrame | str | os.PathLi
     `unreadable` or to `exclude` is left out. A row keeps its split. Columns that follow from the label (`province`,
     `length` and `kind` of plates; `distance` and `operations` of a results table) follow the new one.
 
-    Args:
-        changes: what `ErrorBrowser.changes()` returns, or the CSV file that `ErrorBrowser.export` wrote: the columns
-            `image`, `text` (the label when it was marked), `mark` (one of `MARKS`), `new_text`, and `crop`, without
-            which the crop does not matter.
+    The `changes` are what `ErrorBrowser.changes()` returns, or the CSV file that `ErrorBrowser.export` wrote: `image`,
+    `text` (the label when it was marked), `mark` (one of `MARKS`), `new_text`, and `crop`, which may be missing.
 
-    Returns:
-        The rows that are left, in order. `attrs["changes"]` is a dict: `relabeled` (how many), `dropped` (images that
-        were left out), and `unknown` (marked images that the table does not have with that label; a warning tells).
-
-    Raises a ValueError that names the row where a mark is none of `MARKS`, a new label is missing, or an image has two
-    different marks. Taught in notebook 05.
+    Of the rows that are left, `attrs["changes"]` is a dict: `relabeled` (how many), `dropped` (images that were left
+    out), and `unknown` (marked images that the table does not have with that label; a warning tells). Raises a
+    ValueError that names the row where a mark is none of `MARKS`, a new label is missing, or an image has two different
+    marks. Taught in notebook 05.
     """
     if not isinstance(changes, pd.DataFrame):
         changes = pd.read_csv(changes, dtype=str, keep_default_na=False, encoding="utf-8-sig")
@@ -208,7 +196,12 @@ def apply_changes(samples: pd.DataFrame, changes: pd.DataFrame | str | os.PathLi
     rows, marked, unknown = Rows(samples), {}, []
     for number, change in enumerate(changes.itertuples(), start=1):
         where = f"row {number} of the changes, {change.image}"
-        mark = _checked(change, where)
+        if change.mark not in MARKS:
+            raise ValueError(f"{where}: {change.mark!r} is no mark; there are: {', '.join(MARKS)}")
+        relabels = change.mark == "wrong label"
+        if relabels and not (isinstance(change.new_text, str) and change.new_text):
+            raise ValueError(f"{where}: the mark 'wrong label' needs the right label in 'new_text'")
+        mark = Mark(change.mark, normalize(change.new_text) if relabels else "")
         positions = rows.find(change.image, change.text, getattr(change, "crop", None))
         unknown += [] if positions else [change.image]
         for position in positions:
@@ -229,16 +222,6 @@ def apply_changes(samples: pd.DataFrame, changes: pd.DataFrame | str | os.PathLi
             stacklevel=2,
         )
     return result
-
-
-def _checked(change, where: str) -> Mark:
-    if change.mark not in MARKS:
-        raise ValueError(f"{where}: {change.mark!r} is no mark; there are: {', '.join(MARKS)}")
-    if change.mark != "wrong label":
-        return Mark(change.mark)
-    if not isinstance(change.new_text, str) or not change.new_text:
-        raise ValueError(f"{where}: the mark 'wrong label' needs the right label in 'new_text'")
-    return Mark(change.mark, normalize(change.new_text))
 
 
 def _relabel(samples: pd.DataFrame, labels: dict[int, str]) -> pd.DataFrame:

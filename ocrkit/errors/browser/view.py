@@ -1,29 +1,24 @@
-"""What a person sees of `ErrorBrowser`, made of ipywidgets alone: JupyterLab, Notebook 7, Colab, Kaggle show them.
-
-Taught in notebook 05.
-"""
+"""What a person sees of `ErrorBrowser`, made of ipywidgets alone, which all notebooks show. Taught in notebook 05."""
 
 import os
 from collections.abc import Callable
+from itertools import zip_longest
 
 import ipywidgets as w
 from IPython.display import display
 
 from ocrkit.errors.browser.browser import KINDS, SHOW, ErrorBrowser
-from ocrkit.errors.browser.html import HTML, LOOK, details, tile, visible
+from ocrkit.errors.browser.html import HTML, LOOK, details, tile
 from ocrkit.errors.browser.marks import MARKS
+from ocrkit.errors.diffs import visible
 from ocrkit.errors.gallery import picture_html
 
-#: Key -> what it does in the field `keys`.
-KEYS = {
-    "n": "next page", "p": "page before", "j": "next image", "k": "image before", "u": "undo",
-    **{str(i): mark for i, mark in enumerate(MARKS, start=1)},
-}  # fmt: skip
 _MATRIX = 8
 # Not None: a Dropdown takes that for "nothing is chosen", and shows an empty line.
 _ANY = object()
 _OFFERED = [("(any)", _ANY)]
 _WRAPPED = {"flex_flow": "row wrap"}
+_FIELDS = ("show", "kind", "text", "confidence")  # filters whose field has their name
 
 
 class View:
@@ -32,13 +27,22 @@ class View:
     def __init__(self, browser: ErrorBrowser):
         self.browser = browser
         self._typed, self._quiet, self._drawn, self._below_filled = "", False, None, False
+        #: Key -> what it does in the field `keys`, in words and as a function.
+        self._keys = {
+            "n": ("next page", lambda: browser.go(browser.page + 1)),
+            "p": ("page before", lambda: browser.go(browser.page - 1)),
+            "j": ("next image", lambda: browser.step(1)),
+            "k": ("image before", lambda: browser.step(-1)),
+            "u": ("undo", browser.undo),
+            **{str(i): (mark, lambda mark=mark: self._mark(mark)) for i, mark in enumerate(MARKS, start=1)},
+        }
         self._build_filters()
         self._build_page()
         self._build_detail()
         self._build_matrix()
-        left = w.VBox([self.cards], layout={"flex": "1 1 380px", "min_width": "0"})
-        right = {"flex": "1 1 380px", "min_width": "0", "padding": "0 0 0 12px"}
-        right = w.VBox([self.detail, self.matrix], layout=right)
+        half = {"flex": "1 1 380px", "min_width": "0"}
+        left = w.VBox([self.cards], layout=half)
+        right = w.VBox([self.detail, self.matrix], layout={**half, "padding": "0 0 0 12px"})
         lines = [
             [self.show, self.kind, self.text, self.sort],
             [self.split, self.column, self.value, self.confidence, self.reset],
@@ -48,8 +52,6 @@ class View:
         below = w.HBox([left, right], layout={**_WRAPPED, "align_items": "flex-start"})
         self.root = w.VBox([w.HTML(LOOK), *lines, self.message, self.large, below])
         self.draw()
-
-    # --- building ---
 
     def _field(self, kind: type[w.Widget], name: str, act: Callable, width: str, **options):
         """A field that acts on each new value; its name is not cut off."""
@@ -82,8 +84,8 @@ class View:
         browser = self.browser
         self.pager = [
             self._button("", lambda: browser.go(0), tip="first page", icon="step-backward"),
-            self._button("", lambda: browser.go(browser.page - 1), tip="page before", icon="chevron-left"),
-            self._button("", lambda: browser.go(browser.page + 1), tip="next page", icon="chevron-right"),
+            self._button("", self._keys["p"][1], tip="page before", icon="chevron-left"),
+            self._button("", self._keys["n"][1], tip="next page", icon="chevron-right"),
             self._button("", lambda: browser.go(browser.pages - 1), tip="last page", icon="step-forward"),
         ]
         self.status, self.message = w.HTML(layout={"margin": "0 12px"}), w.HTML()
@@ -91,14 +93,9 @@ class View:
         self.spans = self._field(w.ToggleButton, "spans", lambda _: None, "auto", **tips)
         tips = {"tooltip": "the selected image larger", "icon": "search-plus"}
         self.enlarge = self._field(w.ToggleButton, "enlarge", lambda _: None, "auto", **tips)
-        self.keys = w.Text(
-            description="keys",
-            placeholder="click here, then " + " ".join(KEYS),
-            tooltip=", ".join(f"{key}: {meaning}" for key, meaning in KEYS.items()),
-            style={"description_width": "initial"},
-            layout={"width": "250px"},
-        )
-        self.keys.observe(lambda change: self._type(change["new"]), "value")
+        tips = {"tooltip": ", ".join(f"{key}: {meaning}" for key, (meaning, _) in self._keys.items())}
+        tips["placeholder"] = "click here, then " + " ".join(self._keys)
+        self.keys = self._field(w.Text, "keys", self._type, "250px", **tips)
         narrow = w.Layout(min_width="0", overflow="hidden")  # a long text must not widen its column
         places = range(browser.page_size)
         wide = {"tip": "select this image", "layout": {"width": "100%"}}
@@ -121,7 +118,7 @@ class View:
         self.undo = self._button("undo", browser.undo, tip="take back the last mark", icon="undo")
         self.export = self._button("export", browser.export, tip="write all marks as CSV", icon="download")
         self.own = [self._button(name, self._below, act) for name, act in browser.buttons.items()]
-        lines = [[*self.marks.values()], [self.clear, self.undo, self.export, *self.own]]
+        lines = [*self.marks.values()], [self.clear, self.undo, self.export, *self.own]
         boxes = [w.HBox(line, layout=_WRAPPED) for line in lines]
         self.detail = w.VBox([self.picture, self.new_text, *boxes, self.output])
 
@@ -143,8 +140,6 @@ class View:
         self.any_pair = self._button("any confusion", lambda: self.browser.filter(pair=None), icon="times")
         self.matrix = w.VBox([self._matrix_note, grid, self.any_pair])
 
-    # --- acting ---
-
     def _do(self, act: Callable, *arguments) -> None:
         """Act and draw, unless the value was set by `draw` itself; what goes wrong becomes the message."""
         if self._quiet:
@@ -160,13 +155,8 @@ class View:
 
     def _filter(self, _=None) -> None:
         where = {"split": self.split.value, self.column.value: self.value.value}
-        self.browser.filter(
-            show=self.show.value,
-            kind=self.kind.value,
-            text=self.text.value,
-            confidence=self.confidence.value,
-            where={column: value for column, value in where.items() if _ANY not in (column, value)},
-        )
+        where = {column: value for column, value in where.items() if _ANY not in (column, value)}
+        self.browser.filter(**{name: getattr(self, name).value for name in _FIELDS}, where=where)
 
     def _offer(self, column) -> None:
         options = [] if column is _ANY else list(self.browser.values(column).items())[:200]
@@ -179,7 +169,7 @@ class View:
     def _reset(self) -> None:
         self.browser.reset()
         self._quiet = True
-        for name in ("show", "kind", "text", "confidence"):
+        for name in _FIELDS:
             getattr(self, name).value = self.browser.filters[name]
         self.split.value, self.column.value, self.value.options = _ANY, _ANY, _OFFERED
         self._quiet = False
@@ -195,22 +185,13 @@ class View:
     def _type(self, value: str) -> None:
         # The field is left to fill up: if it were emptied after each key, one typed meanwhile would be lost or doubled.
         new, self._typed = value[len(self._typed) :] if value.startswith(self._typed) else "", value
-        for key in new:
+        for key in new:  # each is drawn before the next one: a new label must be that of its own image
             self._do(self._press, key)
 
     def _press(self, key: str) -> None:
-        browser = self.browser
-        acts = {
-            "next page": lambda: browser.go(browser.page + 1),
-            "page before": lambda: browser.go(browser.page - 1),
-            "next image": lambda: browser.step(1),
-            "image before": lambda: browser.step(-1),
-            "undo": browser.undo,
-            **{mark: lambda mark=mark: self._mark(mark) for mark in MARKS},
-        }
-        if key.lower() not in KEYS:
+        if key.lower() not in self._keys:
             raise ValueError(f"{key!r} does nothing; {self.keys.tooltip}")
-        acts[KEYS[key.lower()]]()
+        self._keys[key.lower()][1]()
 
     def _below(self, act: Callable) -> None:
         """Show what a function of the selected row gives below its picture."""
@@ -222,8 +203,6 @@ class View:
             shown = act(self.browser.results.iloc[self.browser.selected])
             if shown is not None:
                 display(shown)
-
-    # --- drawing ---
 
     def draw(self) -> None:
         """Show what the browser holds."""
@@ -263,8 +242,8 @@ class View:
         counts, chosen = self.browser.confusions(_MATRIX), self.browser.filters["pair"]
         top = max(counts.to_numpy().max(initial=0), 1)
         for heads, names in zip(self._heads, (counts.index, counts.columns)):
-            for i, head in enumerate(heads):
-                head.value = HTML.axis(visible(names[i])) if i < len(names) else ""
+            for head, name in zip_longest(heads, names):
+                head.value = "" if name is None else HTML.axis(visible(name, "∅"))
         for i, line in enumerate(self._cells):
             for j, cell in enumerate(line):
                 count = int(counts.iat[i, j]) if i < counts.shape[0] and j < counts.shape[1] else 0
@@ -274,6 +253,6 @@ class View:
                 cell.description, cell.disabled = f"{count:,}" if count else "\xa0", not count
                 cell.style = self._chosen_look if is_chosen else self._shades[-(-4 * count // top)]
                 cell.button_style = "primary" if is_chosen else ""
-                cell.tooltip = f"{visible(pair[0])} read as {visible(pair[1])}: {count:,} times" if count else ""
+                cell.tooltip = f"{' read as '.join(visible(c, '∅') for c in pair)}: {count:,} times" if count else ""
         self.any_pair.layout.visibility = "visible" if chosen else "hidden"
-        self._matrix_note.value = HTML.confusions(chosen and [*map(visible, chosen)])
+        self._matrix_note.value = HTML.confusions(chosen and [visible(c, "∅") for c in chosen])

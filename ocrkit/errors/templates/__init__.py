@@ -1,17 +1,11 @@
-"""templates: the HTML of errors/ as jinja2 templates, in which every text is escaped.
-
-What they return is `Markup`, a str that is not escaped again; a plain str that is added to it is.
-"""
+"""templates: the HTML of errors/ by jinja2, which escapes every text but `Markup`, what the templates return."""
 
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 _TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent),
-    autoescape=True,
-    undefined=StrictUndefined,
-    auto_reload=False,
+    loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, auto_reload=False
 )
 
 
