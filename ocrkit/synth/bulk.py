@@ -10,17 +10,18 @@ import numpy as np
 import pandas as pd
 
 from ocrkit.data.images import resize
+from ocrkit.synth.ink import Rng, Size
 
 MOST = 61  # processes that Windows can wait for at a time
 Rendered = tuple[np.ndarray | list[np.ndarray], pd.DataFrame]
 
 
 def render_many(
-    draw: Callable[[int, np.random.Generator], tuple],
+    draw: Callable[[int, Rng], tuple],
     columns: Sequence[str],
     n: int,
     seed: int,
-    size: tuple[int, int] | None,
+    size: Size | None,
     workers: int,
     first: int,
     split: str = "train",
@@ -34,13 +35,13 @@ def render_many(
     return images, table.assign(split=split)
 
 
-def _numbered(i: int, draw: Callable[..., tuple], seed: int, size: tuple[int, int] | None) -> tuple:
+def _numbered(i: int, draw: Callable[..., tuple], seed: int, size: Size | None) -> tuple:
     *row, image = draw(i, np.random.default_rng([seed, i]))
     return *row, image if size is None or image.shape[:2] == tuple(size) else resize(image, size)
 
 
 def draw_many(
-    draw: Callable[[int], tuple], numbers: range, size: tuple[int, int] | None, workers: int, columns: Sequence[str]
+    draw: Callable[[int], tuple], numbers: range, size: Size | None, workers: int, columns: Sequence[str]
 ) -> Rendered:
     """Call `draw` with each number; it returns a value for each of `columns`, and last the picture.
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ocrkit.data.layouts.pages import PageField
-from ocrkit.synth.ink import lay
+from ocrkit.synth.ink import Rng, Size, lay
 from ocrkit.synth.joined import joined_ink
 from ocrkit.synth.persian_faces import ALEF, BASELINE, HEIGHT
 
@@ -49,7 +49,7 @@ class Sheet:
     fatter, and digits in the forms ٠-٩ or ۰-۹ by chance.
     """
 
-    def __init__(self, size: tuple[int, int], rng: np.random.Generator, print_: Print):
+    def __init__(self, size: Size, rng: Rng, print_: Print):
         self.size, self.rng, self.print = size, rng, print_
         self.across, self.down = size[1] / WIDE, size[0] / HIGH
         self.toner, self.arabic = rng.uniform(1.1, 1.6), rng.random() < 0.25
@@ -154,7 +154,7 @@ def _scaled(text: str, face: str, arabic: bool, across: float, down: float) -> n
     return np.asarray(image.resize(size, Image.Resampling.HAMMING))
 
 
-def _box(piece: Piece, forward: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
+def _box(piece: Piece, forward: np.ndarray, size: Size) -> tuple[int, int, int, int] | None:
     """The box of the moved ink of a piece, or None where nothing of it is left on the picture."""
     drawn = piece.ink > EDGE
     columns = np.flatnonzero(drawn.any(axis=0))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ocrkit.synth.ink import one_of, weighted
+from ocrkit.synth.ink import Rng, one_of, weighted
 from ocrkit.text.persian import TO_PERSIAN
 
 PHRASES = Path(__file__).with_name("letters_text.txt")
@@ -35,12 +35,12 @@ def phrases() -> dict[str, list[str]]:
     return parts
 
 
-def pick(part: str, rng: np.random.Generator) -> str:
+def pick(part: str, rng: Rng) -> str:
     """A line of a part of `phrases`, all equally likely, with its slots filled."""
     return fill(one_of(phrases()[part], rng), rng)
 
 
-def fill(line: str, rng: np.random.Generator) -> str:
+def fill(line: str, rng: Rng) -> str:
     """Put what its name says into each slot of a line: a date, a number, a sum of money, and so on."""
     return re.sub(r"\{(\w+)\}", lambda slot: _SLOTS[slot[1]](rng), line)
 
@@ -55,7 +55,7 @@ def month_days(year: int, month: int) -> int:
     return 31 if month < 7 else 30 if month < 12 or year % 33 in _LEAP else 29
 
 
-def random_date(rng: np.random.Generator) -> str:
+def random_date(rng: Rng) -> str:
     """A day that there is in the Jalali calendar, of `YEARS`, most often as ۱۴۰۲/۰۵/۱۷."""
     style = weighted(_DATE_STYLES, rng)
     low, high = _SHORT_YEARS if "yy" in style else YEARS
@@ -67,7 +67,7 @@ def random_date(rng: np.random.Generator) -> str:
     return persian(weighted(_SEPARATORS, rng).join(str(numbers[piece]) for piece in style.split()))
 
 
-def random_number(rng: np.random.Generator) -> str:
+def random_number(rng: Rng) -> str:
     """The number of a letter in an office's books, such as ۱۲۳۴/د/۵۶, ۹۸-۱۲۳ or ۴۰۲۱۷."""
     serial, year, unit = rng.integers(1, 99999), rng.integers(80, 100), rng.integers(1, 999)
     letter = one_of("آبدصفکمن", rng)
@@ -78,7 +78,7 @@ def random_number(rng: np.random.Generator) -> str:
     return persian(one_of(shapes, rng))
 
 
-def random_title(rng: np.random.Generator, short: bool = False) -> str:
+def random_title(rng: Rng, short: bool = False) -> str:
     """What a letter is about, of two to six words; a short one has two or three."""
     while True:
         text = pick("title", rng)
@@ -88,25 +88,25 @@ def random_title(rng: np.random.Generator, short: bool = False) -> str:
             return text
 
 
-def random_sender(rng: np.random.Generator) -> str:
+def random_sender(rng: Rng) -> str:
     """The name of an invented company or office."""
     return " ".join(pick(part, rng) for part in ("kind of sender", "first part of a name", "last part of a name"))
 
 
-def random_phone(rng: np.random.Generator) -> str:
+def random_phone(rng: Rng) -> str:
     """A phone number that begins with the prefix ۰۲۱ of the capital or that of another town, and eight digits."""
     town = one_of(("021", "031", "041", "051", "071"), rng)
     return persian(f"{town}-{rng.integers(2, 9)}{rng.integers(10**6, 10**7)}")
 
 
-def random_value(kind: str, rng: np.random.Generator, short: bool = False) -> str:
+def random_value(kind: str, rng: Rng, short: bool = False) -> str:
     """What stands behind a label: of a "date", "number", "attachment" or "title"."""
     if kind == "title":
         return random_title(rng, short)
     return pick(kind, rng) if kind == "attachment" else _SLOTS[kind](rng)
 
 
-def random_paragraphs(rng: np.random.Generator, lengths: Sequence[int]) -> list[str]:
+def random_paragraphs(rng: Rng, lengths: Sequence[int]) -> list[str]:
     """Paragraphs of as many sentences as `lengths` says, none of them twice; the first says why one writes."""
     lines = phrases()["sentence"]
     chosen = [lines[i] for i in rng.choice(len(lines), sum(lengths), replace=False)]
@@ -115,7 +115,7 @@ def random_paragraphs(rng: np.random.Generator, lengths: Sequence[int]) -> list[
     return [fill(" ".join(chosen[end - length : end]), rng) for length, end in zip(lengths, ends)]
 
 
-def _sum(rng: np.random.Generator) -> str:
+def _sum(rng: Rng) -> str:
     return persian(f"{int(rng.integers(1, 999)) * 10 ** int(rng.integers(4, 7)):,}".replace(",", "."))
 
 

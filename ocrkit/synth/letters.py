@@ -12,7 +12,7 @@ import pandas as pd
 
 from ocrkit.data.layouts.pages import FIELDS, PageField
 from ocrkit.synth.bulk import render_many
-from ocrkit.synth.ink import one_of
+from ocrkit.synth.ink import Rng, Seed, Size, one_of
 from ocrkit.synth.joined import joined_faces
 from ocrkit.synth.letter_layouts import LETTER_LAYOUTS, Layout, chosen_fields, draw_block, draw_title
 from ocrkit.synth.letter_parts import (
@@ -44,14 +44,14 @@ class Letter(NamedTuple):
 
 
 def render_letter(
-    rng: np.random.Generator | int | None = None,
+    rng: Seed = None,
     split: str = "train",
-    size: tuple[int, int] = SIZE,
+    size: Size = SIZE,
     face: str | None = None,
     layout: str | None = None,
     degrade: bool = True,
 ) -> Letter:
-    """Draw one letter.
+    """Draw one letter. Taught in notebook 10.
 
     The box of a field holds the ink of its value, without the label, and follows the turn of the page. The text of a
     field is what a person would type: in logical order, with Persian digits, also where the page shows Arabic forms.
@@ -66,8 +66,6 @@ def render_letter(
 
     Raises:
         ValueError: no split, face or layout has that name, or `size` is below 200 pixels.
-
-    Taught in notebook 10.
     """
     rng = np.random.default_rng(rng)
     sheet, face, layout = compose(rng, split, size, face, layout)
@@ -80,7 +78,7 @@ def render_letter(
 
 
 def compose(
-    rng: np.random.Generator, split: str, size: tuple[int, int], face: str | None = None, layout: str | None = None
+    rng: Rng, split: str, size: Size, face: str | None = None, layout: str | None = None
 ) -> tuple[Sheet, str, str]:
     """Lay a letter out; returns the sheet and the names of face and layout. Takes and raises as `render_letter`."""
     if split not in LETTER_LAYOUTS:
@@ -127,7 +125,7 @@ def compose(
     return sheet, sheet.print.value, place.name
 
 
-def _print(rng: np.random.Generator, split: str, face: str | None) -> Print:
+def _print(rng: Rng, split: str, face: str | None) -> Print:
     names = joined_faces(split)
     if face is not None and face not in names:
         raise ValueError(f"no face of split={split!r} is named {face!r}; there are: {', '.join(names)}")
@@ -138,7 +136,7 @@ def _print(rng: np.random.Generator, split: str, face: str | None) -> Print:
     return Print(value, label, body, head, rng.uniform(8.6, 11.2))
 
 
-def _layout(rng: np.random.Generator, split: str, name: str | None) -> Layout:
+def _layout(rng: Rng, split: str, name: str | None) -> Layout:
     chosen = one_of(LETTER_LAYOUTS[split], rng)
     known = {layout.name: layout for layouts in LETTER_LAYOUTS.values() for layout in layouts}
     if name is not None and name not in known:
@@ -147,7 +145,7 @@ def _layout(rng: np.random.Generator, split: str, name: str | None) -> Layout:
 
 
 def render_letters(
-    n: int, seed: int = 0, size: tuple[int, int] = SIZE, workers: int = 0, first: int = 0, split: str = "train"
+    n: int, seed: int = 0, size: Size = SIZE, workers: int = 0, first: int = 0, split: str = "train"
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Draw `n` letters in the fonts and layouts of `split`, with arguments as `render_plates` takes them.
 
@@ -163,6 +161,6 @@ def render_letters(
     return np.array(images, np.uint8).reshape(n, *size), table
 
 
-def _random_letter(i: int, rng: np.random.Generator, size: tuple[int, int], split: str) -> tuple:
+def _random_letter(i: int, rng: Rng, size: Size, split: str) -> tuple:
     letter = render_letter(rng, split, size)
     return letter.face, letter.layout, letter.fields, letter.other, letter.image

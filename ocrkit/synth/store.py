@@ -1,7 +1,4 @@
-"""Rendered images kept on disk, made anew when the code that draws them has changed.
-
-Taught in notebook 03.
-"""
+"""Rendered images kept on disk, made anew when the code that draws them has changed. Taught in notebook 03."""
 
 import hashlib
 import os
@@ -13,6 +10,7 @@ import pandas as pd
 from ocrkit import synth
 from ocrkit.data.packed import Packed, pack
 from ocrkit.data.store import CHUNK, _open_or_make, digest
+from ocrkit.synth.ink import Size
 from ocrkit.text.words import read_counts
 
 #: What can be rendered -> how: a function of n, seed, size, workers and the number of the first image.
@@ -36,7 +34,7 @@ def rendered_store(
     n: int,
     seed: int,
     folder: str | Path,
-    size: tuple[int, int] = (32, 128),
+    size: Size = (32, 128),
     mode: str = "RGB",
     renderer: str = "plates",
     resize: str = "squeeze",

@@ -12,7 +12,7 @@ import numpy as np
 
 from ocrkit.synth.bulk import Rendered, render_many
 from ocrkit.synth.glyphs import reweigh, scan
-from ocrkit.synth.ink import lay, moved, one_of, weighted
+from ocrkit.synth.ink import Rng, Seed, Size, lay, moved, one_of, weighted
 from ocrkit.synth.joined import joined_faces, joined_ink
 from ocrkit.synth.letter_text import persian, pick, random_date, random_number
 from ocrkit.synth.persian_faces import ALEF, BASELINE, HEIGHT, SPLITS
@@ -32,12 +32,12 @@ INVENTED = 0.3  # how many words of a training picture are no words
 
 
 def render_words(
-    n: int, seed: int = 0, size: tuple[int, int] | None = SIZE, workers: int = 0, first: int = 0, split: str = "train"
+    n: int, seed: int = 0, size: Size | None = SIZE, workers: int = 0, first: int = 0, split: str = "train"
 ) -> Rendered:
     """Draw `n` crops of printed words, numbers and values of fields, with arguments as `render_plates` takes them.
 
     Three in ten words for training are letters by chance, so that a reader cannot guess from half a word the rest; all
-    words for validation and test are of the list, and in no other split.
+    words for validation and test are of the list, and in no other split. Taught in notebook 10.
 
     Args:
         size: height and width of all images; None gives each the size of its crop, some 14 to 50 pixels high.
@@ -46,14 +46,12 @@ def render_words(
     Returns:
         `(images, table)`: images uint8 (n, H, W, 3), or a list of them without `size`, and a table with `text` (in
         logical order, with Persian digits also where the picture has Arabic ones), `face` and `split`.
-
-    Taught in notebook 10.
     """
     return render_many(partial(_random_crop, split=split), ("text", "face"), n, seed, size, workers, first, split)
 
 
 def render_dates(
-    n: int, seed: int = 0, size: tuple[int, int] | None = SIZE, workers: int = 0, first: int = 0, split: str = "train"
+    n: int, seed: int = 0, size: Size | None = SIZE, workers: int = 0, first: int = 0, split: str = "train"
 ) -> Rendered:
     """`render_words` for dates of the Jalali calendar in the styles of letters, such as ۱۴۰۲/۰۵/۱۷ and ۷-۵-۱۴۰۲.
 
@@ -63,7 +61,7 @@ def render_dates(
     return render_many(draw, ("text", "face"), n, seed, size, workers, first, split)
 
 
-def _random_crop(i: int, rng: np.random.Generator, split: str, pattern: str = "") -> tuple:
+def _random_crop(i: int, rng: Rng, split: str, pattern: str = "") -> tuple:
     face, pattern = one_of(joined_faces(split), rng), pattern or weighted(PATTERNS, rng)
     text = "".join(_PARTS[c](rng, split) if c in _PARTS else c for c in pattern)
     return text, face, render_crop(text, face, rng)
@@ -77,7 +75,7 @@ def persian_words(split: str = "train") -> list[str]:
     return [w for w in words if SPLITS[max(0, zlib.crc32(w.encode()) % 10 - 7)] == split]
 
 
-def _word(rng: np.random.Generator, split: str) -> str:
+def _word(rng: Rng, split: str) -> str:
     words = persian_words(split)
     if split != "train" or rng.random() >= INVENTED:
         return one_of(words, rng)
@@ -85,7 +83,7 @@ def _word(rng: np.random.Generator, split: str) -> str:
     return "".join(PERSIAN_LETTERS[k] for k in letters)
 
 
-_PARTS: dict[str, Callable[[np.random.Generator, str], str]] = {
+_PARTS: dict[str, Callable[[Rng, str], str]] = {
     "w": _word,
     "n": lambda rng, split: persian(int(rng.integers(1, 10 ** int(rng.integers(1, 6))))),
     "l": lambda rng, split: one_of(PERSIAN_LETTERS, rng),
@@ -95,7 +93,7 @@ _PARTS: dict[str, Callable[[np.random.Generator, str], str]] = {
 }
 
 
-def render_crop(text: str, face: str, rng: np.random.Generator | int | None = None) -> np.ndarray:
+def render_crop(text: str, face: str, rng: Seed = None) -> np.ndarray:
     """One line of Persian as a crop of a scanned letter, uint8 (H, W, 3), letters 8 to 16 pixels high.
 
     Beside it may stand what is near: the end of a label, a rule or dots below, the side of a cell, the line above. One
@@ -120,7 +118,7 @@ def render_crop(text: str, face: str, rng: np.random.Generator | int | None = No
     return scan(moved(ink, forward, middle, (height, width), to), rng)
 
 
-def _surrounded(ink: np.ndarray, face: str, room: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
+def _surrounded(ink: np.ndarray, face: str, room: tuple[float, float], rng: Rng) -> np.ndarray:
     """Ink with ragged margins and what may stand in them, uint8 (H, W), in the scale of the atlas.
 
     `room` is what is added to the margins, above and below, and at the sides.

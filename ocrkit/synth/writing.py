@@ -6,6 +6,7 @@ import numpy as np
 from PIL import ImageDraw
 
 from ocrkit.synth.hands import Strokes, load_hands
+from ocrkit.synth.ink import Rng
 
 #: Accents that French names may carry, by letter, with how often one is chosen.
 _ACCENTS = {"E": ("'", "'", "'", "'", "`", "`", "^", '"'), "I": ('"', "^"), "C": (",",), "O": ("^",), "A": ("^", "`")}
@@ -38,7 +39,7 @@ class Writer:
     ways: dict[str, int] = field(default_factory=dict)  # which way of writing a letter was taken
 
 
-def random_writer(rng: np.random.Generator, split: str = "train", face: str | None = None) -> Writer:
+def random_writer(rng: Rng, split: str = "train", face: str | None = None) -> Writer:
     """Draw the habits of a writer of `split`, "train" or "test"; `face` names the hand."""
     hands, names = load_hands()
     if split not in names:
@@ -64,9 +65,7 @@ def random_writer(rng: np.random.Generator, split: str = "train", face: str | No
     )
 
 
-def write(
-    text: str, writer: Writer, rng: np.random.Generator, height: float, pitch: float, room: float = np.inf
-) -> list[Strokes]:
+def write(text: str, writer: Writer, rng: Rng, height: float, pitch: float, room: float = np.inf) -> list[Strokes]:
     """Write a text and return each letter's strokes in pixels; (0, 0) is on the line, in the middle of the first box.
 
     Args:
@@ -96,7 +95,7 @@ def write(
     return [[s * [a, 1] + [x, y] for s in strokes] for strokes, a, x, y in placed if strokes]
 
 
-def _letter(c: str, k: int, writer: Writer, rng: np.random.Generator) -> Strokes:
+def _letter(c: str, k: int, writer: Writer, rng: Rng) -> Strokes:
     """The strokes of one letter as this writer forms it, with an accent where the name may have one."""
     hands = load_hands()[0]
     if c in _SIGNS:
@@ -124,7 +123,7 @@ def _mark(strokes: Strokes, accent: str) -> Strokes:
     return strokes + [np.array(s) + at for s in _MARKS[accent]]
 
 
-def _bend(strokes: Strokes, writer: Writer, rng: np.random.Generator, height: float) -> Strokes:
+def _bend(strokes: Strokes, writer: Writer, rng: Rng, height: float) -> Strokes:
     """Scale, slant, turn and bend one letter; every stroke moves a little on its own."""
     w = writer.wobble
     r = rng.normal(size=14)
@@ -147,12 +146,7 @@ def _bend(strokes: Strokes, writer: Writer, rng: np.random.Generator, height: fl
 
 
 def draw_letter(
-    draw: ImageDraw.ImageDraw,
-    strokes: Strokes,
-    at: tuple[float, float],
-    pen: float,
-    scale: int,
-    rng: np.random.Generator,
+    draw: ImageDraw.ImageDraw, strokes: Strokes, at: tuple[float, float], pen: float, scale: int, rng: Rng
 ) -> None:
     """Draw a letter's strokes with a round pen whose width changes along the way.
 
