@@ -26,10 +26,7 @@ def render_many(
     first: int,
     split: str = "train",
 ) -> Rendered:
-    """Draw `n` pictures, number i by `draw(i, rng)` with chance that hangs on `seed` and i alone, scaled to `size`.
-
-    Takes, returns and raises as `draw_many`, and adds the column `split`.
-    """
+    """`draw_many` by `draw(i, rng)`, whose chance hangs on `seed` and i alone, scaled, with a column `split`."""
     numbered = partial(_numbered, draw=draw, seed=seed, size=size)
     images, table = draw_many(numbered, range(first, first + n), size, workers, columns)
     return images, table.assign(split=split)
@@ -45,16 +42,9 @@ def draw_many(
 ) -> Rendered:
     """Call `draw` with each number; it returns a value for each of `columns`, and last the picture.
 
-    Args:
-        draw: can be pickled where `workers` is more than 1.
-        size: height and width of all pictures; None where each has its own.
-        workers: processes that share the work; 0 or 1 does it here.
-
-    Returns:
-        `(images, table)`: images uint8 (n, H, W, 3), or a list of them without `size`, and a row an image.
-
-    Raises:
-        ChildProcessError: a process was killed; the message says what to do.
+    Where `workers`, the processes that share the work, are more than 1, `draw` must be one that can be pickled.
+    Returns `(images, table)`: uint8 (n, H, W, 3), or a list of them without `size`, and a row an image.
+    Raises a ChildProcessError where a process was killed.
     """
     if workers > 1:
         chunk = max(1, min(64, len(numbers) // (4 * workers)))

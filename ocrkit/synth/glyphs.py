@@ -1,8 +1,5 @@
-"""Draws one Persian letter, digit or word on a scrap of a scanned letter, for readers that sort pictures into classes.
-
-Two sets of classes: the 18 that find the date, number and title of a business letter, and the 43 letters and digits
-of the alphabet. Taught in notebook 09.
-"""
+"""Draws one Persian letter, digit or word on a scrap of a scanned letter, in two sets of classes: the 18 that find the
+date, number and title of a business letter, and the 43 of the alphabet. Taught in notebook 09."""
 
 from functools import partial
 

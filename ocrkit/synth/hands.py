@@ -1,7 +1,6 @@
-"""Hands: the letters of many handwriting fonts as pen strokes, and of two printing fonts as pictures.
+"""Hands: the letters of handwriting fonts as strokes, for any pen and bend, and of two printing fonts as pictures.
 
-Strokes can be drawn with any pen and bent in any way, so that one font gives many writers. No design of a font stands
-in two splits; the hand "pupil", capitals as pupils write them, serves for training only.
+No design of a font stands in two splits; the hand "pupil", capitals as pupils write them, is for training only.
 """
 
 import string

@@ -1,8 +1,5 @@
-"""Joined Persian script: whole words and lines in many fonts, put together from small pictures of the letters.
-
-A Persian letter has up to four forms: alone, at the beginning, in the middle and at the end of a joined group.
-`joined_ink` chooses the forms, as a font's shaping rules do, and sets them side by side. Taught in notebook 10.
-"""
+"""Joined Persian script: a letter has up to four forms, alone, at the beginning, in the middle and at the end of a
+joined group; they are chosen as a font's shaping rules do, and set side by side. Taught in notebook 10."""
 
 import re
 from functools import cache
@@ -45,11 +42,10 @@ def joined_ink(text: str, face: str, arabic_digits: bool = False) -> np.ndarray:
     Args:
         text: in logical order: Persian letters, digits ۰-۹ and ٠-٩, blanks, ZWNJ and `MARKS`. On the picture
             it runs from right to left and its numbers from left to right (`reading_order.to_visual`).
-        face: one of `joined_faces`.
         arabic_digits: draw ۰-۹ in the forms ٠-٩, in the same places.
 
     Raises:
-        ValueError: no face has that name; or the text is blank, or has another character.
+        ValueError: `joined_faces` has no such face; or the text is blank, or has another character.
     """
     glyphs = _glyphs(face)
     if unknown := sorted(set(text) - CHARACTERS):

@@ -1,7 +1,6 @@
-"""The sheet on which a letter is laid out: what stands where, as ink that is painted later, and drawn ornaments.
+"""The sheet on which a letter is laid out; lengths are in hundredths of an inch on A4 paper, 827 x 1170.
 
-Lengths are in units of a hundredth of an inch on A4 paper, 827 x 1170, whatever the size of the picture. A sheet
-keeps each piece of ink by itself, so that its box can be told exactly, also after the page was turned.
+It keeps each piece of ink by itself, so that its box can be told exactly, also after the page was turned.
 """
 
 from functools import lru_cache
@@ -43,11 +42,7 @@ class Print(NamedTuple):
 
 
 class Sheet:
-    """Collects the pieces of a page of `size` (height, width) in pixels.
-
-    It carries the source of all chance and the print to those who draw on it, and has toner, which makes all strokes
-    fatter, and digits in the forms ٠-٩ or ۰-۹ by chance.
-    """
+    """Collects the pieces of a page of `size`; its toner makes strokes fatter, its digits have the forms ٠-٩ or ۰-۹."""
 
     def __init__(self, size: Size, rng: Rng, print_: Print):
         self.size, self.rng, self.print = size, rng, print_
@@ -131,10 +126,10 @@ class Sheet:
         """Put a drawing in pixels with its upper left corner at (x, y)."""
         self.pieces.append(Piece(np.asarray(ink), round(x * self.across), round(y * self.down), tone, kind))
 
-    def paint(self, pieces: list[Piece] | None = None) -> np.ndarray:
-        """All pieces, or those given, as one layer of ink, uint8 (H, W), 255 is black."""
+    def paint(self) -> np.ndarray:
+        """All pieces as one layer of ink, uint8 (H, W), 255 is black."""
         page = np.zeros(self.size, np.uint8)
-        for ink, x, y, tone, *_ in self.pieces if pieces is None else pieces:
+        for ink, x, y, tone, *_ in self.pieces:
             lay(page, ink if tone == 1 else (ink * np.float32(tone)).astype(np.uint8), x, y)
         return page
 

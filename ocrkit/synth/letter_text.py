@@ -1,6 +1,6 @@
-"""What rendered letters say: dates, numbers, titles, sentences. No person and no company in them is meant.
+"""What rendered letters say, in logical order, with Persian digits; no person and no company is meant.
 
-All texts are in logical order, as a person types them, with Persian digits. Taught in notebook 10.
+Taught in notebook 10.
 """
 
 import re
@@ -41,7 +41,7 @@ def pick(part: str, rng: Rng) -> str:
 
 
 def fill(line: str, rng: Rng) -> str:
-    """Put what its name says into each slot of a line: a date, a number, a sum of money, and so on."""
+    """Put what its name says into each slot of a line, such as {date} and {number}: see `_SLOTS`."""
     return re.sub(r"\{(\w+)\}", lambda slot: _SLOTS[slot[1]](rng), line)
 
 
@@ -93,17 +93,10 @@ def random_sender(rng: Rng) -> str:
     return " ".join(pick(part, rng) for part in ("kind of sender", "first part of a name", "last part of a name"))
 
 
-def random_phone(rng: Rng) -> str:
-    """A phone number that begins with the prefix ۰۲۱ of the capital or that of another town, and eight digits."""
+def _phone(rng: Rng) -> str:
+    """A phone number: the prefix ۰۲۱ of the capital or that of another town, and eight digits."""
     town = one_of(("021", "031", "041", "051", "071"), rng)
     return persian(f"{town}-{rng.integers(2, 9)}{rng.integers(10**6, 10**7)}")
-
-
-def random_value(kind: str, rng: Rng, short: bool = False) -> str:
-    """What stands behind a label: of a "date", "number", "attachment" or "title"."""
-    if kind == "title":
-        return random_title(rng, short)
-    return pick(kind, rng) if kind == "attachment" else _SLOTS[kind](rng)
 
 
 def random_paragraphs(rng: Rng, lengths: Sequence[int]) -> list[str]:
@@ -123,7 +116,9 @@ _SLOTS = {
     "date": random_date,
     "number": random_number,
     "sum": _sum,
-    "phone": random_phone,
+    "phone": _phone,
+    "title": lambda rng: random_title(rng, short=True),
+    "attachment": lambda rng: pick("attachment", rng),
     "days": lambda rng: persian(int(rng.integers(10, 61))),
     "few": lambda rng: persian(int(rng.integers(2, 10))),
 }

@@ -1,6 +1,6 @@
-"""Draws short lines of text in which look-alike characters stand: 未 and 末, 己, 已 and 巳, 0, O and D.
+"""Draws short lines of look-alikes: 未 and 末, 己, 已 and 巳, 0, O and D. Taught in notebook 07.
 
-No word helps to tell them apart, as each character is drawn by chance: the shape alone decides. Taught in notebook 07.
+No word helps to tell them apart, as each character is drawn by chance: the shape alone decides.
 """
 
 from functools import cache, partial

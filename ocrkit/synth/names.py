@@ -1,7 +1,4 @@
-"""Draws names as pupils write them in capitals on scanned forms, with true labels.
-
-The pictures have the sizes, labels and cut-off neighbors that such scans have. Taught in notebook 08.
-"""
+"""Draws names as pupils write them in capitals on scanned forms, with true labels. Taught in notebook 08."""
 
 import shutil
 from collections.abc import Mapping

@@ -43,11 +43,8 @@ def rendered_store(
 ) -> Packed:
     """`n` freshly rendered images kept in `folder`, made anew only when a number or the code has changed.
 
-    Args:
-        renderer: a key of `RENDERERS`.
-        resize: with `"pad"`, they are rendered in sizes of their own.
-        words: for names, a file of names and counts, see `words.read_counts`.
-        split: the fonts that draw; those of "valid" exist for Persian only.
+    `renderer` is a key of `RENDERERS`, which draws in sizes of its own where `resize` is "pad", names by the counts of
+    the file `words` (`words.read_counts`), and with the fonts of `split`; those of "valid" exist for Persian only.
     """
     code = renderer_code("*.*")
     choice = {"names": read_counts(words)} if words else {}

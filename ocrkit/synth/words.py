@@ -1,6 +1,6 @@
-"""Persian words, numbers and dates as they are cut out of a scanned letter, for readers of whole lines.
+"""Persian words, numbers and dates as cut out of a scanned letter; no word and no family of fonts is in two splits.
 
-No word and no family of fonts is in two splits. Taught in notebook 10.
+Taught in notebook 10.
 """
 
 import zlib
@@ -34,18 +34,13 @@ INVENTED = 0.3  # how many words of a training picture are no words
 def render_words(
     n: int, seed: int = 0, size: Size | None = SIZE, workers: int = 0, first: int = 0, split: str = "train"
 ) -> Rendered:
-    """Draw `n` crops of printed words, numbers and values of fields, with arguments as `render_plates` takes them.
+    """Draw `n` crops of printed words, numbers and values of fields, called as `render_plates` is; for notebook 10.
 
     Three in ten words for training are letters by chance, so that a reader cannot guess from half a word the rest; all
-    words for validation and test are of the list, and in no other split. Taught in notebook 10.
+    words for validation and test are of the list, and in no other split.
 
-    Args:
-        size: height and width of all images; None gives each the size of its crop, some 14 to 50 pixels high.
-        split: "train", "valid" or "test": whose words and whose fonts.
-
-    Returns:
-        `(images, table)`: images uint8 (n, H, W, 3), or a list of them without `size`, and a table with `text` (in
-        logical order, with Persian digits also where the picture has Arabic ones), `face` and `split`.
+    Without `size` each image has that of its crop, some 14 to 50 pixels high; `split` is "train", "valid" or "test".
+    The table has `text` (logical order, Persian digits also where the picture has Arabic ones), `face` and `split`.
     """
     return render_many(partial(_random_crop, split=split), ("text", "face"), n, seed, size, workers, first, split)
 
@@ -53,10 +48,7 @@ def render_words(
 def render_dates(
     n: int, seed: int = 0, size: Size | None = SIZE, workers: int = 0, first: int = 0, split: str = "train"
 ) -> Rendered:
-    """`render_words` for dates of the Jalali calendar in the styles of letters, such as ۱۴۰۲/۰۵/۱۷ and ۷-۵-۱۴۰۲.
-
-    Taught in notebook 10.
-    """
+    """`render_words` for dates of the Jalali calendar, such as ۱۴۰۲/۰۵/۱۷ and ۷-۵-۱۴۰۲. Taught in notebook 10."""
     draw = partial(_random_crop, split=split, pattern="D")
     return render_many(draw, ("text", "face"), n, seed, size, workers, first, split)
 
@@ -97,8 +89,7 @@ def render_crop(text: str, face: str, rng: Seed = None) -> np.ndarray:
     """One line of Persian as a crop of a scanned letter, uint8 (H, W, 3), letters 8 to 16 pixels high.
 
     Beside it may stand what is near: the end of a label, a rule or dots below, the side of a cell, the line above. One
-    in three has its digits in their Arabic forms. `text` and `face` are as in `joined_ink`, also what is raised; `rng`
-    is a numpy Generator or a seed, and the same state gives the same pixels. Taught in notebook 10.
+    in three has its digits in their Arabic forms. Takes and raises as `joined_ink`. Taught in notebook 10.
     """
     rng = np.random.default_rng(rng)
     ink = joined_ink(text, face, arabic_digits=rng.random() < 0.35)
@@ -119,10 +110,7 @@ def render_crop(text: str, face: str, rng: Seed = None) -> np.ndarray:
 
 
 def _surrounded(ink: np.ndarray, face: str, room: tuple[float, float], rng: Rng) -> np.ndarray:
-    """Ink with ragged margins and what may stand in them, uint8 (H, W), in the scale of the atlas.
-
-    `room` is what is added to the margins, above and below, and at the sides.
-    """
+    """Ink with ragged margins, `room` (up, sideways) larger, and what may stand in them, uint8 (H, W)."""
     rows = np.flatnonzero(ink.any(axis=1))
     above, below, left, right = np.ceil(rng.uniform(0, (12, 12, 14, 14)) + np.repeat(room, 2)).astype(int)
     label = None

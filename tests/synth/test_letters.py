@@ -2,6 +2,7 @@
 
 import json
 import re
+from copy import copy
 
 import numpy as np
 import pytest
@@ -27,6 +28,12 @@ DATE = re.compile(rf"(?:[{DIGITS}]{{4}}|[{DIGITS}]{{2}})([/.-])[{DIGITS}]{{1,2}}
 def ink_box(layer: np.ndarray) -> tuple[int, int, int, int]:
     y, x = np.nonzero(layer > EDGE)
     return int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1
+
+
+def painted(sheet: Sheet, piece) -> np.ndarray:
+    alone = copy(sheet)
+    alone.pieces = [piece]
+    return alone.paint()
 
 
 # --- what letters say ----------------------------------------------------------------------------------
@@ -115,7 +122,7 @@ def test_boxes_of_a_clean_page_are_those_of_its_ink(size):
         found = {(field.kind, field.text): field.box for field in [*letter.fields, *letter.other]}
         for piece in sheet.pieces:
             if piece.kind in FIELDS:
-                layer = sheet.paint([piece])
+                layer = painted(sheet, piece)
                 box = found[piece.kind, piece.text]
                 assert box == ink_box(layer)
                 x0, y0, x1, y1 = box
@@ -131,7 +138,7 @@ def test_boxes_of_a_turned_page_are_tight():
         assert letter.fields
         for field in letter.fields:
             (piece,) = [piece for piece in sheet.pieces if (piece.kind, piece.text) == (field.kind, field.text)]
-            mask = ink_box(turned(sheet.paint([piece]), forward))
+            mask = ink_box(turned(painted(sheet, piece), forward))
             assert np.abs(np.subtract(field.box, mask)).max() <= 2, (seed, field)
 
 
