@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from ocrkit.data.images import homography
-from ocrkit.synth.ink import BICUBIC, BILINEAR, Rng, saved
+from ocrkit.synth.ink import BICUBIC, BILINEAR, Rng, require_known, saved
 
 MARGIN = 24  # car body around the plate in the drawing, in pixels of 2 mm
 
@@ -222,10 +222,9 @@ def degrade(
 ) -> np.ndarray:
     """Spoil `image`, uint8 (H, W, 3), by chance but never by those in `without`, or by exactly those in `names`.
 
-    Raises a ValueError where a name is not a key of `DEGRADATIONS`. Taught in notebook 01.
+    Raises a ValueError where `DEGRADATIONS` lacks one of `names`. Taught in notebook 01.
     """
-    if unknown := set(names or ()) - set(DEGRADATIONS):
-        raise ValueError(f"no degradation is named {', '.join(sorted(unknown))}; there are: {', '.join(DEGRADATIONS)}")
+    require_known("degradation", DEGRADATIONS, *(names or ()))
     for name, (chance, function) in DEGRADATIONS.items():
         if name in names if names is not None else rng.random() < chance and name not in without:
             image = function(image, rng)

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from ocrkit.synth.hands import PRINT_BASE, load_print
-from ocrkit.synth.ink import Rng, Size, lay
+from ocrkit.synth.ink import Rng, Size, lay, one_of, require_known
 
 
 class Form(NamedTuple):
@@ -33,7 +33,7 @@ def _number(rng: Rng, n: int) -> str:
 
 def _code(rng: Rng) -> str:
     """The number of a school."""
-    return _number(rng, 7) + "ABCDEFSTUWXZ"[rng.integers(12)]
+    return _number(rng, 7) + one_of("ABCDEFSTUWXZ", rng)
 
 
 def _labelled(rng: Rng) -> Form:
@@ -137,9 +137,8 @@ LAYOUTS = {
 def random_form(rng: Rng, layout: str | None = None) -> tuple[str, Form]:
     """Return the name of a layout, drawn as often as `LAYOUTS` says, and a form of that kind."""
     if layout is None:
-        layout = list(LAYOUTS)[rng.choice(len(LAYOUTS), p=[chance for _, chance in LAYOUTS.values()])]
-    if layout not in LAYOUTS:
-        raise ValueError(f"layout={layout!r}: there are {', '.join(LAYOUTS)}")
+        layout = str(rng.choice(list(LAYOUTS), p=[chance for _, chance in LAYOUTS.values()]))
+    require_known("layout", LAYOUTS, layout)
     return layout, LAYOUTS[layout][0](rng)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from ocrkit.synth.bulk import Rendered, render_many
-from ocrkit.synth.ink import BICUBIC, Rng, Seed, Size, lay, moved, one_of, saved
+from ocrkit.synth.ink import BICUBIC, Rng, Seed, Size, lay, moved, one_of, require_known, saved
 from ocrkit.synth.ink import reweigh as ink_reweigh
 from ocrkit.synth.persian_faces import ALEF, BASELINE, DIGITS, HEIGHT, LETTERS, OTHER, ROUND_FIVES, WORDS, load_persian
 
@@ -41,21 +41,19 @@ def render_glyph(
 ) -> np.ndarray:
     """Draw one picture of a class and return it as uint8 (H, W, 3); for notebook 09.
 
+    Raises a ValueError where no class, face or split has that name.
+
     Args:
         klass: a key of `THESIS_CLASSES`, which fills the picture as a crop of a letter does, or of `LETTER_CLASSES`,
             which stands in the middle of a wide white ground.
         face: a name in the atlas; by default drawn from those of `split`, "train", "valid" or "test".
         degrade: False draws black on white, straight and in the middle.
-
-    Raises:
-        ValueError: no class, face or split has that name.
     """
     rng = np.random.default_rng(rng)
-    if klass not in (classes := THESIS_CLASSES | LETTER_CLASSES):
-        raise ValueError(f"no class is named {klass!r}; there are: {', '.join(classes)}")
+    classes = THESIS_CLASSES | LETTER_CLASSES
+    require_known("class", classes, klass)
     face = face or random_persian_face(rng, split, klass)
-    if face not in load_persian().glyphs:
-        raise ValueError(f"no face is named {face!r}; there are: {', '.join(load_persian().glyphs)}")
+    require_known("face", load_persian().glyphs, face)
     tight, text = klass in THESIS_CLASSES, one_of(classes[klass], rng)
     if text == "۵" and klass == "43-anewfive" and not face.startswith(ROUND_FIVES):
         text = TEARDROP
@@ -77,8 +75,7 @@ def render_glyph(
 def random_persian_face(rng: Rng, split: str = "train", klass: str = "") -> str:
     """A face of `split`; for a class of fives one with such a five, where there is one."""
     names = load_persian().names
-    if split not in names:
-        raise ValueError(f"split={split!r}: the fonts are parted into {', '.join(names)}")
+    require_known("split", names, split)
     fit = names[split]
     if klass in ("38-five", "43-anewfive"):
         fit = [n for n in fit if n.startswith(ROUND_FIVES) == (klass == "43-anewfive")] or fit
@@ -99,8 +96,7 @@ def render_glyphs(
     Takes and returns as `render_plates`, with a table of `text` (the class), `face` and `split`. Raises a ValueError
     where `classes` is neither "thesis" nor "persian-letters", or there is no such split.
     """
-    if classes not in GLYPH_CLASSES:
-        raise ValueError(f"classes={classes!r}: the sets of classes are {', '.join(GLYPH_CLASSES)}")
+    require_known("set of classes", GLYPH_CLASSES, classes)
     draw = partial(_random_glyph, size=tuple(size), split=split, classes=classes)
     return render_many(draw, ("text", "face"), n, seed, size, workers, first, split)
 

@@ -1,7 +1,7 @@
-"""What several renderers do alike: chances, ink as uint8 (H, W), 255 is ink, and the file that is made of it."""
+"""What several renderers do alike: names, chances, ink as uint8 (H, W), 255 is ink, and the file that is made of it."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -10,6 +10,12 @@ Rng = np.random.Generator
 Seed = Rng | int | None
 Size = tuple[int, int]  # height and width in pixels
 BILINEAR, BICUBIC = Image.Resampling.BILINEAR, Image.Resampling.BICUBIC
+
+
+def require_known(kind: str, names: Collection[str], *wanted: str) -> None:
+    """Raise a ValueError where one of `wanted` is not among the `names` that things of a `kind` have."""
+    if unknown := [name for name in wanted if name not in names]:
+        raise ValueError(f"no {kind} is named {unknown[0]!r}; there are: {', '.join(names)}")
 
 
 def one_of(options: Sequence, rng: Rng):

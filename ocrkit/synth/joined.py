@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ocrkit.synth.atlas import load_sheet, trim
+from ocrkit.synth.ink import require_known
 from ocrkit.synth.persian_faces import DIGITS, HEIGHT, SPLITS
 from ocrkit.text.alphabets import ARABIC_DIGITS
 from ocrkit.text.reading_order import MIRRORED, visual_order
@@ -39,13 +40,9 @@ class Drawing(NamedTuple):
 def joined_ink(text: str, face: str, arabic_digits: bool = False) -> np.ndarray:
     """One line of Persian as ink, uint8 (64, W), 255 is ink: its baseline is row 38, an alef 22 high. For notebook 10.
 
-    Args:
-        text: in logical order: Persian letters, digits ۰-۹ and ٠-٩, blanks, ZWNJ and `MARKS`. On the picture
-            it runs from right to left and its numbers from left to right (`reading_order.to_visual`).
-        arabic_digits: draw ۰-۹ in the forms ٠-٩, in the same places.
-
-    Raises:
-        ValueError: `joined_faces` has no such face; or the text is blank, or has another character.
+    `text` is in logical order: Persian letters, digits ۰-۹ and ٠-٩, blanks, ZWNJ and `MARKS`. On the picture it runs
+    from right to left and its numbers from left to right (`reading_order.to_visual`). `arabic_digits` draws ۰-۹ in the
+    forms ٠-٩. Raises a ValueError where there is no such face, or the text is blank or has another character.
     """
     glyphs = _glyphs(face)
     if unknown := sorted(set(text) - CHARACTERS):
@@ -79,8 +76,7 @@ def joined_ink(text: str, face: str, arabic_digits: bool = False) -> np.ndarray:
 
 def joined_faces(split: str = "train") -> list[str]:
     """The faces of a split, "train", "valid" or "test": those of `load_persian` whose letters join well."""
-    if split not in SPLITS:
-        raise ValueError(f"split={split!r}: the fonts are parted into {', '.join(SPLITS)}")
+    require_known("split", SPLITS, split)
     return [face["name"] for face in load_sheet("joined")[1]["faces"] if face["split"] == split]
 
 
@@ -105,8 +101,7 @@ def _forms(text: str) -> list[str]:
 def _glyphs(face: str) -> dict[str, Drawing]:
     sheet, index = load_sheet("joined")
     names = [known["name"] for known in index["faces"]]
-    if face not in names:
-        raise ValueError(f"no joined face is named {face!r}; there are: {', '.join(names)}")
+    require_known("joined face", names, face)
     row = names.index(face)
     columns = np.split(sheet[row * HEIGHT :][:HEIGHT], np.cumsum(index["widths"])[:-1], axis=1)
     advances = [int(a) / 64 for a in index["faces"][row]["advances"].split()]

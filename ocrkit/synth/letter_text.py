@@ -20,19 +20,15 @@ _SHORT_YEARS = (1375, 1410)  # years that letters write with two digits
 _LEAP = (1, 5, 9, 13, 17, 22, 26, 30)
 #: style -> how often; y, m, d stand for the numbers, mm and dd for two digits, yy for the year's last two
 _DATE_STYLES = {"y mm dd": 0.42, "y m d": 0.26, "yy mm dd": 0.08, "yy m d": 0.08, "dd mm y": 0.1, "d m y": 0.06}
+_PREFIXES = ("021", "031", "041", "051", "071")  # of phone numbers: the capital and other towns
 _SEPARATORS = {"/": 0.74, "-": 0.14, ".": 0.12}
 
 
 @cache
 def phrases() -> dict[str, list[str]]:
     """The parts of `letters_text.txt`: name -> its lines."""
-    parts: dict[str, list[str]] = {}
-    for line in PHRASES.read_text(encoding="utf-8").splitlines():
-        if line.startswith("["):
-            part = parts.setdefault(line.strip("[]"), [])
-        elif line and not line.startswith("#"):
-            part.append(line)
-    return parts
+    parts = re.findall(r"^\[(.+)\]\n([^\[]*)", PHRASES.read_text(encoding="utf-8"), re.MULTILINE)
+    return {name: [line for line in lines.splitlines() if line and line[0] != "#"] for name, lines in parts}
 
 
 def pick(part: str, rng: Rng) -> str:
@@ -93,12 +89,6 @@ def random_sender(rng: Rng) -> str:
     return " ".join(pick(part, rng) for part in ("kind of sender", "first part of a name", "last part of a name"))
 
 
-def _phone(rng: Rng) -> str:
-    """A phone number: the prefix ۰۲۱ of the capital or that of another town, and eight digits."""
-    town = one_of(("021", "031", "041", "051", "071"), rng)
-    return persian(f"{town}-{rng.integers(2, 9)}{rng.integers(10**6, 10**7)}")
-
-
 def random_paragraphs(rng: Rng, lengths: Sequence[int]) -> list[str]:
     """Paragraphs of as many sentences as `lengths` says, none of them twice; the first says why one writes."""
     lines = phrases()["sentence"]
@@ -108,15 +98,11 @@ def random_paragraphs(rng: Rng, lengths: Sequence[int]) -> list[str]:
     return [fill(" ".join(chosen[end - length : end]), rng) for length, end in zip(lengths, ends)]
 
 
-def _sum(rng: Rng) -> str:
-    return persian(f"{int(rng.integers(1, 999)) * 10 ** int(rng.integers(4, 7)):,}".replace(",", "."))
-
-
 _SLOTS = {
     "date": random_date,
     "number": random_number,
-    "sum": _sum,
-    "phone": _phone,
+    "sum": lambda rng: persian(f"{int(rng.integers(1, 999)) * 10 ** int(rng.integers(4, 7)):,}".replace(",", ".")),
+    "phone": lambda rng: persian(f"{one_of(_PREFIXES, rng)}-{rng.integers(2, 9)}{rng.integers(10**6, 10**7)}"),
     "title": lambda rng: random_title(rng, short=True),
     "attachment": lambda rng: pick("attachment", rng),
     "days": lambda rng: persian(int(rng.integers(10, 61))),

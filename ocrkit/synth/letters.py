@@ -8,7 +8,7 @@ import numpy as np
 from ocrkit.data.layouts.pages import FIELDS, PageField
 from ocrkit.synth import letter_parts as parts
 from ocrkit.synth.bulk import Rendered, render_many
-from ocrkit.synth.ink import Rng, Seed, Size, one_of
+from ocrkit.synth.ink import Rng, Seed, Size, one_of, require_known
 from ocrkit.synth.joined import joined_faces
 from ocrkit.synth.letter_layouts import LETTER_LAYOUTS, Layout, chosen_fields, draw_block, draw_title
 from ocrkit.synth.letter_scan import random_turn, scan, turned
@@ -31,47 +31,36 @@ class Letter(NamedTuple):
 
 
 def render_letter(
-    rng: Seed = None,
-    split: str = "train",
-    size: Size = SIZE,
-    face: str | None = None,
-    layout: str | None = None,
-    degrade: bool = True,
+    rng: Seed = None, split: str = "train", size: Size = SIZE, layout: str | None = None, degrade: bool = True
 ) -> Letter:
     """Draw one letter. Taught in notebook 10.
 
     The box of a field holds the ink of its value, without the label, and follows the turn of the page. Its text is in
-    logical order, with Persian digits, also where the page shows Arabic forms.
+    logical order, with Persian digits, also where the page shows Arabic forms. Raises a ValueError where no split or
+    layout has that name, or `size` is below 200 pixels.
 
     Args:
         rng: the same state or seed gives the same page, at every size.
         split: "train", "valid" or "test": no family of fonts and no layout is in two of them.
-        face: the face of the fields' values, one of `joined_faces(split)`; by default drawn by chance.
         layout: the name of one of the `LETTER_LAYOUTS` of any split; by default drawn from those of `split`.
         degrade: False draws black on white, straight and in its place.
-
-    Raises:
-        ValueError: no split, face or layout has that name, or `size` is below 200 pixels.
     """
     rng = np.random.default_rng(rng)
-    sheet, face, layout = compose(rng, split, size, face, layout)
+    sheet, layout = compose(rng, split, size, layout)
     forward = random_turn(rng, size) if degrade else np.eye(2, 3)
     ink = sheet.paint()
     image = scan(turned(ink, forward), rng) if degrade else 255 - ink
     found = sheet.fields(forward)
     fields = sorted((f for f in found if f.kind in FIELDS), key=lambda f: FIELDS.index(f.kind))
-    return Letter(face, layout, fields, [f for f in found if f.kind not in FIELDS], image)
+    return Letter(sheet.print.value, layout, fields, [f for f in found if f.kind not in FIELDS], image)
 
 
-def compose(
-    rng: Rng, split: str, size: Size, face: str | None = None, layout: str | None = None
-) -> tuple[Sheet, str, str]:
-    """Lay a letter out; returns the sheet and the names of face and layout. Takes and raises as `render_letter`."""
-    if split not in LETTER_LAYOUTS:
-        raise ValueError(f"split={split!r}: the fonts and layouts are parted into {', '.join(LETTER_LAYOUTS)}")
+def compose(rng: Rng, split: str, size: Size, layout: str | None = None) -> tuple[Sheet, str]:
+    """Lay a letter out; returns the sheet and the name of the layout. Takes and raises as `render_letter`."""
+    require_known("split", LETTER_LAYOUTS, split)
     if min(size) < 200:
         raise ValueError(f"size={size}: a page needs at least 200 pixels in height and width")
-    print_, place = _print(rng, split, face), _layout(rng, split, layout)
+    print_, place = _print(rng, split), _layout(rng, split, layout)
     sheet = Sheet(size, rng, print_)
     kinds = chosen_fields(sheet)
     # A row has no room for a title, nor has every other block: there it has a line of its own.
@@ -108,15 +97,12 @@ def compose(
         parts.draw_copies(sheet, edges[1], end + rng.uniform(0, 20))
     if rng.random() < 0.75:
         parts.draw_foot(sheet)
-    return sheet, sheet.print.value, place.name
+    return sheet, place.name
 
 
-def _print(rng: Rng, split: str, face: str | None) -> Print:
+def _print(rng: Rng, split: str) -> Print:
     names = joined_faces(split)
-    if face is not None and face not in names:
-        raise ValueError(f"no face of split={split!r} is named {face!r}; there are: {', '.join(names)}")
     value, label, body, head = (names[i] for i in rng.integers(len(names), size=4))
-    value = face or value
     # Half of the letters keep to one face, as most programs do by default.
     label, body = (value if rng.random() < 0.5 else other for other in (label, body))
     return Print(value, label, body, head, rng.uniform(8.6, 11.2))
@@ -125,9 +111,8 @@ def _print(rng: Rng, split: str, face: str | None) -> Print:
 def _layout(rng: Rng, split: str, name: str | None) -> Layout:
     chosen = one_of(LETTER_LAYOUTS[split], rng)
     known = {layout.name: layout for layouts in LETTER_LAYOUTS.values() for layout in layouts}
-    if name is not None and name not in known:
-        raise ValueError(f"no layout is named {name!r}; there are: {', '.join(known)}")
-    return known.get(name, chosen)
+    require_known("layout", known, name or chosen.name)
+    return known[name or chosen.name]
 
 
 def render_letters(

@@ -12,7 +12,7 @@ from ocrkit.data.images import resize
 from ocrkit.synth.bulk import Rendered, render_many
 from ocrkit.synth.degrade import degrade as spoil
 from ocrkit.synth.faces import CELL, load_faces
-from ocrkit.synth.ink import Rng, Seed, Size, moved, one_of, reweigh
+from ocrkit.synth.ink import Rng, Seed, Size, moved, one_of, require_known, reweigh
 from ocrkit.text.alphabets import ALPHABETS, LOOK_ALIKES, UNLIKE
 from ocrkit.text.strings import normalize, quote
 
@@ -32,8 +32,7 @@ def random_line_text(rng: Rng) -> str:
 def random_face(rng: Rng, split: str = "train") -> tuple[str, str]:
     """A face for the Chinese characters of a line and one for its letters and digits, which often is the same."""
     names = load_faces()[1]
-    if split not in names:
-        raise ValueError(f'split={split!r}: the fonts are parted into "train" and "test"')
+    require_known("split", names, split)
     chinese, other = (one_of(names[split][part], rng) for part in ("chinese", "latin"))
     return chinese, other if rng.random() < 0.5 else chinese
 
@@ -48,14 +47,13 @@ def render_line(
 ) -> np.ndarray:
     """Draw one line and return it as uint8 (H, W, 3). Taught in notebook 07.
 
+    Raises a ValueError where the text is empty, or a face or one of its characters is not in the atlas.
+
     Args:
         text: characters of the alphabet `look-alikes`.
         face: what `random_face` gives; drawn from the fonts of `split` by default.
         degrade: False draws black on white, straight, as it left the press.
         size: of the result. The line keeps its proportions and stands on the ground around it.
-
-    Raises:
-        ValueError: the text is empty, or a face or one of its characters is not in the atlas.
     """
     rng = np.random.default_rng(rng)
     ink = _ink(normalize(text), face or random_face(rng, split))
@@ -98,8 +96,7 @@ def _random_line(i: int, rng: Rng, size: Size, split: str, single: bool = False)
 def _ink(text: str, face: tuple[str, str]) -> np.ndarray:
     """The line as ink, uint8 (40, W): Chinese characters of one width, letters and digits as wide as they are."""
     glyphs = load_faces()[0]
-    if unknown := [name for name in face if name not in glyphs]:
-        raise ValueError(f"no face is named {unknown[0]!r}; there are: {', '.join(glyphs)}")
+    require_known("face", glyphs, *face)
     if not text:
         raise ValueError("there is no text to draw: give at least one character")
     parts = []

@@ -14,7 +14,7 @@ from ocrkit.data.layouts.names import NO_TEXT
 from ocrkit.synth.bulk import Rendered, distinct, render_many
 from ocrkit.synth.forms import Form, random_form, stamp
 from ocrkit.synth.ink import Rng, Seed, Size, one_of, saved
-from ocrkit.synth.writing import Writer, draw_letter, random_writer, write
+from ocrkit.synth.writing import Writer, draw_letter, write
 from ocrkit.text.alphabets import ALPHABETS
 from ocrkit.text.strings import quote
 
@@ -30,7 +30,8 @@ class Names:
     """
 
     def __init__(self, counts: Mapping[str, int]):
-        known = {n: c for n, c in counts.items() if _drawable(n) and c > 0}
+        fit = [n for n in counts if n.strip(" -'") and set(n) <= set(ALPHABETS["names"]) and n not in NO_TEXT]
+        known = {n: counts[n] for n in fit if counts[n] > 0}
         if not known:
             raise ValueError(
                 f"none of the {len(counts)} names can be drawn: give names of A-Z, ' - and blank, and counts"
@@ -58,10 +59,6 @@ class Names:
             text = text[2:].removesuffix("$").strip(" -'")
             if len(text) > 1:
                 return text
-
-
-def _drawable(name: str) -> bool:
-    return name.strip(" -'") != "" and set(name) <= set(ALPHABETS["names"]) and name not in NO_TEXT
 
 
 @cache
@@ -94,18 +91,16 @@ def render_name(
 ) -> np.ndarray:
     """Draw one name on a piece of a form and return it as uint8 (H, W, 3), grey as a black and white scan is.
 
-    H is 18 to 72 and W 284 to 388 pixels, after the layout. Taught in notebook 08.
+    H is 18 to 72 and W 284 to 388 pixels, after the layout. Raises a ValueError where the text is empty or has another
+    character, or there is no such split, hand or layout. Taught in notebook 08.
 
     Args:
         text: capitals A to Z, hyphen, apostrophe and blank. Accents are drawn at times, as pupils write them.
         face: the hand, one of `load_hands()`; by default drawn from those of `split`, "train" or "test".
         layout: a key of `LAYOUTS`; drawn by chance by default.
-
-    Raises:
-        ValueError: the text is empty or has another character, or there is no such split, hand or layout.
     """
     rng = np.random.default_rng(rng)
-    return _render(text, rng, random_writer(rng, split, face), random_form(rng, layout)[1])
+    return _render(text, rng, Writer(rng, split, face), random_form(rng, layout)[1])
 
 
 def render_names(
@@ -119,19 +114,15 @@ def render_names(
 ) -> Rendered:
     """Draw `n` random names in the hands of `split`, called as `render_plates` is. Taught in notebook 08.
 
-    Args:
-        size: None leaves every picture in its own.
-        names: name -> how often it occurs; the list shipped with the module by default.
-
-    Returns `(images, table)`: a list of uint8 (H, W, 3), or with `size` one uint8 (n, H, W, 3), and a table with the
-    columns `text`, `face`, `layout` and `split`.
+    `names` is name -> how often it occurs; the list shipped with the module by default. The table has the columns
+    `text`, `face`, `layout` and `split`.
     """
     draw = partial(_random_picture, split=split, names=None if names is None else Names(names))
     return render_many(draw, ("text", "face", "layout"), n, seed, size, workers, first, split)
 
 
 def _random_picture(i: int, rng: Rng, split: str, names: Names | None) -> tuple:
-    text, writer = random_name(rng, names), random_writer(rng, split)
+    text, writer = random_name(rng, names), Writer(rng, split)
     layout, form = random_form(rng)
     return text, writer.hands[0], layout, _render(text, rng, writer, form)
 

@@ -13,7 +13,7 @@ from ocrkit.synth.atlas import load_atlas
 from ocrkit.synth.bulk import Rendered, render_many
 from ocrkit.synth.degrade import DEGRADATIONS, photograph
 from ocrkit.synth.degrade import degrade as spoil
-from ocrkit.synth.ink import Rng, Seed, Size, one_of, reweigh, weighted
+from ocrkit.synth.ink import Rng, Seed, Size, one_of, require_known, reweigh, weighted
 from ocrkit.text.alphabets import DIGITS, PLATE_LETTERS, PROVINCES, plate_kind
 from ocrkit.text.strings import normalize, quote
 
@@ -61,10 +61,10 @@ def plate_size(text: str) -> tuple[int, int]:
 
 
 def plate_layout(text: str) -> list[Box]:
-    """Return the `Box` of each character of `text`.
+    """Return the `Box` of each character of `text`. Source: GA 36.
 
     Characters are 45 x 90 mm and 12 mm apart, with 34 mm after the second for the dot; on new energy
-    plates all but the first are 43 mm wide and 9 mm apart, with 49 mm after the second. Source: GA 36.
+    plates all but the first are 43 mm wide and 9 mm apart, with 49 mm after the second.
     """
     width, gap, wide_gap = (43, 9, 49) if len(text) == 8 else (45, 12, 34)
     boxes, x = [], 15.5
@@ -87,7 +87,7 @@ def random_plate_text(rng: Rng, color: str | None = None, province: str | None =
     """
     if color is None:
         color = weighted({name: paint.share for name, paint in PLATE_COLORS.items()}, rng)
-    _check_color(color)
+    require_known("plate color", PLATE_COLORS, color)
     head = (province or one_of(PROVINCES, rng)) + one_of(PLATE_LETTERS, rng)
     roll = rng.random()
     if color == "blue":  # O in second place stands on old official cars only
@@ -131,21 +131,17 @@ def render_plate(
 ) -> np.ndarray:
     """Draw one plate, such as `皖A25V59`, and return it as uint8 (H, W, 3). Taught in notebook 01.
 
+    Raises a ValueError for an unknown color or ingredient, and a text that the atlas or the color does not have.
+
     Args:
         color: a key of `PLATE_COLORS`; `text` must be of a kind that this color carries.
-        rng: a numpy Generator or a seed. The same state gives the same pixels.
         degrade: False draws the plate flat and clean, as it left the factory.
         size: of the result. By default 1 pixel a mm when clean, and when degraded as few as the camera saw.
         without: names of `INGREDIENTS` to leave out, to see what each is worth.
-
-    Raises:
-        ValueError: an ingredient or the color is not known, a character is not in the atlas, or the text does not fit
-            the color.
     """
     text = normalize(text)
     _check(text, color)
-    if unknown := set(without) - set(INGREDIENTS):
-        raise ValueError(f"no ingredient is named {', '.join(sorted(unknown))}; there are: {', '.join(INGREDIENTS)}")
+    require_known("ingredient", INGREDIENTS, *without)
     rng = np.random.default_rng(rng)
     if degrade:
         image = spoil(photograph(_flat(text, color, rng, 2, without), rng, without), rng, without=without)
@@ -170,7 +166,6 @@ def render_plates(
         size: of all images; None leaves each in its own.
         workers: processes that share the work; 0 or 1 does it here.
         first: number of the first plate, to go on where another call ended.
-        without: as in `render_plate`.
 
     Returns `(images, table)`: images uint8 (n, H, W, 3), or a list of them without `size`, and a table with the
     columns `text`, `color` and `split` ("train"), one row an image.
@@ -184,13 +179,8 @@ def _random_plate(i: int, rng: Rng, without: Collection[str]) -> tuple:
     return text, color, render_plate(text, color, rng, without=without)
 
 
-def _check_color(color: str) -> None:
-    if color not in PLATE_COLORS:
-        raise ValueError(f"no plate has the color {color!r}; there are: {', '.join(PLATE_COLORS)}")
-
-
 def _check(text: str, color: str) -> None:
-    _check_color(color)
+    require_known("plate color", PLATE_COLORS, color)
     paint, kind = PLATE_COLORS[color], plate_kind(text)
     if lacking := [c for c in dict.fromkeys(text) if c not in load_atlas()[0]]:
         raise ValueError(f"label {text!r} has {quote(lacking)}, which the atlas lacks; leave it out")
