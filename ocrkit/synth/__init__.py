@@ -12,7 +12,6 @@ from ocrkit.synth.names import random_name, render_name, render_names, write_nam
 from ocrkit.synth.plates import (
     INGREDIENTS,
     PLATE_COLORS,
-    Box,
     plate_layout,
     plate_size,
     random_plate_text,
@@ -23,7 +22,7 @@ from ocrkit.synth.words import persian_words, render_crop, render_dates, render_
 
 __all__ = [
     "DEGRADATIONS", "INGREDIENTS", "LAYOUTS", "LETTER_CLASSES", "LETTER_LAYOUTS", "PLATE_COLORS", "THESIS_CLASSES",
-    "Box", "persian_words", "plate_layout", "plate_size", "random_face", "random_line_text", "random_name",
+    "persian_words", "plate_layout", "plate_size", "random_face", "random_line_text", "random_name",
     "random_plate_text", "render_characters", "render_crop", "render_dates", "render_glyph", "render_glyphs",
     "render_letter", "render_letters", "render_line", "render_lines", "render_name", "render_names", "render_plate",
     "render_plates", "render_words", "write_names",

@@ -10,21 +10,14 @@ import numpy as np
 import pandas as pd
 
 from ocrkit.data.images import resize
-from ocrkit.synth.ink import Rng, Size
+from ocrkit.synth.ink import Size
 
 MOST = 61  # processes that Windows can wait for at a time
 Rendered = tuple[np.ndarray | list[np.ndarray], pd.DataFrame]
 
 
 def render_many(
-    draw: Callable[[int, Rng], tuple],
-    columns: Sequence[str],
-    n: int,
-    seed: int,
-    size: Size | None,
-    workers: int,
-    first: int,
-    split: str = "train",
+    draw: Callable, columns: Sequence[str], n: int, seed: int, size: Size | None, workers: int, first: int, split: str
 ) -> Rendered:
     """`draw_many` by `draw(i, rng)`, whose chance hangs on `seed` and i alone, scaled, with a column `split`."""
     numbered = partial(_numbered, draw=draw, seed=seed, size=size)

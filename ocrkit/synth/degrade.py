@@ -95,10 +95,6 @@ def _uint8(image: np.ndarray) -> np.ndarray:
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def _gauss(image: np.ndarray, radius: float) -> np.ndarray:
-    return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(radius)))
-
-
 def occlusion(image: np.ndarray, rng: Rng) -> np.ndarray:
     """A rope, a bar or a leaf hides a little of the plate, never a whole character."""
     h, w = image.shape[:2]
@@ -169,7 +165,8 @@ def color_cast(image: np.ndarray, rng: Rng) -> np.ndarray:
 
 def blur(image: np.ndarray, rng: Rng) -> np.ndarray:
     """The lens is out of focus."""
-    return _gauss(image, rng.uniform(0.012, 0.036) * image.shape[0])
+    radius = rng.uniform(0.012, 0.036) * image.shape[0]
+    return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(radius)))
 
 
 def motion_blur(image: np.ndarray, rng: Rng) -> np.ndarray:
@@ -195,7 +192,8 @@ def low_resolution(image: np.ndarray, rng: Rng) -> np.ndarray:
 def sharpen(image: np.ndarray, rng: Rng) -> np.ndarray:
     """Cameras sharpen by themselves, which leaves dark seams around bright strokes."""
     amount = np.float32(rng.uniform(0.4, 2.0))
-    return _uint8(image * (1 + amount) - _gauss(image, 1.0) * amount)
+    soft = np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(1.0)))
+    return _uint8(image * (1 + amount) - soft * amount)
 
 
 def noise(image: np.ndarray, rng: Rng, most: float = 9) -> np.ndarray:

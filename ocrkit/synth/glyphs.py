@@ -59,7 +59,7 @@ def render_glyph(
         text = TEARDROP
     ink = _ink(text, face, rng)
     if not degrade:
-        return _color(255 - _place(ink, size, text, tight, None))
+        return np.repeat(255 - _place(ink, size, text, tight, None)[..., None], 3, axis=2)
     # In three of four, letters of an alphabet are as clean as a program draws them.
     scanned = tight or rng.random() < 0.25
     if rng.random() < 0.5:
@@ -69,7 +69,9 @@ def render_glyph(
     mask = _place(ink, size, text, tight, rng)
     if tight and rng.random() < 0.35:
         mask = np.maximum(mask, _neighbors(size, face, rng))
-    return scan(mask, rng) if scanned else _color(saved(255 - mask, int(rng.integers(75, 96))))
+    if scanned:
+        return scan(mask, rng)
+    return np.repeat(saved(255 - mask, int(rng.integers(75, 96)))[..., None], 3, axis=2)
 
 
 def random_persian_face(rng: Rng, split: str = "train", klass: str = "") -> str:
@@ -228,9 +230,4 @@ def scan(mask: np.ndarray, rng: Rng) -> np.ndarray:
     image = Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8))
     if rng.random() < 0.4:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.9)))
-    return _color(saved(np.asarray(image), int(rng.integers(40, 95))))
-
-
-def _color(grey: np.ndarray) -> np.ndarray:
-    """Three equal channels."""
-    return np.repeat(grey[..., None], 3, axis=2)
+    return np.repeat(saved(np.asarray(image), int(rng.integers(40, 95)))[..., None], 3, axis=2)

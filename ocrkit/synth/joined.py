@@ -17,14 +17,13 @@ from ocrkit.text.strings import quote
 MARKS = "/-.:_(),،"
 BOTH = "بپتثجچحخسشصضطظعغفقکگلمنهیئيك"  # letters that join on both sides
 RIGHT = "اآأدذرزژوؤ"  # those that join the letter before them, on their right, and never the next
-ALONE = "ء"
 ALEFS = "اآأ"  # a lam and one of them are written as one shape
 ZWNJ, JOINER = "\u200c", "\u200d"
 #: Every drawing of the atlas. A joiner beside a letter stands for the neighbor that it is joined to.
 DRAWN = [
     *[right + c + left for c in BOTH for right in ("", JOINER) for left in ("", JOINER)],
     *[right + c for c in [*RIGHT, *("ل" + a for a in ALEFS)] for right in ("", JOINER)],
-    *(ALONE + DIGITS + ARABIC_DIGITS + MARKS),
+    *("ء" + DIGITS + ARABIC_DIGITS + MARKS),
 ]
 CHARACTERS = frozenset("".join(DRAWN).replace(JOINER, "") + " " + ZWNJ)
 

@@ -1,8 +1,4 @@
-"""Where a letter has its date, number, attachment and title, and what is printed around them.
-
-No layout is in two splits: those for testing join places, arrangements and frames that training shows only apart.
-Taught in notebook 10.
-"""
+"""Where a letter has its date, number, attachment and title, and what is printed around them. Taught in notebook 10."""
 
 from typing import NamedTuple
 
@@ -35,7 +31,7 @@ def _layouts(*lines: str) -> list[Layout]:
     return found
 
 
-#: split -> its layouts
+#: split -> its layouts, none in two: those for testing join places and frames that training shows only apart
 LETTER_LAYOUTS: dict[str, list[Layout]] = {
     "train": _layouts(
         "left column: none dots rule box", "right column: none dots", "low left column: none rule",

@@ -73,7 +73,7 @@ def draw_text(sheet: Sheet, edges: tuple[float, float], base: float, lowest: flo
             ends = np.cumsum([w + space for w in widths]) - space
             n = max(1, int(np.searchsorted(ends, start - left, side="right")))
             full = start - left if justified and n < len(words) else None
-            sheet.write_words(words[:n], start, base, alef, face, full, space, "body")
+            sheet.write_words(words[:n], start, base, alef, face, full, space)
             words, widths, start = words[n:], widths[n:], right
             base += pitch
         base += pitch * rng.uniform(0, 0.4)

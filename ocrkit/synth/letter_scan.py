@@ -43,7 +43,9 @@ def scan(ink: np.ndarray, rng: Rng) -> np.ndarray:
     light, dark = rng.uniform(222, 256), rng.uniform(0, 75)
     # Darkness from ink, paper and light; a lamp that is brighter on one side tilts all of it.
     grey = np.float32(light) + ink * np.float32((dark - light) / 255)
-    grey *= _light(rng, ink.shape, 0.05 if white else 0.13)
+    coarse = rng.random((3, 2), dtype=np.float32) if rng.random() < 0.6 else np.zeros((1, 1), np.float32)
+    lamp = Image.fromarray(1 - coarse * np.float32(rng.uniform(0, 0.05 if white else 0.13)))
+    grey *= np.asarray(lamp.resize((width, height), BILINEAR))
     grey += _grain(rng, ink.shape) * np.float32(rng.uniform(0.5, 2.5))
     if white:
         # So near to white that a dot, which is a pale pixel or two, is not lost.
@@ -60,13 +62,6 @@ def scan(ink: np.ndarray, rng: Rng) -> np.ndarray:
         keep = 1 - rng.uniform(0.2, 0.75) * np.linspace(1, 0, wide, dtype=np.float32) ** 2
         side[:, :wide] = (side[:, :wide] * keep).astype(np.uint8)
     return saved(page, int(rng.integers(55, 93)))
-
-
-def _light(rng: Rng, shape: tuple[int, int], most: float) -> np.ndarray:
-    """Uneven light, float32 (H, W), from 1 - `most` to 1."""
-    coarse = rng.random((3, 2), dtype=np.float32) if rng.random() < 0.6 else np.zeros((1, 1), np.float32)
-    field = Image.fromarray(1 - coarse * np.float32(rng.uniform(0, most)))
-    return np.asarray(field.resize(shape[::-1], BILINEAR))
 
 
 _noise = cache(lambda: np.random.default_rng(10).standard_normal((1024, 1024), np.float32))

@@ -1,7 +1,4 @@
-"""The sheet on which a letter is laid out; lengths are in hundredths of an inch on A4 paper, 827 x 1170.
-
-It keeps each piece of ink by itself, so that its box can be told exactly, also after the page was turned.
-"""
+"""The sheet on which a letter is laid out; lengths are in hundredths of an inch on A4 paper, 827 x 1170."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -48,7 +45,7 @@ class Sheet:
         self.size, self.rng, self.print = size, rng, print_
         self.across, self.down = size[1] / WIDE, size[0] / HIGH
         self.toner, self.arabic = rng.uniform(1.1, 1.6), rng.random() < 0.25
-        self.pieces: list[Piece] = []
+        self.pieces: list[Piece] = []  # each by itself, so that its box can be told exactly after the page was turned
 
     def measure(self, text: str, face: str, alef: float) -> float:
         """The width of a text whose letter alef is `alef` units high."""
@@ -68,10 +65,9 @@ class Sheet:
         return width
 
     def write_words(
-        self, words: list[str], right: float, base: float, alef: float, face: str, width: float | None, space: float,
-        kind: str,
-    ) -> None:  # fmt: skip
-        """Put words on a line from the right to the left, spread over `width` where it is given."""
+        self, words: list[str], right: float, base: float, alef: float, face: str, width: float | None, space: float
+    ) -> None:
+        """Put words of the body on a line from the right to the left, spread over `width` where it is given."""
         inks = [self._scaled(word, face, alef) for word in words]
         total, gap = sum(ink.shape[1] for ink in inks), space * self.across
         if width is not None and len(words) > 1:
@@ -81,7 +77,7 @@ class Sheet:
         for ink in inks:
             lay(line, ink, max(0, round(end) - ink.shape[1]), 0)
             end -= ink.shape[1] + gap
-        self._put(line, right - line.shape[1] / self.across, base, alef, kind, " ".join(words))
+        self._put(line, right - line.shape[1] / self.across, base, alef, "body", " ".join(words))
 
     def _scaled(self, text: str, face: str, alef: float) -> np.ndarray:
         return _scaled(text, face, self.arabic, alef / ALEF * self.across, alef / ALEF * self.down)

@@ -1,7 +1,4 @@
-"""What rendered letters say, in logical order, with Persian digits; no person and no company is meant.
-
-Taught in notebook 10.
-"""
+"""What rendered letters say, all of it invented, in logical order and Persian digits. Taught in notebook 10."""
 
 import re
 from collections.abc import Sequence

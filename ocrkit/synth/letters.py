@@ -10,7 +10,7 @@ from ocrkit.synth import letter_parts as parts
 from ocrkit.synth.bulk import Rendered, render_many
 from ocrkit.synth.ink import Rng, Seed, Size, one_of, require_known
 from ocrkit.synth.joined import joined_faces
-from ocrkit.synth.letter_layouts import LETTER_LAYOUTS, Layout, chosen_fields, draw_block, draw_title
+from ocrkit.synth.letter_layouts import LETTER_LAYOUTS, chosen_fields, draw_block, draw_title
 from ocrkit.synth.letter_scan import random_turn, scan, turned
 from ocrkit.synth.letter_sheet import HIGH, WIDE, Print, Sheet
 from ocrkit.synth.letter_text import random_sender
@@ -33,14 +33,13 @@ class Letter(NamedTuple):
 def render_letter(
     rng: Seed = None, split: str = "train", size: Size = SIZE, layout: str | None = None, degrade: bool = True
 ) -> Letter:
-    """Draw one letter. Taught in notebook 10.
+    """Draw one letter, the same at every `size` where `rng` is the same. Taught in notebook 10.
 
     The box of a field holds the ink of its value, without the label, and follows the turn of the page. Its text is in
     logical order, with Persian digits, also where the page shows Arabic forms. Raises a ValueError where no split or
     layout has that name, or `size` is below 200 pixels.
 
     Args:
-        rng: the same state or seed gives the same page, at every size.
         split: "train", "valid" or "test": no family of fonts and no layout is in two of them.
         layout: the name of one of the `LETTER_LAYOUTS` of any split; by default drawn from those of `split`.
         degrade: False draws black on white, straight and in its place.
@@ -60,8 +59,10 @@ def compose(rng: Rng, split: str, size: Size, layout: str | None = None) -> tupl
     require_known("split", LETTER_LAYOUTS, split)
     if min(size) < 200:
         raise ValueError(f"size={size}: a page needs at least 200 pixels in height and width")
-    print_, place = _print(rng, split), _layout(rng, split, layout)
-    sheet = Sheet(size, rng, print_)
+    print_, chosen = _print(rng, split), one_of(LETTER_LAYOUTS[split], rng)
+    known = {one.name: one for layouts in LETTER_LAYOUTS.values() for one in layouts}
+    require_known("layout", known, layout or chosen.name)
+    sheet, place = Sheet(size, rng, print_), known[layout or chosen.name]
     kinds = chosen_fields(sheet)
     # A row has no room for a title, nor has every other block: there it has a line of its own.
     apart = "title" in kinds and (place.arrangement in ("row", "stacked") or rng.random() < 0.4)
@@ -106,13 +107,6 @@ def _print(rng: Rng, split: str) -> Print:
     # Half of the letters keep to one face, as most programs do by default.
     label, body = (value if rng.random() < 0.5 else other for other in (label, body))
     return Print(value, label, body, head, rng.uniform(8.6, 11.2))
-
-
-def _layout(rng: Rng, split: str, name: str | None) -> Layout:
-    chosen = one_of(LETTER_LAYOUTS[split], rng)
-    known = {layout.name: layout for layouts in LETTER_LAYOUTS.values() for layout in layouts}
-    require_known("layout", known, name or chosen.name)
-    return known[name or chosen.name]
 
 
 def render_letters(

@@ -1,7 +1,4 @@
-"""Draws short lines of look-alikes: 未 and 末, 己, 已 and 巳, 0, O and D. Taught in notebook 07.
-
-No word helps to tell them apart, as each character is drawn by chance: the shape alone decides.
-"""
+"""Draws lines of look-alikes by chance, which the shape alone tells apart: 未 and 末, 0 and O. Taught in notebook 07."""
 
 from functools import cache, partial
 
@@ -16,6 +13,7 @@ from ocrkit.synth.ink import Rng, Seed, Size, moved, one_of, require_known, rewe
 from ocrkit.text.alphabets import ALPHABETS, LOOK_ALIKES, UNLIKE
 from ocrkit.text.strings import normalize, quote
 
+Face = tuple[str, str]  # the names of the faces for Chinese characters, and for letters and digits
 SIZE = (32, 160)  # height and width in pixels of a line by default
 #: Of `degrade.DEGRADATIONS`, what happens on the road only, or wipes thin strokes off white paper.
 UNFIT = ("dirt", "occlusion", "night", "motion_blur", "overexposure", "glare")
@@ -29,7 +27,7 @@ def random_line_text(rng: Rng) -> str:
     return text
 
 
-def random_face(rng: Rng, split: str = "train") -> tuple[str, str]:
+def random_face(rng: Rng, split: str = "train") -> Face:
     """A face for the Chinese characters of a line and one for its letters and digits, which often is the same."""
     names = load_faces()[1]
     require_known("split", names, split)
@@ -38,12 +36,7 @@ def random_face(rng: Rng, split: str = "train") -> tuple[str, str]:
 
 
 def render_line(
-    text: str,
-    face: tuple[str, str] | None = None,
-    rng: Seed = None,
-    degrade: bool = True,
-    size: Size = SIZE,
-    split: str = "train",
+    text: str, face: Face | None = None, rng: Seed = None, degrade: bool = True, size: Size = SIZE, split: str = "train"
 ) -> np.ndarray:
     """Draw one line and return it as uint8 (H, W, 3). Taught in notebook 07.
 
@@ -93,7 +86,7 @@ def _random_line(i: int, rng: Rng, size: Size, split: str, single: bool = False)
     return text, face[0], render_line(text, face, rng, size=size)
 
 
-def _ink(text: str, face: tuple[str, str]) -> np.ndarray:
+def _ink(text: str, face: Face) -> np.ndarray:
     """The line as ink, uint8 (40, W): Chinese characters of one width, letters and digits as wide as they are."""
     glyphs = load_faces()[0]
     require_known("face", glyphs, *face)

@@ -25,8 +25,7 @@ _SCALE = 4  # pixels of the drawing to one of the crop
 class Names:
     """Names with their chances, and how their letters follow one another, from which new ones are made up.
 
-    `counts` is name -> how often it occurs. Names that cannot be drawn are left out: those with other characters than
-    `ALPHABETS["names"]`, and marks such as EMPTY.
+    `counts` is name -> how often it occurs; what `ALPHABETS["names"]` cannot write, and marks as EMPTY, are left out.
     """
 
     def __init__(self, counts: Mapping[str, int]):

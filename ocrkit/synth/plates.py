@@ -18,6 +18,7 @@ from ocrkit.text.alphabets import DIGITS, PLATE_LETTERS, PROVINCES, plate_kind
 from ocrkit.text.strings import normalize, quote
 
 RGB = tuple[int, int, int]
+SIZE = (32, 128)  # height and width in pixels of a picture by default
 
 
 @dataclass(frozen=True)
@@ -151,12 +152,7 @@ def render_plate(
 
 
 def render_plates(
-    n: int,
-    seed: int = 0,
-    size: Size | None = (32, 128),
-    workers: int = 0,
-    first: int = 0,
-    without: Collection[str] = (),
+    n: int, seed: int = 0, size: Size | None = SIZE, workers: int = 0, first: int = 0, without: Collection[str] = ()
 ) -> Rendered:
     """Draw `n` random plates, the fast way to a training set that never touches the disk. Taught in notebook 01.
 
@@ -170,7 +166,9 @@ def render_plates(
     Returns `(images, table)`: images uint8 (n, H, W, 3), or a list of them without `size`, and a table with the
     columns `text`, `color` and `split` ("train"), one row an image.
     """
-    return render_many(partial(_random_plate, without=without), ("text", "color"), n, seed, size, workers, first)
+    return render_many(
+        partial(_random_plate, without=without), ("text", "color"), n, seed, size, workers, first, "train"
+    )
 
 
 def _random_plate(i: int, rng: Rng, without: Collection[str]) -> tuple:

@@ -46,11 +46,10 @@ def rendered_store(
     `renderer` is a key of `RENDERERS`, which draws in sizes of its own where `resize` is "pad", names by the counts of
     the file `words` (`words.read_counts`), and with the fonts of `split`; those of "valid" exist for Persian only.
     """
-    code = renderer_code("*.*")
     choice = {"names": read_counts(words)} if words else {}
     if split != "train":
         choice["split"] = split
-    source = digest("rendered", renderer, n, seed, size, mode, resize, choice, code)
+    source = digest("rendered", renderer, n, seed, size, mode, resize, choice, renderer_code("*.*"))
 
     def chunks():
         for first in range(0, n, CHUNK):

@@ -1,7 +1,4 @@
-"""Persian words, numbers and dates as cut out of a scanned letter; no word and no family of fonts is in two splits.
-
-Taught in notebook 10.
-"""
+"""Persian words, numbers and dates as they are cut out of a scanned letter. Taught in notebook 10."""
 
 import zlib
 from collections.abc import Callable
@@ -28,7 +25,6 @@ PATTERNS = {
     "w.": 1,
 }  # fmt: skip
 _LABELS = ["تاریخ:", "شماره:", "پیوست:", "موضوع:", "عنوان:", "مورخ", "تاریخ", "شماره", ":"]
-INVENTED = 0.3  # how many words of a training picture are no words
 
 
 def render_words(
@@ -69,7 +65,7 @@ def persian_words(split: str = "train") -> list[str]:
 
 def _word(rng: Rng, split: str) -> str:
     words = persian_words(split)
-    if split != "train" or rng.random() >= INVENTED:
+    if split != "train" or rng.random() >= 0.3:
         return one_of(words, rng)
     letters = rng.integers(len(PERSIAN_LETTERS), size=rng.integers(2, 9))
     return "".join(PERSIAN_LETTERS[k] for k in letters)
