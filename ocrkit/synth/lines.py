@@ -1,4 +1,4 @@
-"""Draws lines of look-alikes by chance, which the shape alone tells apart: 未 and 末, 0 and O. Taught in notebook 07."""
+"""Draws lines of look-alikes that the shape alone tells apart: 未 and 末, 0 and O. Taught in notebook 07."""
 
 from functools import cache, partial
 
