@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+import ocrkit.synth.letter_parts as parts
 from ocrkit.data.layouts.pages import FIELDS, PageField
-from ocrkit.synth import letter_parts as parts
 from ocrkit.synth.bulk import Rendered, render_many
 from ocrkit.synth.ink import Rng, Seed, Size, one_of, require_known
 from ocrkit.synth.joined import joined_faces
