@@ -1,7 +1,4 @@
-"""The glyph atlases: characters as small pictures, so that rendering needs no fonts; `tools/atlases` draws them.
-
-An atlas is a sheet, `NAME_atlas.png`, and beside it a JSON file that says what stands where.
-"""
+"""The glyph atlases: characters as small pictures, so that rendering needs no fonts; `tools/atlases` draws them."""
 
 import json
 from functools import cache
@@ -12,7 +9,7 @@ from PIL import Image
 
 
 def atlas_file(name: str) -> Path:
-    """Where the sheet of an atlas lies: `plates`, `lines`, `names`, `persian` or `joined`."""
+    """Where the sheet of an atlas lies; beside it a JSON file says what stands where."""
     return Path(__file__).with_name(f"{name}_atlas.png")
 
 

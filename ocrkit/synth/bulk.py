@@ -10,50 +10,34 @@ import numpy as np
 import pandas as pd
 
 from ocrkit.data.images import resize
+from ocrkit.synth.ink import Size
 
 MOST = 61  # processes that Windows can wait for at a time
 Rendered = tuple[np.ndarray | list[np.ndarray], pd.DataFrame]
 
 
 def render_many(
-    draw: Callable[[int, np.random.Generator], tuple],
-    columns: Sequence[str],
-    n: int,
-    seed: int,
-    size: tuple[int, int] | None,
-    workers: int,
-    first: int,
-    split: str = "train",
+    draw: Callable, columns: Sequence[str], n: int, seed: int, size: Size | None, workers: int, first: int, split: str
 ) -> Rendered:
-    """Draw `n` pictures, number i by `draw(i, rng)` with chance that hangs on `seed` and i alone, scaled to `size`.
-
-    Takes, returns and raises as `draw_many`, and adds the column `split`.
-    """
+    """`draw_many` by `draw(i, rng)`, whose chance hangs on `seed` and i alone, scaled, with a column `split`."""
     numbered = partial(_numbered, draw=draw, seed=seed, size=size)
     images, table = draw_many(numbered, range(first, first + n), size, workers, columns)
     return images, table.assign(split=split)
 
 
-def _numbered(i: int, draw: Callable[..., tuple], seed: int, size: tuple[int, int] | None) -> tuple:
+def _numbered(i: int, draw: Callable[..., tuple], seed: int, size: Size | None) -> tuple:
     *row, image = draw(i, np.random.default_rng([seed, i]))
     return *row, image if size is None or image.shape[:2] == tuple(size) else resize(image, size)
 
 
 def draw_many(
-    draw: Callable[[int], tuple], numbers: range, size: tuple[int, int] | None, workers: int, columns: Sequence[str]
+    draw: Callable[[int], tuple], numbers: range, size: Size | None, workers: int, columns: Sequence[str]
 ) -> Rendered:
     """Call `draw` with each number; it returns a value for each of `columns`, and last the picture.
 
-    Args:
-        draw: can be pickled where `workers` is more than 1.
-        size: height and width of all pictures; None where each has its own.
-        workers: processes that share the work; 0 or 1 does it here.
-
-    Returns:
-        `(images, table)`: images uint8 (n, H, W, 3), or a list of them without `size`, and a row an image.
-
-    Raises:
-        ChildProcessError: a process was killed; the message says what to do.
+    Where `workers`, the processes that share the work, are more than 1, `draw` must be one that can be pickled.
+    Returns `(images, table)`: uint8 (n, H, W, 3), or a list of them without `size`, and a row an image.
+    Raises a ChildProcessError where a process was killed.
     """
     if workers > 1:
         chunk = max(1, min(64, len(numbers) // (4 * workers)))

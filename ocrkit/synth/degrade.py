@@ -1,17 +1,16 @@
 """What a street camera does to a plate: the view, the light, the lens, the sensor, the file.
 
-Each function in `DEGRADATIONS` takes and returns uint8 (H, W, 3) and draws its own strength from `rng`.
-The same generator state gives the same pixels. Taught in notebook 01.
+Each function in `DEGRADATIONS` takes and returns uint8 (H, W, 3) and draws its own strength. Taught in notebook 01.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from ocrkit.data.images import homography
-from ocrkit.synth.ink import BICUBIC, BILINEAR, saved
+from ocrkit.synth.ink import BICUBIC, BILINEAR, Rng, require_known, saved
 
 MARGIN = 24  # car body around the plate in the drawing, in pixels of 2 mm
 
@@ -24,7 +23,7 @@ def _silhouette(size: tuple[int, int], radius: float) -> Image.Image:
     return mask.reduce(4)
 
 
-def mount(plate: Image.Image, rng: np.random.Generator) -> Image.Image:
+def mount(plate: Image.Image, rng: Rng) -> Image.Image:
     """Screw a plate, drawn at 2 mm a pixel, on a car body `MARGIN` pixels larger; at times in a holder."""
     w, h = plate.size
     bands = rng.uniform(0, 1, (4, 1, 1)) ** 2 * 240 + rng.normal(0, 12, (4, 1, 3))  # paint, bumper, shade
@@ -46,7 +45,7 @@ def mount(plate: Image.Image, rng: np.random.Generator) -> Image.Image:
     return canvas
 
 
-def bend(canvas: Image.Image, rng: np.random.Generator) -> Image.Image:
+def bend(canvas: Image.Image, rng: Rng) -> Image.Image:
     """Bow the picture up or down along its width, as dented plates and wide lenses do."""
     w, h = canvas.size
     middle, depth = rng.uniform(0.2, 0.8), rng.uniform(-0.12, 0.12) * h
@@ -55,11 +54,10 @@ def bend(canvas: Image.Image, rng: np.random.Generator) -> Image.Image:
     return Image.fromarray(np.asarray(canvas)[rows, np.arange(w)])
 
 
-def photograph(plate: Image.Image, rng: np.random.Generator, without: Collection[str] = ()) -> np.ndarray:
+def photograph(plate: Image.Image, rng: Rng, without: Collection[str] = ()) -> np.ndarray:
     """Look at a mounted plate, drawn at 2 mm a pixel, from off its axis and crop it as a detector would.
 
-    `without` leaves out what it names of `"mount"`, `"view"`, `"bend"` and `"crop"`. Returns uint8 (h, w, 3), 16 to 42
-    pixels high, which is what cameras over roads get.
+    `without` leaves out what it names of "mount", "view", "bend" and "crop". Returns uint8 (h, w, 3), 16 to 42 high.
     """
     w, h = plate.size
     corners = MARGIN + np.array([[0, 0], [w, 0], [w, h], [0, h]], float)
@@ -97,15 +95,7 @@ def _uint8(image: np.ndarray) -> np.ndarray:
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def _grain(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    return rng.standard_normal(image.shape, np.float32) * np.float32(strength)
-
-
-def _gauss(image: np.ndarray, radius: float) -> np.ndarray:
-    return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(radius)))
-
-
-def occlusion(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def occlusion(image: np.ndarray, rng: Rng) -> np.ndarray:
     """A rope, a bar or a leaf hides a little of the plate, never a whole character."""
     h, w = image.shape[:2]
     picture, tone = Image.fromarray(image), tuple(int(v) for v in rng.integers(0, 230, 3))
@@ -120,7 +110,7 @@ def occlusion(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(picture)
 
 
-def shadow(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def shadow(image: np.ndarray, rng: Rng) -> np.ndarray:
     """The edge of a shadow falls across the plate."""
     h, w = image.shape[:2]
     slope, offset, soft = rng.normal(0, 1), rng.uniform(-0.5, 0.5), rng.uniform(0.02, 0.3)
@@ -129,7 +119,7 @@ def shadow(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return _uint8(image * (1 - rng.uniform(0.3, 0.7) * np.clip(inside / soft, 0, 1))[..., None])
 
 
-def dirt(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def dirt(image: np.ndarray, rng: Rng) -> np.ndarray:
     """Mud and dust in patches."""
     cells = int(rng.integers(6, 24))  # bumps along the width
     coarse = Image.fromarray(rng.random((max(2, cells // 3), cells), dtype=np.float32))
@@ -139,7 +129,7 @@ def dirt(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return _uint8(image + (mud - image) * np.minimum(cover, 0.75)[..., None])
 
 
-def glare(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def glare(image: np.ndarray, rng: Rng) -> np.ndarray:
     """A lamp or the sun is mirrored in the plate."""
     h, w = image.shape[:2]
     cy, cx, r = rng.uniform(0, h), rng.uniform(0, w), rng.uniform(0.3, 1.2) * h
@@ -148,24 +138,24 @@ def glare(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return _uint8(image + rng.uniform(50, 190) * spot[..., None])
 
 
-def night(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def night(image: np.ndarray, rng: Rng) -> np.ndarray:
     """Little light: dark, grainy, tinted by the lamps."""
     tint = rng.uniform(0.4, 0.75) * np.exp(rng.normal(0, 0.1, 3))
-    return _uint8(image * tint.astype(np.float32) + _grain(image, rng, rng.uniform(1, 4)))
+    return noise(image * tint.astype(np.float32), rng, 4)
 
 
-def overexposure(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def overexposure(image: np.ndarray, rng: Rng) -> np.ndarray:
     """Too much light: colors run up to white."""
     return _uint8(image * np.float32(rng.uniform(1.15, 1.7)) + np.float32(rng.uniform(0, 25)))
 
 
-def low_contrast(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def low_contrast(image: np.ndarray, rng: Rng) -> np.ndarray:
     """Haze or a worn plate: everything moves toward one grey."""
     keep = rng.uniform(0.4, 0.85)
     return _uint8(image * np.float32(keep) + np.float32((1 - keep) * rng.uniform(50, 130)))
 
 
-def color_cast(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def color_cast(image: np.ndarray, rng: Rng) -> np.ndarray:
     """A wrong white balance, and more or less color."""
     vivid, gains = rng.uniform(0.3, 1.25), np.exp(rng.normal((-0.07, -0.02, 0.06), (0.1, 0.07, 0.11)))
     # One 3 x 3 matrix: mix each channel with grey, then scale it.
@@ -173,12 +163,13 @@ def color_cast(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return _uint8(image @ mix.astype(np.float32))
 
 
-def blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def blur(image: np.ndarray, rng: Rng) -> np.ndarray:
     """The lens is out of focus."""
-    return _gauss(image, rng.uniform(0.012, 0.036) * image.shape[0])
+    radius = rng.uniform(0.012, 0.036) * image.shape[0]
+    return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(radius)))
 
 
-def motion_blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def motion_blur(image: np.ndarray, rng: Rng) -> np.ndarray:
     """The car moves while the shutter is open."""
     h, w = image.shape[:2]
     length, angle = rng.uniform(0.06, 0.16) * h, rng.uniform(0, np.pi)
@@ -189,7 +180,7 @@ def motion_blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return _uint8(total / len(steps))
 
 
-def low_resolution(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def low_resolution(image: np.ndarray, rng: Rng) -> np.ndarray:
     """The plate was far away: made smaller and larger again."""
     h, w = image.shape[:2]
     part = rng.uniform(0.4, 0.8)
@@ -198,52 +189,41 @@ def low_resolution(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(small.resize((w, h), way))
 
 
-def sharpen(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def sharpen(image: np.ndarray, rng: Rng) -> np.ndarray:
     """Cameras sharpen by themselves, which leaves dark seams around bright strokes."""
     amount = np.float32(rng.uniform(0.4, 2.0))
-    return _uint8(image * (1 + amount) - _gauss(image, 1.0) * amount)
+    soft = np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(1.0)))
+    return _uint8(image * (1 + amount) - soft * amount)
 
 
-def noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Grain of the sensor."""
-    return _uint8(image + _grain(image, rng, rng.uniform(1, 9)))
+def noise(image: np.ndarray, rng: Rng, most: float = 9) -> np.ndarray:
+    """Grain of the sensor, with a deviation of 1 to `most`."""
+    return _uint8(image + np.float32(rng.uniform(1, most)) * rng.standard_normal(image.shape, np.float32))
 
 
-def jpeg(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def jpeg(image: np.ndarray, rng: Rng) -> np.ndarray:
     """The blocks and rings of a small file."""
     return saved(image, int(rng.integers(35, 90)))
 
 
 #: name -> (how often it happens, function), in the order of the real world: scene, light, lens, sensor, file.
-DEGRADATIONS: dict[str, tuple[float, Callable[[np.ndarray, np.random.Generator], np.ndarray]]] = {
-    "dirt": (0.15, dirt),
-    "occlusion": (0.08, occlusion),
-    "shadow": (0.15, shadow),
-    "glare": (0.08, glare),
-    "low_contrast": (0.35, low_contrast),
-    "color_cast": (0.7, color_cast),
-    "night": (0.12, night),
-    "overexposure": (0.2, overexposure),
-    "blur": (0.4, blur),
-    "motion_blur": (0.15, motion_blur),
-    "low_resolution": (0.2, low_resolution),
-    "sharpen": (0.6, sharpen),
-    "noise": (0.5, noise),
-    "jpeg": (0.7, jpeg),
-}
+DEGRADATIONS: dict[str, tuple[float, Callable[[np.ndarray, Rng], np.ndarray]]] = {
+    "dirt": (0.15, dirt), "occlusion": (0.08, occlusion), "shadow": (0.15, shadow), "glare": (0.08, glare),
+    "low_contrast": (0.35, low_contrast), "color_cast": (0.7, color_cast), "night": (0.12, night),
+    "overexposure": (0.2, overexposure), "blur": (0.4, blur), "motion_blur": (0.15, motion_blur),
+    "low_resolution": (0.2, low_resolution), "sharpen": (0.6, sharpen), "noise": (0.5, noise), "jpeg": (0.7, jpeg),
+}  # fmt: skip
 
 
 def degrade(
-    image: np.ndarray, rng: np.random.Generator, names: Iterable[str] | None = None, without: Collection[str] = ()
+    image: np.ndarray, rng: Rng, names: Collection[str] | None = None, without: Collection[str] = ()
 ) -> np.ndarray:
     """Spoil `image`, uint8 (H, W, 3), by chance but never by those in `without`, or by exactly those in `names`.
 
-    Raises a ValueError where a name is not a key of `DEGRADATIONS`. Taught in notebook 01.
+    Raises a ValueError where `DEGRADATIONS` lacks one of `names`. Taught in notebook 01.
     """
-    wanted = None if names is None else set(names)
-    if unknown := (wanted or set()) - set(DEGRADATIONS):
-        raise ValueError(f"no degradation is named {', '.join(sorted(unknown))}; there are: {', '.join(DEGRADATIONS)}")
+    require_known("degradation", DEGRADATIONS, *(names or ()))
     for name, (chance, function) in DEGRADATIONS.items():
-        if name in wanted if wanted is not None else rng.random() < chance and name not in without:
+        if name in names if names is not None else rng.random() < chance and name not in without:
             image = function(image, rng)
     return image

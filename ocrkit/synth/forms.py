@@ -7,13 +7,13 @@ import numpy as np
 from PIL import Image
 
 from ocrkit.synth.hands import PRINT_BASE, load_print
-from ocrkit.synth.ink import lay
+from ocrkit.synth.ink import Rng, Size, lay, one_of, require_known
 
 
 class Form(NamedTuple):
     """A crop of a form; lengths in pixels."""
 
-    size: tuple[int, int]  # height and width
+    size: Size  # height and width
     start: float  # middle of the box of the first letter; most forms print the boxes in a color that scans as white
     pitch: float  # from one box to the next
     line: float  # row on which the name stands
@@ -23,20 +23,20 @@ class Form(NamedTuple):
     rules: list[tuple[float, float, float, float]]  # straight lines: x, y, x, y
 
 
-def _height(rng: np.random.Generator, mean: float) -> float:
+def _height(rng: Rng, mean: float) -> float:
     return float(np.clip(rng.normal(mean, 0.14 * mean), 0.65 * mean, 1.5 * mean))
 
 
-def _number(rng: np.random.Generator, n: int) -> str:
+def _number(rng: Rng, n: int) -> str:
     return "".join(str(d) for d in rng.integers(10, size=n))
 
 
-def _code(rng: np.random.Generator) -> str:
+def _code(rng: Rng) -> str:
     """The number of a school."""
-    return _number(rng, 7) + "ABCDEFSTUWXZ"[rng.integers(12)]
+    return _number(rng, 7) + one_of("ABCDEFSTUWXZ", rng)
 
 
-def _labelled(rng: np.random.Generator) -> Form:
+def _labelled(rng: Rng) -> Form:
     """A bold label at the left, the number of the sheet along the edge, pieces of the rows above and below."""
     printed, digits, rules = [], [], []
     x = rng.uniform(1, 9)
@@ -68,7 +68,7 @@ def _labelled(rng: np.random.Generator) -> Form:
     return Form((tall, 388), start, rng.normal(17.8, 0.25), base, _height(rng, 11.5), printed, digits, rules)
 
 
-def _narrow(rng: np.random.Generator) -> Form:
+def _narrow(rng: Rng) -> Form:
     """The name alone, at times under the lower half of a label."""
     start, line = rng.normal(25, 1.6), rng.normal(22.5, 2.4)
     word, base = "NOM" if rng.random() < 0.5 else "PRENOM", line - rng.uniform(19, 26)
@@ -76,7 +76,7 @@ def _narrow(rng: np.random.Generator) -> Form:
     return Form((31, 284), start, rng.normal(15.7, 0.25), line, _height(rng, 11.5), printed, [], [])
 
 
-def _under_label(rng: np.random.Generator) -> Form:
+def _under_label(rng: Rng) -> Form:
     """A label, the name below it, and the row above cut by the upper edge."""
     x, label = rng.uniform(28, 38), rng.uniform(15, 24)
     above = label - rng.uniform(18, 20)
@@ -88,7 +88,7 @@ def _under_label(rng: np.random.Generator) -> Form:
     return Form((tall, 284), start, rng.normal(15.2, 0.25), line, _height(rng, 11.5), printed, digits, [])
 
 
-def _given_name(rng: np.random.Generator) -> Form:
+def _given_name(rng: Rng) -> Form:
     """A label, space, the given name in small letters, and the upper edge of the next label."""
     x, tall = rng.uniform(28, 40), int(rng.integers(60, 71))
     label = rng.uniform(12, 16)
@@ -98,7 +98,7 @@ def _given_name(rng: np.random.Generator) -> Form:
     return Form((tall, 284), x + rng.normal(4, 2), rng.normal(15.2, 0.25), line, _height(rng, 10.5), printed, [], [])
 
 
-def _plain(rng: np.random.Generator) -> Form:
+def _plain(rng: Rng) -> Form:
     """The name alone on white paper, with a stray line now and then."""
     rules = []
     if rng.random() < 0.06:
@@ -108,7 +108,7 @@ def _plain(rng: np.random.Generator) -> Form:
     return Form((44, 324), start, rng.normal(17.7, 0.25), line, _height(rng, 12.4), [], [], rules)
 
 
-def _comb(rng: np.random.Generator) -> Form:
+def _comb(rng: Rng) -> Form:
     """A form whose boxes can be seen, or the comb that parts them."""
     tall, pitch = int(rng.integers(30, 45)), rng.uniform(14, 20)
     top, bottom = rng.uniform(2, 5), tall - rng.uniform(2, 5)
@@ -134,12 +134,11 @@ LAYOUTS = {
 }
 
 
-def random_form(rng: np.random.Generator, layout: str | None = None) -> tuple[str, Form]:
+def random_form(rng: Rng, layout: str | None = None) -> tuple[str, Form]:
     """Return the name of a layout, drawn as often as `LAYOUTS` says, and a form of that kind."""
     if layout is None:
-        layout = list(LAYOUTS)[rng.choice(len(LAYOUTS), p=[chance for _, chance in LAYOUTS.values()])]
-    if layout not in LAYOUTS:
-        raise ValueError(f"layout={layout!r}: there are {', '.join(LAYOUTS)}")
+        layout = str(rng.choice(list(LAYOUTS), p=[chance for _, chance in LAYOUTS.values()]))
+    require_known("layout", LAYOUTS, layout)
     return layout, LAYOUTS[layout][0](rng)
 
 

@@ -1,21 +1,17 @@
-"""Draws one Persian letter, digit or word on a scrap of a scanned letter, for readers that sort pictures into classes.
-
-Two sets of classes: the 18 that find the date, number and title of a business letter, and the 43 letters and digits
-of the alphabet. Taught in notebook 09.
-"""
+"""Draws one Persian letter, digit or word on a scrap of a scanned letter, in two sets of classes: the 18 that find the
+date, number and title of a business letter, and the 43 of the alphabet. Taught in notebook 09."""
 
 from functools import partial
 
 import numpy as np
-import pandas as pd
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
-from ocrkit.synth.bulk import render_many
-from ocrkit.synth.ink import BICUBIC, lay, moved, saved
+from ocrkit.synth.bulk import Rendered, render_many
+from ocrkit.synth.ink import BICUBIC, Rng, Seed, Size, lay, moved, one_of, require_known, saved
 from ocrkit.synth.ink import reweigh as ink_reweigh
-from ocrkit.synth.persian_faces import ALEF, BASELINE, DIGITS, HEIGHT, LETTERS, OTHER, WORDS, load_persian
-from ocrkit.synth.shapes import TEARDROP, draw_bar, draw_hollow
+from ocrkit.synth.persian_faces import ALEF, BASELINE, DIGITS, HEIGHT, LETTERS, OTHER, ROUND_FIVES, WORDS, load_persian
 
+TEARDROP = "\u0665"  # stands for a five without a notch at its foot
 SIZE = (50, 90)  # height and width in pixels of a picture by default
 
 #: class -> what may stand on its picture. "-" and "_" are drawn as bars.
@@ -41,40 +37,29 @@ GLYPH_CLASSES = {"thesis": THESIS_CLASSES, "persian-letters": LETTER_CLASSES}
 
 
 def render_glyph(
-    klass: str,
-    face: str | None = None,
-    rng: np.random.Generator | int | None = None,
-    size: tuple[int, int] = SIZE,
-    degrade: bool = True,
-    split: str = "train",
+    klass: str, face: str | None = None, rng: Seed = None, size: Size = SIZE, degrade: bool = True, split: str = "train"
 ) -> np.ndarray:
     """Draw one picture of a class and return it as uint8 (H, W, 3); for notebook 09.
+
+    Raises a ValueError where no class, face or split has that name.
 
     Args:
         klass: a key of `THESIS_CLASSES`, which fills the picture as a crop of a letter does, or of `LETTER_CLASSES`,
             which stands in the middle of a wide white ground.
-        face: a name in the atlas; by default drawn from those of `split`.
-        rng: source of all chance, a numpy Generator or a seed. The same state gives the same pixels.
-        size: height and width of the result.
+        face: a name in the atlas; by default drawn from those of `split`, "train", "valid" or "test".
         degrade: False draws black on white, straight and in the middle.
-        split: "train", "valid" or "test": no family of fonts is in two of them.
-
-    Raises:
-        ValueError: no class, face or split has that name.
     """
     rng = np.random.default_rng(rng)
-    if klass not in (classes := THESIS_CLASSES | LETTER_CLASSES):
-        raise ValueError(f"no class is named {klass!r}; there are: {', '.join(classes)}")
+    classes = THESIS_CLASSES | LETTER_CLASSES
+    require_known("class", classes, klass)
     face = face or random_persian_face(rng, split, klass)
-    if face not in load_persian().glyphs:
-        raise ValueError(f"no face is named {face!r}; there are: {', '.join(load_persian().glyphs)}")
-    tight, texts = klass in THESIS_CLASSES, classes[klass]
-    text = texts[rng.integers(len(texts))]
-    if text == "۵" and klass == "43-anewfive" and face not in load_persian().round_five:
+    require_known("face", load_persian().glyphs, face)
+    tight, text = klass in THESIS_CLASSES, one_of(classes[klass], rng)
+    if text == "۵" and klass == "43-anewfive" and not face.startswith(ROUND_FIVES):
         text = TEARDROP
     ink = _ink(text, face, rng)
     if not degrade:
-        return _color(255 - _place(ink, size, text, tight, None))
+        return np.repeat(255 - _place(ink, size, text, tight, None)[..., None], 3, axis=2)
     # In three of four, letters of an alphabet are as clean as a program draws them.
     scanned = tight or rng.random() < 0.25
     if rng.random() < 0.5:
@@ -84,63 +69,91 @@ def render_glyph(
     mask = _place(ink, size, text, tight, rng)
     if tight and rng.random() < 0.35:
         mask = np.maximum(mask, _neighbors(size, face, rng))
-    return scan(mask, rng) if scanned else _color(saved(255 - mask, int(rng.integers(75, 96))))
+    if scanned:
+        return scan(mask, rng)
+    return np.repeat(saved(255 - mask, int(rng.integers(75, 96)))[..., None], 3, axis=2)
 
 
-def random_persian_face(rng: np.random.Generator, split: str = "train", klass: str = "") -> str:
+def random_persian_face(rng: Rng, split: str = "train", klass: str = "") -> str:
     """A face of `split`; for a class of fives one with such a five, where there is one."""
-    faces = load_persian()
-    if split not in faces.names:
-        raise ValueError(f"split={split!r}: the fonts are parted into {', '.join(faces.names)}")
-    names = faces.names[split]
+    names = load_persian().names
+    require_known("split", names, split)
+    fit = names[split]
     if klass in ("38-five", "43-anewfive"):
-        names = [n for n in names if (n in faces.round_five) == (klass == "43-anewfive")] or names
-    return names[rng.integers(len(names))]
+        fit = [n for n in fit if n.startswith(ROUND_FIVES) == (klass == "43-anewfive")] or fit
+    return one_of(fit, rng)
 
 
 def render_glyphs(
     n: int,
     seed: int = 0,
-    size: tuple[int, int] = SIZE,
+    size: Size = SIZE,
     workers: int = 0,
     first: int = 0,
     split: str = "train",
     classes: str = "thesis",
-) -> tuple[np.ndarray, pd.DataFrame]:
-    """Draw `n` pictures of random classes in the fonts of `split`, as `render_plates` draws plates; for notebook 09.
+) -> Rendered:
+    """Draw `n` pictures of classes, all equally likely, in the fonts of `split`; for notebook 09.
 
-    Args:
-        classes: `"thesis"` or `"persian-letters"`; all classes of the set are equally likely.
-
-    Returns:
-        `(images, table)`: images uint8 (n, H, W, 3), and a table with `text` (the class), `face` and `split`.
-
-    Raises:
-        ValueError: there is no such set of classes, or no such split.
+    Takes and returns as `render_plates`, with a table of `text` (the class), `face` and `split`. Raises a ValueError
+    where `classes` is neither "thesis" nor "persian-letters", or there is no such split.
     """
-    if classes not in GLYPH_CLASSES:
-        raise ValueError(f"classes={classes!r}: the sets of classes are {', '.join(GLYPH_CLASSES)}")
+    require_known("set of classes", GLYPH_CLASSES, classes)
     draw = partial(_random_glyph, size=tuple(size), split=split, classes=classes)
     return render_many(draw, ("text", "face"), n, seed, size, workers, first, split)
 
 
-def _random_glyph(
-    i: int, rng: np.random.Generator, size: tuple[int, int], split: str, classes: str
-) -> tuple[str, str, np.ndarray]:
-    names = [*GLYPH_CLASSES[classes]]
-    klass = names[rng.integers(len(names))]
+def _random_glyph(i: int, rng: Rng, size: Size, split: str, classes: str) -> tuple:
+    klass = one_of([*GLYPH_CLASSES[classes]], rng)
     face = random_persian_face(rng, split, klass)
     return klass, face, render_glyph(klass, face, rng, size)
 
 
-def _ink(text: str, face: str, rng: np.random.Generator) -> np.ndarray:
+def _ink(text: str, face: str, rng: Rng) -> np.ndarray:
     """What stands on the picture as ink, uint8 (64, W), on the baseline of the atlas."""
     glyphs = load_persian().glyphs[face]
     if text in "-_":
-        return draw_bar(text, (glyphs["۱"] > 127).sum() / ALEF, rng)
+        return _bar(text, (glyphs["۱"] > 127).sum() / ALEF, rng)
     if text == TEARDROP or text == "۰" and rng.random() < 0.35:
-        return draw_hollow(text, rng)
+        return _hollow(text, rng)
     return glyphs[text]
+
+
+def _bar(text: str, weight: float, rng: Rng) -> np.ndarray:
+    """A dash "-" or an underscore "_", uint8 (64, W), in strokes about `weight` pixels thick: many fonts lack both."""
+    dash = text == "-"
+    thick = float(np.clip(weight * rng.uniform(0.5, 1.0), 1.2, 5))
+    long = rng.uniform(5, 12) if dash else rng.uniform(13, 20)
+    top = BASELINE - ALEF * rng.uniform(0.25, 0.45) if dash else BASELINE + rng.uniform(2, 7)
+    return _fine([[(0, top), (long, top), (long, top + thick), (0, top + thick)]], round(long) + 1)
+
+
+def _hollow(text: str, rng: Rng) -> np.ndarray:
+    """A five with a round foot, which is a hollow drop whose tip leans to the left, or a zero as a small ring."""
+    five = text == TEARDROP
+    high = ALEF * (rng.uniform(0.8, 1.15) if five else rng.uniform(0.3, 0.5))
+    wide = high * (rng.uniform(0.62, 0.82) if five else rng.uniform(0.75, 1.0))
+    thick, lean = min(ALEF * rng.uniform(0.07, 0.2), 0.3 * high), rng.uniform(0, 0.2) * wide * five
+    low = 0 if five else ALEF * rng.uniform(0.05, 0.3)
+    t, sharp = np.linspace(0, 2 * np.pi, 48), rng.uniform(0.7, 1.3) if five else 0.0
+    x, y = np.sin(t) * np.abs(np.sin(t / 2)) ** sharp, (1 - np.cos(t)) / 2
+    if not five and rng.random() < 0.5:  # a diamond, as a broad pen leaves it
+        x, y = np.arcsin(np.sin(t)), np.arccos(np.cos(t)) / np.pi
+    x = x / np.abs(x).max() / 2
+
+    def drop(w: float, h: float, up: float) -> list[tuple[float, float]]:
+        return list(zip(w * x + wide / 2 + 2 - lean * (1 - y), BASELINE - low - up - h * (1 - y)))
+
+    inner = max(wide - 2 * thick, 1.5), max(high - (2.4 if five else 2) * thick, 1.5), thick
+    return _fine([drop(wide, high, 0), drop(*inner)], round(wide) + 4)
+
+
+def _fine(polygons: list[list[tuple[float, float]]], width: int) -> np.ndarray:
+    """Fill polygons of x and y with ink, and every second one with paper: uint8 (64, width)."""
+    image = Image.new("L", (width * 4, HEIGHT * 4))
+    for k, polygon in enumerate(polygons):
+        ImageDraw.Draw(image).polygon([(4 * x, 4 * y) for x, y in polygon], fill=255 * (k % 2 == 0))
+    return np.asarray(image.reduce(4))
 
 
 def _outline(ink: np.ndarray) -> np.ndarray:
@@ -150,15 +163,13 @@ def _outline(ink: np.ndarray) -> np.ndarray:
     return (np.asarray(wide).astype(np.int16) - np.asarray(narrow)).clip(0, 255).astype(np.uint8)[1:-1]
 
 
-def reweigh(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def reweigh(ink: np.ndarray, rng: Rng) -> np.ndarray:
     """Make all strokes a little bolder or finer, unless nothing would be left of them."""
     changed = np.asarray(ink_reweigh(Image.fromarray(np.pad(ink, 2)), rng, 0.6, (70, 150), 2.5))[2:-2]
     return changed if changed.max() > 127 else np.pad(ink, ((0, 0), (2, 2)))
 
 
-def _place(
-    ink: np.ndarray, size: tuple[int, int], text: str, tight: bool, rng: np.random.Generator | None
-) -> np.ndarray:
+def _place(ink: np.ndarray, size: Size, text: str, tight: bool, rng: Rng | None) -> np.ndarray:
     """Put ink on an empty ground of `size`, uint8 (H, W); with `rng` of varied size, place, slant and turn."""
     height, width = size
     rows = np.flatnonzero(ink.max(axis=1) > 60)
@@ -184,12 +195,11 @@ def _place(
     return moved(ink, forward, np.array([w / 2, middle + 0.5]), size, np.array([width, height]) / 2 + shift)
 
 
-def _neighbors(size: tuple[int, int], face: str, rng: np.random.Generator) -> np.ndarray:
+def _neighbors(size: Size, face: str, rng: Rng) -> np.ndarray:
     """Pieces of other letters that the crop cuts off at its left or right edge, uint8 (H, W)."""
     height, width = size
     mask = np.zeros(size, np.uint8)
-    letter = LETTERS[rng.integers(len(LETTERS))]
-    glyph = Image.fromarray(load_persian().glyphs[face][letter])
+    glyph = Image.fromarray(load_persian().glyphs[face][one_of(LETTERS, rng)])
     scale = height / HEIGHT * rng.uniform(0.8, 1.2)
     glyph = np.asarray(glyph.resize((max(3, round(glyph.width * scale)), round(HEIGHT * scale))))
     part = min(int(rng.integers(2, max(3, round(0.07 * width)) + 1)), glyph.shape[1])
@@ -197,7 +207,7 @@ def _neighbors(size: tuple[int, int], face: str, rng: np.random.Generator) -> np
     return mask
 
 
-def scan(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def scan(mask: np.ndarray, rng: Rng) -> np.ndarray:
     """What scanner, threshold and file make of ink: uint8 (H, W, 3)."""
     height, width = mask.shape
     ink = mask.astype(np.float32)
@@ -220,9 +230,4 @@ def scan(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     image = Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8))
     if rng.random() < 0.4:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.9)))
-    return _color(saved(np.asarray(image), int(rng.integers(40, 95))))
-
-
-def _color(grey: np.ndarray) -> np.ndarray:
-    """Three equal channels."""
-    return np.repeat(grey[..., None], 3, axis=2)
+    return np.repeat(saved(np.asarray(image), int(rng.integers(40, 95)))[..., None], 3, axis=2)

@@ -1,8 +1,4 @@
-"""Hands: the letters of many handwriting fonts as pen strokes, and of two printing fonts as pictures.
-
-Strokes can be drawn with any pen and bent in any way, so that one font gives many writers. No design of a font stands
-in two splits; the hand "pupil", capitals as pupils write them, serves for training only.
-"""
+"""Hands: the letters of handwriting fonts as strokes, for any pen and bend, and of two printing fonts as pictures."""
 
 import string
 from functools import cache
@@ -21,7 +17,7 @@ PRINT_BASE = 44  # row on which printed characters stand
 @cache
 def load_hands() -> tuple[dict[str, dict[str, list[Strokes]]], dict[str, list[str]]]:
     """Return `(hands, names)`: `hands[name][character]` lists the ways in which a hand writes the character, each as
-    strokes; `names[split]` has the names of the fonts. The hand "pupil" has capitals only. Used in notebook 08.
+    strokes; `names[split]` has the fonts, no design in two. "pupil", for training, has capitals only. See notebook 08.
     """
     index, names = load_sheet("names")[1], {"train": [], "test": []}
     for hand in index["hands"]:

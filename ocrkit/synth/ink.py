@@ -1,34 +1,41 @@
-"""What several renderers do alike: chances, ink as uint8 (H, W), 255 is ink, and the file that is made of it."""
+"""What several renderers do alike: names, chances, ink as uint8 (H, W), 255 is ink, and the file that is made of it."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageFilter
 
+Rng = np.random.Generator
+Seed = Rng | int | None
+Size = tuple[int, int]  # height and width in pixels
 BILINEAR, BICUBIC = Image.Resampling.BILINEAR, Image.Resampling.BICUBIC
 
 
-def one_of(options: Sequence, rng: np.random.Generator):
+def require_known(kind: str, names: Collection[str], *wanted: str) -> None:
+    """Raise a ValueError where one of `wanted` is not among the `names` that things of a `kind` have."""
+    if unknown := [name for name in wanted if name not in names]:
+        raise ValueError(f"no {kind} is named {unknown[0]!r}; there are: {', '.join(names)}")
+
+
+def one_of(options: Sequence, rng: Rng):
     """One of some things, all equally likely."""
     return options[rng.integers(len(options))]
 
 
-def weighted(chances: Mapping[str, float], rng: np.random.Generator) -> str:
+def weighted(chances: Mapping[str, float], rng: Rng) -> str:
     """A key, drawn as often as its value says."""
     upto = np.cumsum([*chances.values()])
     return list(chances)[int(np.searchsorted(upto / upto[-1], rng.random()))]
 
 
-def reweigh(ink: Image.Image, rng: np.random.Generator, blur: float, cut: tuple[int, int], steep: float) -> Image.Image:
+def reweigh(ink: Image.Image, rng: Rng, blur: float, cut: tuple[int, int], steep: float) -> Image.Image:
     """Make all strokes bolder or finer, as more or less ink does: blur, and cut off at another height between `cut`."""
     table = np.clip((np.arange(256) - rng.uniform(*cut)) * steep + 128, 0, 255)
     return ink.filter(ImageFilter.GaussianBlur(blur)).point(table.astype(int).tolist())
 
 
-def moved(
-    ink: np.ndarray, forward: np.ndarray, middle: np.ndarray, size: tuple[int, int], to: np.ndarray
-) -> np.ndarray:
+def moved(ink: np.ndarray, forward: np.ndarray, middle: np.ndarray, size: Size, to: np.ndarray) -> np.ndarray:
     """Ink after `forward`, (2, 2), on an empty ground of `size` (height, width); its point `middle` comes to `to`."""
     # Drawn twice as large and halved, so that thin strokes are not lost between two pixels.
     inverse = np.linalg.inv(2 * forward)

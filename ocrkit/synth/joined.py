@@ -1,8 +1,5 @@
-"""Joined Persian script: whole words and lines in many fonts, put together from small pictures of the letters.
-
-A Persian letter has up to four forms: alone, at the beginning, in the middle and at the end of a joined group.
-`joined_ink` chooses the forms, as a font's shaping rules do, and sets them side by side. Taught in notebook 10.
-"""
+"""Joined Persian script: a letter has up to four forms, alone, at the beginning, in the middle and at the end of a
+joined group; they are chosen as a font's shaping rules do, and set side by side. Taught in notebook 10."""
 
 import re
 from functools import cache
@@ -11,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ocrkit.synth.atlas import load_sheet, trim
+from ocrkit.synth.ink import require_known
 from ocrkit.synth.persian_faces import DIGITS, HEIGHT, SPLITS
 from ocrkit.text.alphabets import ARABIC_DIGITS
 from ocrkit.text.reading_order import MIRRORED, visual_order
@@ -19,14 +17,13 @@ from ocrkit.text.strings import quote
 MARKS = "/-.:_(),،"
 BOTH = "بپتثجچحخسشصضطظعغفقکگلمنهیئيك"  # letters that join on both sides
 RIGHT = "اآأدذرزژوؤ"  # those that join the letter before them, on their right, and never the next
-ALONE = "ء"
 ALEFS = "اآأ"  # a lam and one of them are written as one shape
 ZWNJ, JOINER = "\u200c", "\u200d"
 #: Every drawing of the atlas. A joiner beside a letter stands for the neighbor that it is joined to.
 DRAWN = [
     *[right + c + left for c in BOTH for right in ("", JOINER) for left in ("", JOINER)],
     *[right + c for c in [*RIGHT, *("ل" + a for a in ALEFS)] for right in ("", JOINER)],
-    *(ALONE + DIGITS + ARABIC_DIGITS + MARKS),
+    *("ء" + DIGITS + ARABIC_DIGITS + MARKS),
 ]
 CHARACTERS = frozenset("".join(DRAWN).replace(JOINER, "") + " " + ZWNJ)
 
@@ -42,14 +39,9 @@ class Drawing(NamedTuple):
 def joined_ink(text: str, face: str, arabic_digits: bool = False) -> np.ndarray:
     """One line of Persian as ink, uint8 (64, W), 255 is ink: its baseline is row 38, an alef 22 high. For notebook 10.
 
-    Args:
-        text: in logical order: Persian letters, digits ۰-۹ and ٠-٩, blanks, ZWNJ and `MARKS`. On the picture
-            it runs from right to left and its numbers from left to right (`reading_order.to_visual`).
-        face: one of `joined_faces`.
-        arabic_digits: draw ۰-۹ in the forms ٠-٩, in the same places.
-
-    Raises:
-        ValueError: no face has that name; or the text is blank, or has another character.
+    `text` is in logical order: Persian letters, digits ۰-۹ and ٠-٩, blanks, ZWNJ and `MARKS`. On the picture it runs
+    from right to left and its numbers from left to right (`reading_order.to_visual`). `arabic_digits` draws ۰-۹ in the
+    forms ٠-٩. Raises a ValueError where there is no such face, or the text is blank or has another character.
     """
     glyphs = _glyphs(face)
     if unknown := sorted(set(text) - CHARACTERS):
@@ -83,8 +75,7 @@ def joined_ink(text: str, face: str, arabic_digits: bool = False) -> np.ndarray:
 
 def joined_faces(split: str = "train") -> list[str]:
     """The faces of a split, "train", "valid" or "test": those of `load_persian` whose letters join well."""
-    if split not in SPLITS:
-        raise ValueError(f"split={split!r}: the fonts are parted into {', '.join(SPLITS)}")
+    require_known("split", SPLITS, split)
     return [face["name"] for face in load_sheet("joined")[1]["faces"] if face["split"] == split]
 
 
@@ -109,8 +100,7 @@ def _forms(text: str) -> list[str]:
 def _glyphs(face: str) -> dict[str, Drawing]:
     sheet, index = load_sheet("joined")
     names = [known["name"] for known in index["faces"]]
-    if face not in names:
-        raise ValueError(f"no joined face is named {face!r}; there are: {', '.join(names)}")
+    require_known("joined face", names, face)
     row = names.index(face)
     columns = np.split(sheet[row * HEIGHT :][:HEIGHT], np.cumsum(index["widths"])[:-1], axis=1)
     advances = [int(a) / 64 for a in index["faces"][row]["advances"].split()]

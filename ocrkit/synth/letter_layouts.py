@@ -1,15 +1,10 @@
-"""Where a letter has its date, number, attachment and title, and what is printed around them.
-
-A layout is the place of their block on the page, how the fields are arranged in it, and what frames them. No layout
-is in two splits: those for testing join places, arrangements and frames that training shows only apart.
-Taught in notebook 10.
-"""
+"""Where a letter has its date, number, attachment and title, and what is printed around them. Taught in notebook 10."""
 
 from typing import NamedTuple
 
 from ocrkit.synth.ink import one_of
 from ocrkit.synth.letter_sheet import SHARES, WIDE, Sheet
-from ocrkit.synth.letter_text import random_value
+from ocrkit.synth.letter_text import fill, random_title
 
 Box = tuple[float, float, float, float]  # left, top, right and bottom in units
 
@@ -36,7 +31,7 @@ def _layouts(*lines: str) -> list[Layout]:
     return found
 
 
-#: split -> its layouts
+#: split -> its layouts, none in two: those for testing join places and frames that training shows only apart
 LETTER_LAYOUTS: dict[str, list[Layout]] = {
     "train": _layouts(
         "left column: none dots rule box", "right column: none dots", "low left column: none rule",
@@ -114,7 +109,7 @@ def draw_title(sheet: Sheet, base: float, edges: tuple[float, float]) -> float:
     """Draw the title on a line of its own, at the right or in the middle of `edges`; returns the next baseline."""
     rng, type_ = sheet.rng, sheet.print
     style = _Style(sheet, "")
-    text = random_value("title", rng)
+    text = random_title(rng)
     label = one_of(_LABELS["title"], rng)
     gap = 0.6 * style.value_alef
     shown = label + style.colon
@@ -167,7 +162,7 @@ def _value(sheet: Sheet, kind: str, left: float, right: float, base: float, styl
             sheet.dots(start, min(right, start + 110), base, rng.uniform(3, 5))
         return
     for _ in range(20):
-        text = random_value(kind, rng, short=True)
+        text = fill(f"{{{kind}}}", rng)
         wide = sheet.measure(text, face, style.value_alef)
         if wide <= right - left:
             break

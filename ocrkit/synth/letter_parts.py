@@ -1,7 +1,4 @@
-"""The parts of a letter around its fields: letterhead, recipient, text, signature, stamp and foot.
-
-Each draws on a `Sheet`, in its units. Taught in notebook 10.
-"""
+"""The parts of a letter around its fields, each drawn on a `Sheet`, in its units. Taught in notebook 10."""
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
@@ -9,23 +6,11 @@ from PIL import Image, ImageChops, ImageDraw
 from ocrkit.synth.ink import BICUBIC, one_of
 from ocrkit.synth.joined import joined_ink
 from ocrkit.synth.letter_sheet import HIGH, WIDE, Sheet
-from ocrkit.synth.letter_text import (
-    persian,
-    phrases,
-    pick,
-    random_date,
-    random_number,
-    random_paragraphs,
-    random_phone,
-    random_sender,
-)
+from ocrkit.synth.letter_text import fill, persian, phrases, pick, random_paragraphs, random_sender
 
 
 def draw_head(sheet: Sheet, room: tuple[float, float], side: str, least: float, sender: str) -> float:
-    """Draw opening words, emblem and sender, at a `side` of the space between two ends; returns where the head ends.
-
-    That is as low as `least` at least.
-    """
+    """Draw opening words, emblem and sender, at a `side` of `room`; returns where the head ends, not above `least`."""
     rng, type_ = sheet.rng, sheet.print
     y, middle = rng.uniform(36, 52), sum(room) / 2
     if rng.random() < 0.75:
@@ -88,7 +73,7 @@ def draw_text(sheet: Sheet, edges: tuple[float, float], base: float, lowest: flo
             ends = np.cumsum([w + space for w in widths]) - space
             n = max(1, int(np.searchsorted(ends, start - left, side="right")))
             full = start - left if justified and n < len(words) else None
-            sheet.write_words(words[:n], start, base, alef, face, full, space, "body")
+            sheet.write_words(words[:n], start, base, alef, face, full, space)
             words, widths, start = words[n:], widths[n:], right
             base += pitch
         base += pitch * rng.uniform(0, 0.4)
@@ -123,7 +108,7 @@ def draw_stamp(sheet: Sheet, x: float, y: float, sender: str) -> None:
     else:
         lines, wide, high = [pick("stamp", rng)], rng.uniform(110, 150), rng.uniform(45, 62)
         if rng.random() < 0.5:
-            lines.append(random_date(rng) if rng.random() < 0.6 else random_number(rng))
+            lines.append(fill("{date}" if rng.random() < 0.6 else "{number}", rng))
     image = Image.new("L", (round(wide * scale), round(high * scale)))
     draw, edge = ImageDraw.Draw(image), max(2, round(1.6 * scale))
     shape = draw.ellipse if high == wide else draw.rectangle
@@ -151,7 +136,7 @@ def draw_foot(sheet: Sheet) -> None:
     if rng.random() < 0.8:
         sheet.rule(50, base - 2.2 * alef, WIDE - 50, base - 2.2 * alef, rng.uniform(0.7, 1.6))
     where = f"{pick('city', rng)}، {pick('street', rng)}، پلاک {persian(int(rng.integers(1, 300)))}"
-    text = f"نشانی: {where} - تلفن: {random_phone(rng)}"
+    text = fill(f"نشانی: {where} - تلفن: {{phone}}", rng)
     if rng.random() < 0.4:
         text += f" - کد پستی: {persian(int(rng.integers(10**9, 10**10)))}"
     alef *= min(1.0, (WIDE - 120) / sheet.measure(text, face, alef))
@@ -176,8 +161,8 @@ def _emblem(sheet: Sheet, size: float) -> Image.Image:
         return tuple((half * (1 + radius * np.array([np.sin(turn), -np.cos(turn)]))).tolist())
 
     def ring(outer: float, inner: float) -> None:
-        for radius, fill in ((outer, 255), (inner, 0)):
-            draw.ellipse([*(half * (1 - radius)), *(half * (1 + radius))], fill)
+        for radius, ink in ((outer, 255), (inner, 0)):
+            draw.ellipse([*(half * (1 - radius)), *(half * (1 + radius))], ink)
 
     points, inner = one_of((3, 5, 7, 8), rng), rng.uniform(0.3, 0.6)
     turns = np.arange(2 * points) * np.pi / points

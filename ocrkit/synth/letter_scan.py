@@ -5,11 +5,11 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from ocrkit.synth.ink import BICUBIC, BILINEAR, saved
+from ocrkit.synth.ink import BICUBIC, BILINEAR, Rng, Size, saved
 from ocrkit.synth.letter_sheet import HIGH, WIDE
 
 
-def random_turn(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+def random_turn(rng: Rng, size: Size) -> np.ndarray:
     """How a page lies on the glass, turned by 1.5 degrees at most: (2, 3), takes (x, y) of the sheet to the scan."""
     angle = np.radians(np.clip(rng.normal(0, 0.55), -1.5, 1.5))
     grow = rng.uniform(0.98, 1.01)
@@ -29,7 +29,7 @@ def turned(ink: np.ndarray, forward: np.ndarray) -> np.ndarray:
     return np.asarray(image.transform(image.size, Image.Transform.AFFINE, tuple(numbers), BICUBIC))
 
 
-def scan(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def scan(ink: np.ndarray, rng: Rng) -> np.ndarray:
     """The picture, uint8 (H, W), of a page with `ink` on it, uint8 (H, W): grey, or black and white."""
     height, width = ink.shape
     down = height / HIGH
@@ -43,7 +43,9 @@ def scan(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     light, dark = rng.uniform(222, 256), rng.uniform(0, 75)
     # Darkness from ink, paper and light; a lamp that is brighter on one side tilts all of it.
     grey = np.float32(light) + ink * np.float32((dark - light) / 255)
-    grey *= _light(rng, ink.shape, 0.05 if white else 0.13)
+    coarse = rng.random((3, 2), dtype=np.float32) if rng.random() < 0.6 else np.zeros((1, 1), np.float32)
+    lamp = Image.fromarray(1 - coarse * np.float32(rng.uniform(0, 0.05 if white else 0.13)))
+    grey *= np.asarray(lamp.resize((width, height), BILINEAR))
     grey += _grain(rng, ink.shape) * np.float32(rng.uniform(0.5, 2.5))
     if white:
         # So near to white that a dot, which is a pale pixel or two, is not lost.
@@ -62,24 +64,17 @@ def scan(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return saved(page, int(rng.integers(55, 93)))
 
 
-def _light(rng: np.random.Generator, shape: tuple[int, int], most: float) -> np.ndarray:
-    """Uneven light, float32 (H, W), from 1 - `most` to 1."""
-    coarse = rng.random((3, 2), dtype=np.float32) if rng.random() < 0.6 else np.zeros((1, 1), np.float32)
-    field = Image.fromarray(1 - coarse * np.float32(rng.uniform(0, most)))
-    return np.asarray(field.resize(shape[::-1], BILINEAR))
-
-
 _noise = cache(lambda: np.random.default_rng(10).standard_normal((1024, 1024), np.float32))
 
 
-def _grain(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+def _grain(rng: Rng, shape: tuple[int, int]) -> np.ndarray:
     """The grain of paper and sensor, float32 (H, W), mean 0 and deviation 1: a piece from a chance place."""
     y, x = rng.integers(0, 1024, 2)
     rows, columns = (np.arange(shape[0]) + y) % 1024, (np.arange(shape[1]) + x) % 1024
     return _noise()[rows][:, columns]
 
 
-def _marks(draw: ImageDraw.ImageDraw, size: tuple[int, int], down: float, rng: np.random.Generator) -> None:
+def _marks(draw: ImageDraw.ImageDraw, size: Size, down: float, rng: Rng) -> None:
     """Specks of dust, and the holes of a punch, in place."""
     width, height = size
     for _ in range(rng.poisson(10) if rng.random() < 0.6 else 0):
@@ -93,7 +88,7 @@ def _marks(draw: ImageDraw.ImageDraw, size: tuple[int, int], down: float, rng: n
             draw.ellipse((x - r, y - r, x + r, y + r), tone, tone * 3 // 4)
 
 
-def _fold(page: np.ndarray, rng: np.random.Generator) -> None:
+def _fold(page: np.ndarray, rng: Rng) -> None:
     """The line of a fold across the page, in place: a light edge beside a dark one."""
     height = len(page)
     row = int(height * (0.5 if rng.random() < 0.5 else (1 / 3, 2 / 3)[rng.integers(2)]) + rng.normal(0, 0.01 * height))

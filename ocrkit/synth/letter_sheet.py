@@ -1,8 +1,4 @@
-"""The sheet on which a letter is laid out: what stands where, as ink that is painted later, and drawn ornaments.
-
-Lengths are in units of a hundredth of an inch on A4 paper, 827 x 1170, whatever the size of the picture. A sheet
-keeps each piece of ink by itself, so that its box can be told exactly, also after the page was turned.
-"""
+"""The sheet on which a letter is laid out; lengths are in hundredths of an inch on A4 paper, 827 x 1170."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -11,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ocrkit.data.layouts.pages import PageField
-from ocrkit.synth.ink import lay
+from ocrkit.synth.ink import Rng, Size, lay
 from ocrkit.synth.joined import joined_ink
 from ocrkit.synth.persian_faces import ALEF, BASELINE, HEIGHT
 
@@ -43,17 +39,13 @@ class Print(NamedTuple):
 
 
 class Sheet:
-    """Collects the pieces of a page of `size` (height, width) in pixels.
+    """Collects the pieces of a page of `size`; its toner makes strokes fatter, its digits have the forms ٠-٩ or ۰-۹."""
 
-    It carries the source of all chance and the print to those who draw on it, and has toner, which makes all strokes
-    fatter, and digits in the forms ٠-٩ or ۰-۹ by chance.
-    """
-
-    def __init__(self, size: tuple[int, int], rng: np.random.Generator, print_: Print):
+    def __init__(self, size: Size, rng: Rng, print_: Print):
         self.size, self.rng, self.print = size, rng, print_
         self.across, self.down = size[1] / WIDE, size[0] / HIGH
         self.toner, self.arabic = rng.uniform(1.1, 1.6), rng.random() < 0.25
-        self.pieces: list[Piece] = []
+        self.pieces: list[Piece] = []  # each by itself, so that its box can be told exactly after the page was turned
 
     def measure(self, text: str, face: str, alef: float) -> float:
         """The width of a text whose letter alef is `alef` units high."""
@@ -73,10 +65,9 @@ class Sheet:
         return width
 
     def write_words(
-        self, words: list[str], right: float, base: float, alef: float, face: str, width: float | None, space: float,
-        kind: str,
-    ) -> None:  # fmt: skip
-        """Put words on a line from the right to the left, spread over `width` where it is given."""
+        self, words: list[str], right: float, base: float, alef: float, face: str, width: float | None, space: float
+    ) -> None:
+        """Put words of the body on a line from the right to the left, spread over `width` where it is given."""
         inks = [self._scaled(word, face, alef) for word in words]
         total, gap = sum(ink.shape[1] for ink in inks), space * self.across
         if width is not None and len(words) > 1:
@@ -86,7 +77,7 @@ class Sheet:
         for ink in inks:
             lay(line, ink, max(0, round(end) - ink.shape[1]), 0)
             end -= ink.shape[1] + gap
-        self._put(line, right - line.shape[1] / self.across, base, alef, kind, " ".join(words))
+        self._put(line, right - line.shape[1] / self.across, base, alef, "body", " ".join(words))
 
     def _scaled(self, text: str, face: str, alef: float) -> np.ndarray:
         return _scaled(text, face, self.arabic, alef / ALEF * self.across, alef / ALEF * self.down)
@@ -131,10 +122,10 @@ class Sheet:
         """Put a drawing in pixels with its upper left corner at (x, y)."""
         self.pieces.append(Piece(np.asarray(ink), round(x * self.across), round(y * self.down), tone, kind))
 
-    def paint(self, pieces: list[Piece] | None = None) -> np.ndarray:
-        """All pieces, or those given, as one layer of ink, uint8 (H, W), 255 is black."""
+    def paint(self) -> np.ndarray:
+        """All pieces as one layer of ink, uint8 (H, W), 255 is black."""
         page = np.zeros(self.size, np.uint8)
-        for ink, x, y, tone, *_ in self.pieces if pieces is None else pieces:
+        for ink, x, y, tone, *_ in self.pieces:
             lay(page, ink if tone == 1 else (ink * np.float32(tone)).astype(np.uint8), x, y)
         return page
 
@@ -154,7 +145,7 @@ def _scaled(text: str, face: str, arabic: bool, across: float, down: float) -> n
     return np.asarray(image.resize(size, Image.Resampling.HAMMING))
 
 
-def _box(piece: Piece, forward: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
+def _box(piece: Piece, forward: np.ndarray, size: Size) -> tuple[int, int, int, int] | None:
     """The box of the moved ink of a piece, or None where nothing of it is left on the picture."""
     drawn = piece.ink > EDGE
     columns = np.flatnonzero(drawn.any(axis=0))

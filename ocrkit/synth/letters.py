@@ -1,29 +1,16 @@
-"""Draws one-page Persian business letters with the exact boxes of what stands on them.
-
-Each has a block with its date, number, attachment and title, a letterhead, text, signature and stamp, and is then
-scanned. Taught in notebook 10.
-"""
+"""Draws scanned one-page Persian business letters with exact boxes of what is on them. Taught in notebook 10."""
 
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
+import ocrkit.synth.letter_parts as parts
 from ocrkit.data.layouts.pages import FIELDS, PageField
-from ocrkit.synth.bulk import render_many
-from ocrkit.synth.ink import one_of
+from ocrkit.synth.bulk import Rendered, render_many
+from ocrkit.synth.ink import Rng, Seed, Size, one_of, require_known
 from ocrkit.synth.joined import joined_faces
-from ocrkit.synth.letter_layouts import LETTER_LAYOUTS, Layout, chosen_fields, draw_block, draw_title
-from ocrkit.synth.letter_parts import (
-    draw_copies,
-    draw_foot,
-    draw_head,
-    draw_recipient,
-    draw_signature,
-    draw_stamp,
-    draw_text,
-)
+from ocrkit.synth.letter_layouts import LETTER_LAYOUTS, chosen_fields, draw_block, draw_title
 from ocrkit.synth.letter_scan import random_turn, scan, turned
 from ocrkit.synth.letter_sheet import HIGH, WIDE, Print, Sheet
 from ocrkit.synth.letter_text import random_sender
@@ -34,61 +21,48 @@ OTHER_KINDS = ("label", "letterhead", "recipient", "body", "signature", "stamp",
 
 
 class Letter(NamedTuple):
-    """A page: uint8 (H, W), its fields of the kinds `FIELDS`, and what else is on it, of `OTHER_KINDS`."""
+    """A page, uint8 (H, W), with its fields of the kinds `FIELDS`, and what else is on it, of `OTHER_KINDS`."""
 
-    image: np.ndarray
-    fields: list[PageField]
-    other: list[PageField]
     face: str
     layout: str
+    fields: list[PageField]
+    other: list[PageField]
+    image: np.ndarray
 
 
 def render_letter(
-    rng: np.random.Generator | int | None = None,
-    split: str = "train",
-    size: tuple[int, int] = SIZE,
-    face: str | None = None,
-    layout: str | None = None,
-    degrade: bool = True,
+    rng: Seed = None, split: str = "train", size: Size = SIZE, layout: str | None = None, degrade: bool = True
 ) -> Letter:
-    """Draw one letter.
+    """Draw one letter, the same at every `size` where `rng` is the same. Taught in notebook 10.
 
-    The box of a field holds the ink of its value, without the label, and follows the turn of the page. The text of a
-    field is what a person would type: in logical order, with Persian digits, also where the page shows Arabic forms.
+    The box of a field holds the ink of its value, without the label, and follows the turn of the page. Its text is in
+    logical order, with Persian digits, also where the page shows Arabic forms. Raises a ValueError where no split or
+    layout has that name, or `size` is below 200 pixels.
 
     Args:
-        rng: a numpy Generator or a seed. The same state gives the same page, at every size.
         split: "train", "valid" or "test": no family of fonts and no layout is in two of them.
-        size: height and width of the page; all on it is drawn as large as fits.
-        face: the face of the fields' values, one of `joined_faces(split)`; by default drawn by chance.
         layout: the name of one of the `LETTER_LAYOUTS` of any split; by default drawn from those of `split`.
         degrade: False draws black on white, straight and in its place.
-
-    Raises:
-        ValueError: no split, face or layout has that name, or `size` is below 200 pixels.
-
-    Taught in notebook 10.
     """
     rng = np.random.default_rng(rng)
-    sheet, face, layout = compose(rng, split, size, face, layout)
+    sheet, layout = compose(rng, split, size, layout)
     forward = random_turn(rng, size) if degrade else np.eye(2, 3)
     ink = sheet.paint()
     image = scan(turned(ink, forward), rng) if degrade else 255 - ink
     found = sheet.fields(forward)
     fields = sorted((f for f in found if f.kind in FIELDS), key=lambda f: FIELDS.index(f.kind))
-    return Letter(image, fields, [f for f in found if f.kind not in FIELDS], face, layout)
+    return Letter(sheet.print.value, layout, fields, [f for f in found if f.kind not in FIELDS], image)
 
 
-def compose(
-    rng: np.random.Generator, split: str, size: tuple[int, int], face: str | None = None, layout: str | None = None
-) -> tuple[Sheet, str, str]:
-    """Lay a letter out; returns the sheet and the names of face and layout. Takes and raises as `render_letter`."""
-    if split not in LETTER_LAYOUTS:
-        raise ValueError(f"split={split!r}: the fonts and layouts are parted into {', '.join(LETTER_LAYOUTS)}")
+def compose(rng: Rng, split: str, size: Size, layout: str | None = None) -> tuple[Sheet, str]:
+    """Lay a letter out; returns the sheet and the name of the layout. Takes and raises as `render_letter`."""
+    require_known("split", LETTER_LAYOUTS, split)
     if min(size) < 200:
         raise ValueError(f"size={size}: a page needs at least 200 pixels in height and width")
-    print_, place = _print(rng, split, face), _layout(rng, split, layout)
-    sheet = Sheet(size, rng, print_)
+    print_, chosen = _print(rng, split), one_of(LETTER_LAYOUTS[split], rng)
+    known = {one.name: one for layouts in LETTER_LAYOUTS.values() for one in layouts}
+    require_known("layout", known, layout or chosen.name)
+    sheet, place = Sheet(size, rng, print_), known[layout or chosen.name]
     kinds = chosen_fields(sheet)
     # A row has no room for a title, nor has every other block: there it has a line of its own.
     apart = "title" in kinds and (place.arrangement in ("row", "stacked") or rng.random() < 0.4)
@@ -103,66 +77,50 @@ def compose(
         elif room[0] < middle - 110 and room[1] > middle + 110:
             reach = min(middle - room[0], room[1] - middle)
             room = (middle - reach, middle + reach)
-        base = draw_head(sheet, room, side, least, sender)
+        base = parts.draw_head(sheet, room, side, least, sender)
     else:
-        top = draw_head(sheet, (55, WIDE - 55), side, 0, sender) + rng.uniform(6, 20)
+        top = parts.draw_head(sheet, (55, WIDE - 55), side, 0, sender) + rng.uniform(6, 20)
         base = draw_block(sheet, place, block, top)[2]
     edges = (rng.uniform(60, 95), WIDE - rng.uniform(60, 95))
     base += rng.uniform(22, 45)
     before = rng.random() < 0.4
     if apart and before:
         base = draw_title(sheet, base, edges)
-    base = draw_recipient(sheet, edges[1], base)
+    base = parts.draw_recipient(sheet, edges[1], base)
     if apart and not before:
         base = draw_title(sheet, base, edges)
-    base = draw_text(sheet, edges, base + rng.uniform(2, 14), HIGH - rng.uniform(270, 420))
+    base = parts.draw_text(sheet, edges, base + rng.uniform(2, 14), HIGH - rng.uniform(270, 420))
     x = rng.uniform(150, 330)
-    end = draw_signature(sheet, x, base + rng.uniform(10, 40), sender)
+    end = parts.draw_signature(sheet, x, base + rng.uniform(10, 40), sender)
     if rng.random() < 0.5:
-        draw_stamp(sheet, x + rng.uniform(-60, 160), base + rng.uniform(0, 110), sender)
+        parts.draw_stamp(sheet, x + rng.uniform(-60, 160), base + rng.uniform(0, 110), sender)
     if rng.random() < 0.3 and end < HIGH - 190:
-        draw_copies(sheet, edges[1], end + rng.uniform(0, 20))
+        parts.draw_copies(sheet, edges[1], end + rng.uniform(0, 20))
     if rng.random() < 0.75:
-        draw_foot(sheet)
-    return sheet, sheet.print.value, place.name
+        parts.draw_foot(sheet)
+    return sheet, place.name
 
 
-def _print(rng: np.random.Generator, split: str, face: str | None) -> Print:
+def _print(rng: Rng, split: str) -> Print:
     names = joined_faces(split)
-    if face is not None and face not in names:
-        raise ValueError(f"no face of split={split!r} is named {face!r}; there are: {', '.join(names)}")
     value, label, body, head = (names[i] for i in rng.integers(len(names), size=4))
-    value = face or value
     # Half of the letters keep to one face, as most programs do by default.
     label, body = (value if rng.random() < 0.5 else other for other in (label, body))
     return Print(value, label, body, head, rng.uniform(8.6, 11.2))
 
 
-def _layout(rng: np.random.Generator, split: str, name: str | None) -> Layout:
-    chosen = one_of(LETTER_LAYOUTS[split], rng)
-    known = {layout.name: layout for layouts in LETTER_LAYOUTS.values() for layout in layouts}
-    if name is not None and name not in known:
-        raise ValueError(f"no layout is named {name!r}; there are: {', '.join(known)}")
-    return known.get(name, chosen)
-
-
 def render_letters(
-    n: int, seed: int = 0, size: tuple[int, int] = SIZE, workers: int = 0, first: int = 0, split: str = "train"
-) -> tuple[np.ndarray, pd.DataFrame]:
-    """Draw `n` letters in the fonts and layouts of `split`, with arguments as `render_plates` takes them.
+    n: int, seed: int = 0, size: Size = SIZE, workers: int = 0, first: int = 0, split: str = "train"
+) -> Rendered:
+    """Draw `n` letters in the fonts and layouts of `split`, called as `render_plates` is. Taught in notebook 10.
 
-    Returns:
-        `(images, table)`: images uint8 (n, H, W), and a table with `face`, `layout`, `fields` (a list of
-        `PageField`), `other` and `split`.
-
-    Taught in notebook 10.
+    Returns `(images, table)`: images uint8 (n, H, W), and a table with `face`, `layout`, `fields` (a list of
+    `PageField`), `other` and `split`.
     """
-    columns = ("face", "layout", "fields", "other")
-    draw = partial(_random_letter, size=tuple(size), split=split)
-    images, table = render_many(draw, columns, n, seed, None, workers, first, split)
+    draw = partial(_random_letter, size=size, split=split)
+    images, table = render_many(draw, Letter._fields[:-1], n, seed, None, workers, first, split)
     return np.array(images, np.uint8).reshape(n, *size), table
 
 
-def _random_letter(i: int, rng: np.random.Generator, size: tuple[int, int], split: str) -> tuple:
-    letter = render_letter(rng, split, size)
-    return letter.face, letter.layout, letter.fields, letter.other, letter.image
+def _random_letter(i: int, rng: Rng, size: Size, split: str) -> Letter:
+    return render_letter(rng, split, size)

@@ -1,28 +1,25 @@
-"""Draws short lines of text in which look-alike characters stand: 未 and 末, 己, 已 and 巳, 0, O and D.
-
-No word helps to tell them apart, as each character is drawn by chance: the shape alone decides. Taught in notebook 07.
-"""
+"""Draws lines of look-alikes that the shape alone tells apart: 未 and 末, 0 and O. Taught in notebook 07."""
 
 from functools import cache, partial
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from ocrkit.data.images import resize
-from ocrkit.synth.bulk import render_many
+from ocrkit.synth.bulk import Rendered, render_many
 from ocrkit.synth.degrade import degrade as spoil
 from ocrkit.synth.faces import CELL, load_faces
-from ocrkit.synth.ink import moved, one_of, reweigh
-from ocrkit.text.alphabets import LOOK_ALIKES, UNLIKE
+from ocrkit.synth.ink import Rng, Seed, Size, moved, one_of, require_known, reweigh
+from ocrkit.text.alphabets import ALPHABETS, LOOK_ALIKES, UNLIKE
 from ocrkit.text.strings import normalize, quote
 
+Face = tuple[str, str]  # the names of the faces for Chinese characters, and for letters and digits
 SIZE = (32, 160)  # height and width in pixels of a line by default
 #: Of `degrade.DEGRADATIONS`, what happens on the road only, or wipes thin strokes off white paper.
 UNFIT = ("dirt", "occlusion", "night", "motion_blur", "overexposure", "glare")
 
 
-def random_line_text(rng: np.random.Generator) -> str:
+def random_line_text(rng: Rng) -> str:
     """Three to six characters, of which three in five look like another one; all groups are equally likely."""
     text = ""
     for _ in range(rng.integers(3, 7)):
@@ -30,36 +27,26 @@ def random_line_text(rng: np.random.Generator) -> str:
     return text
 
 
-def random_face(rng: np.random.Generator, split: str = "train") -> tuple[str, str]:
+def random_face(rng: Rng, split: str = "train") -> Face:
     """A face for the Chinese characters of a line and one for its letters and digits, which often is the same."""
     names = load_faces()[1]
-    if split not in names:
-        raise ValueError(f'split={split!r}: the fonts are parted into "train" and "test"')
+    require_known("split", names, split)
     chinese, other = (one_of(names[split][part], rng) for part in ("chinese", "latin"))
     return chinese, other if rng.random() < 0.5 else chinese
 
 
 def render_line(
-    text: str,
-    face: tuple[str, str] | None = None,
-    rng: np.random.Generator | int | None = None,
-    degrade: bool = True,
-    size: tuple[int, int] = SIZE,
-    split: str = "train",
+    text: str, face: Face | None = None, rng: Seed = None, degrade: bool = True, size: Size = SIZE, split: str = "train"
 ) -> np.ndarray:
-    """Draw one line and return it as uint8 (H, W, 3).
+    """Draw one line and return it as uint8 (H, W, 3). Taught in notebook 07.
+
+    Raises a ValueError where the text is empty, or a face or one of its characters is not in the atlas.
 
     Args:
         text: characters of the alphabet `look-alikes`.
         face: what `random_face` gives; drawn from the fonts of `split` by default.
-        rng: a numpy Generator or a seed. The same state gives the same pixels.
         degrade: False draws black on white, straight, as it left the press.
-        size: height and width of the result. The line keeps its proportions and stands on the ground around it.
-
-    Raises:
-        ValueError: the text is empty, or a face or one of its characters is not in the atlas.
-
-    Taught in notebook 07.
+        size: of the result. The line keeps its proportions and stands on the ground around it.
     """
     rng = np.random.default_rng(rng)
     ink = _ink(normalize(text), face or random_face(rng, split))
@@ -75,27 +62,34 @@ def render_line(
 
 
 def render_lines(
-    n: int, seed: int = 0, size: tuple[int, int] = SIZE, workers: int = 0, first: int = 0, split: str = "train"
-) -> tuple[np.ndarray, pd.DataFrame]:
-    """Draw `n` random lines in the fonts of `split`, as `render_plates` draws plates; for notebook 07.
+    n: int, seed: int = 0, size: Size = SIZE, workers: int = 0, first: int = 0, split: str = "train"
+) -> Rendered:
+    """Draw `n` random lines in the fonts of `split`, "train" or "test"; for notebook 07.
 
-    Returns:
-        `(images, table)`: images uint8 (n, H, W, 3), and a table with the columns `text`, `face` and `split`.
+    Takes and returns as `render_plates`, with a table of the columns `text`, `face` and `split`.
     """
     draw = partial(_random_line, size=size, split=split)
     return render_many(draw, ("text", "face"), n, seed, size, workers, first, split)
 
 
-def _random_line(i: int, rng: np.random.Generator, size: tuple[int, int], split: str) -> tuple:
-    text, face = random_line_text(rng), random_face(rng, split)
+def render_characters(
+    n: int, seed: int = 0, size: Size = (64, 64), workers: int = 0, first: int = 0, split: str = "train"
+) -> Rendered:
+    """`render_lines` with one character each, of `ALPHABETS["look-alikes"]`, all equally likely; for notebook 09."""
+    draw = partial(_random_line, size=size, split=split, single=True)
+    return render_many(draw, ("text", "face"), n, seed, size, workers, first, split)
+
+
+def _random_line(i: int, rng: Rng, size: Size, split: str, single: bool = False) -> tuple:
+    text = one_of(ALPHABETS["look-alikes"], rng) if single else random_line_text(rng)
+    face = random_face(rng, split)
     return text, face[0], render_line(text, face, rng, size=size)
 
 
-def _ink(text: str, face: tuple[str, str]) -> np.ndarray:
+def _ink(text: str, face: Face) -> np.ndarray:
     """The line as ink, uint8 (40, W): Chinese characters of one width, letters and digits as wide as they are."""
     glyphs = load_faces()[0]
-    if unknown := [name for name in face if name not in glyphs]:
-        raise ValueError(f"no face is named {unknown[0]!r}; there are: {', '.join(glyphs)}")
+    require_known("face", glyphs, *face)
     if not text:
         raise ValueError("there is no text to draw: give at least one character")
     parts = []
@@ -114,7 +108,7 @@ def _columns(face: str) -> np.ndarray:
     return np.flatnonzero(np.max([g for c, g in load_faces()[0][face].items() if not c.isascii()], axis=(0, 1)))
 
 
-def _place(ink: np.ndarray, size: tuple[int, int], rng: np.random.Generator | None) -> np.ndarray:
+def _place(ink: np.ndarray, size: Size, rng: Rng | None) -> np.ndarray:
     """Put the line on an empty ground of `size`; with `rng` of varied size, place, width, slant and turn."""
     (h, w), (height, width) = ink.shape, size
     scale = min(0.84 * height / CELL, 0.96 * width / w)
@@ -132,7 +126,7 @@ def _place(ink: np.ndarray, size: tuple[int, int], rng: np.random.Generator | No
     return moved(ink, forward, np.array([w, h]) / 2, size, center)
 
 
-def _print(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _print(mask: np.ndarray, rng: Rng) -> np.ndarray:
     """Ink of some color on a ground of some other, which shades from one side to the other: uint8 (H, W, 3)."""
     height, width = mask.shape
     light, dark = rng.uniform(165, 250) + rng.normal(0, 5, 3), rng.uniform(5, 90) + rng.normal(0, 8, 3)

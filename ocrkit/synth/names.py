@@ -1,7 +1,4 @@
-"""Draws names as pupils write them in capitals on scanned forms, with true labels.
-
-The pictures have the sizes, labels and cut-off neighbors that such scans have. Taught in notebook 08.
-"""
+"""Draws names as pupils write them in capitals on scanned forms, with true labels. Taught in notebook 08."""
 
 import shutil
 from collections.abc import Mapping
@@ -16,8 +13,8 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from ocrkit.data.layouts.names import NO_TEXT
 from ocrkit.synth.bulk import Rendered, distinct, render_many
 from ocrkit.synth.forms import Form, random_form, stamp
-from ocrkit.synth.ink import one_of, saved
-from ocrkit.synth.writing import Writer, draw_letter, random_writer, write
+from ocrkit.synth.ink import Rng, Seed, Size, one_of, saved
+from ocrkit.synth.writing import Writer, draw_letter, write
 from ocrkit.text.alphabets import ALPHABETS
 from ocrkit.text.strings import quote
 
@@ -28,15 +25,12 @@ _SCALE = 4  # pixels of the drawing to one of the crop
 class Names:
     """Names with their chances, and how their letters follow one another, from which new ones are made up.
 
-    `counts` is name -> how often it occurs, or a table with the columns `name` and `count`. Names that cannot be drawn
-    are in `left_out`: those with other characters than `ALPHABETS["names"]`, and marks such as EMPTY.
+    `counts` is name -> how often it occurs; what `ALPHABETS["names"]` cannot write, and marks as EMPTY, are left out.
     """
 
-    def __init__(self, counts: Mapping[str, int] | pd.DataFrame):
-        if isinstance(counts, pd.DataFrame):
-            counts = dict(zip(counts["name"], counts["count"], strict=True))
-        known = {n: c for n, c in counts.items() if _drawable(n) and c > 0}
-        self.left_out = [n for n in counts if n not in known]
+    def __init__(self, counts: Mapping[str, int]):
+        fit = [n for n in counts if n.strip(" -'") and set(n) <= set(ALPHABETS["names"]) and n not in NO_TEXT]
+        known = {n: counts[n] for n in fit if counts[n] > 0}
         if not known:
             raise ValueError(
                 f"none of the {len(counts)} names can be drawn: give names of A-Z, ' - and blank, and counts"
@@ -51,11 +45,11 @@ class Names:
             for k in range(2, len(padded)):
                 self.follow.setdefault(padded[k - 2 : k], []).append(padded[k])
 
-    def draw(self, rng: np.random.Generator) -> str:
+    def draw(self, rng: Rng) -> str:
         """One of the names."""
         return self.names[min(int(np.searchsorted(self.upto, rng.random())), len(self.names) - 1)]
 
-    def invent(self, rng: np.random.Generator) -> str:
+    def invent(self, rng: Rng) -> str:
         """A made-up name of 2 to 14 letters, in which each letter follows the two before it as in some name."""
         while True:
             text = "^^"
@@ -66,11 +60,6 @@ class Names:
                 return text
 
 
-def _drawable(name: object) -> bool:
-    letters = isinstance(name, str) and name.strip(" -'")
-    return bool(letters) and set(name) <= set(ALPHABETS["names"]) and name not in NO_TEXT
-
-
 @cache
 def default_names() -> Names:
     """The names of `names_list.txt`, all equally likely."""
@@ -79,84 +68,65 @@ def default_names() -> Names:
     return Names(dict.fromkeys(words, 1))
 
 
-def random_name(rng: np.random.Generator, names: Names | Mapping[str, int] | pd.DataFrame | None = None) -> str:
-    """Draw a name: three in four from `names`, the others made up from their letters; one in thirty is a double name.
+def random_name(rng: Rng, names: Names | None = None) -> str:
+    """Draw a name: three in four from `names`, the shipped list by default, the others made up from their letters.
 
-    `names` is what `Names` takes, the list shipped with the module by default; a `Names` object, made once, is faster.
+    One in thirty is a double name.
     """
-    names = default_names() if names is None else names if isinstance(names, Names) else Names(names)
-    text = _one(rng, names)
+    names = names or default_names()
+
+    def one() -> str:
+        return names.invent(rng) if rng.random() < 0.25 else names.draw(rng)
+
+    text = one()
     if rng.random() < 0.03 and len(text) < 11:
-        other = _one(rng, names)
+        other = one()
         text = f"{text}{'- '[rng.integers(2)]}{other}" if len(other) < 11 else text
     return text
 
 
-def _one(rng: np.random.Generator, names: Names) -> str:
-    return names.invent(rng) if rng.random() < 0.25 else names.draw(rng)
-
-
 def render_name(
-    text: str,
-    rng: np.random.Generator | int | None = None,
-    split: str = "train",
-    face: str | None = None,
-    layout: str | None = None,
+    text: str, rng: Seed = None, split: str = "train", face: str | None = None, layout: str | None = None
 ) -> np.ndarray:
     """Draw one name on a piece of a form and return it as uint8 (H, W, 3), grey as a black and white scan is.
 
-    H is 18 to 72 and W 284 to 388 pixels, after the layout.
+    H is 18 to 72 and W 284 to 388 pixels, after the layout. Raises a ValueError where the text is empty or has another
+    character, or there is no such split, hand or layout. Taught in notebook 08.
 
     Args:
         text: capitals A to Z, hyphen, apostrophe and blank. Accents are drawn at times, as pupils write them.
-        rng: a numpy Generator or a seed. The same state gives the same pixels.
-        split: "train" or "test": whose hands write.
-        face: the hand, one of `load_hands()`; drawn from those of `split` by default.
+        face: the hand, one of `load_hands()`; by default drawn from those of `split`, "train" or "test".
         layout: a key of `LAYOUTS`; drawn by chance by default.
-
-    Raises:
-        ValueError: the text is empty or has another character, or there is no such split, hand or layout.
-
-    Taught in notebook 08.
     """
     rng = np.random.default_rng(rng)
-    writer = random_writer(rng, split, face)
-    return _render(text, rng, writer, random_form(rng, layout)[1])
+    return _render(text, rng, Writer(rng, split, face), random_form(rng, layout)[1])
 
 
 def render_names(
     n: int,
     seed: int = 0,
-    size: tuple[int, int] | None = None,
+    size: Size | None = None,
     workers: int = 0,
     first: int = 0,
     split: str = "train",
-    names: Names | Mapping[str, int] | pd.DataFrame | None = None,
+    names: Mapping[str, int] | None = None,
 ) -> Rendered:
-    """Draw `n` random names in the hands of `split`, with arguments as `render_plates` takes them.
+    """Draw `n` random names in the hands of `split`, called as `render_plates` is. Taught in notebook 08.
 
-    Args:
-        size: None leaves every picture in its own size; a height and width scale all to that size.
-        names: see `random_name`.
-
-    Returns:
-        `(images, table)`: a list of uint8 (H, W, 3), or with `size` one uint8 (n, H, W, 3), and a table with the
-        columns `text`, `face`, `layout` and `split`.
-
-    Taught in notebook 08.
+    `names` is name -> how often it occurs; the list shipped with the module by default. The table has the columns
+    `text`, `face`, `layout` and `split`.
     """
-    names = Names(names) if names is not None and not isinstance(names, Names) else names
-    draw = partial(_random_picture, split=split, names=names)
+    draw = partial(_random_picture, split=split, names=None if names is None else Names(names))
     return render_many(draw, ("text", "face", "layout"), n, seed, size, workers, first, split)
 
 
-def _random_picture(i: int, rng: np.random.Generator, split: str, names: Names | None) -> tuple:
-    text, writer = random_name(rng, names), random_writer(rng, split)
+def _random_picture(i: int, rng: Rng, split: str, names: Names | None) -> tuple:
+    text, writer = random_name(rng, names), Writer(rng, split)
     layout, form = random_form(rng)
     return text, writer.hands[0], layout, _render(text, rng, writer, form)
 
 
-def _render(text: str, rng: np.random.Generator, writer: Writer, form: Form) -> np.ndarray:
+def _render(text: str, rng: Rng, writer: Writer, form: Form) -> np.ndarray:
     if not text.strip():
         raise ValueError("there is no name to draw: give at least one letter")
     if unknown := sorted(set(text) - set(ALPHABETS["names"])):
@@ -176,7 +146,7 @@ def _render(text: str, rng: np.random.Generator, writer: Writer, form: Form) -> 
     return _scan(np.asarray(sheet.reduce(2)), form, writer, rng)
 
 
-def _scan(ink: np.ndarray, form: Form, writer: Writer, rng: np.random.Generator) -> np.ndarray:
+def _scan(ink: np.ndarray, form: Form, writer: Writer, rng: Rng) -> np.ndarray:
     """What the scanner makes of ink, uint8 (2H, 2W): black or white at twice the size, halved, and saved as JPEG."""
     height, width = ink.shape
     paper = _grain()

@@ -23,12 +23,10 @@ ROUND_FIVES = ("beiruti", "reem-kufi")
 
 
 class PersianFaces(NamedTuple):
-    """`glyphs[face][text]` is uint8 (64, W), 255 is ink; `names[split]` has its faces; `round_five` those that draw
-    the digit five without the notch at its foot."""
+    """`glyphs[face][text]` is uint8 (64, W), 255 is ink; `names[split]` has its faces."""
 
     glyphs: dict[str, dict[str, np.ndarray]]
     names: dict[str, list[str]]
-    round_five: frozenset[str]
 
 
 @cache
@@ -40,4 +38,4 @@ def load_persian() -> PersianFaces:
         columns = np.split(row, np.cumsum(index["widths"])[:-1], axis=1)
         glyphs[face["name"]] = {text: trim(ink) for text, ink in zip(index["texts"], columns)}
         names[face["split"]].append(face["name"])
-    return PersianFaces(glyphs, names, frozenset(n for n in glyphs if n.startswith(ROUND_FIVES)))
+    return PersianFaces(glyphs, names)

@@ -13,11 +13,12 @@ from ocrkit.synth.atlas import load_atlas
 from ocrkit.synth.bulk import Rendered, render_many
 from ocrkit.synth.degrade import DEGRADATIONS, photograph
 from ocrkit.synth.degrade import degrade as spoil
-from ocrkit.synth.ink import one_of, reweigh, weighted
+from ocrkit.synth.ink import Rng, Seed, Size, one_of, require_known, reweigh, weighted
 from ocrkit.text.alphabets import DIGITS, PLATE_LETTERS, PROVINCES, plate_kind
 from ocrkit.text.strings import normalize, quote
 
 RGB = tuple[int, int, int]
+SIZE = (32, 128)  # height and width in pixels of a picture by default
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,10 @@ def plate_size(text: str) -> tuple[int, int]:
 
 
 def plate_layout(text: str) -> list[Box]:
-    """Return the `Box` of each character of `text`.
+    """Return the `Box` of each character of `text`. Source: GA 36.
 
     Characters are 45 x 90 mm and 12 mm apart, with 34 mm after the second for the dot; on new energy
-    plates all but the first are 43 mm wide and 9 mm apart, with 49 mm after the second. Source: GA 36.
+    plates all but the first are 43 mm wide and 9 mm apart, with 49 mm after the second.
     """
     width, gap, wide_gap = (43, 9, 49) if len(text) == 8 else (45, 12, 34)
     boxes, x = [], 15.5
@@ -80,16 +81,14 @@ def _dot_after(text: str) -> int:
     return 3 if text.startswith("使") else 1
 
 
-def random_plate_text(
-    rng: np.random.Generator, color: str | None = None, province: str | None = None
-) -> tuple[str, str]:
+def random_plate_text(rng: Rng, color: str | None = None, province: str | None = None) -> tuple[str, str]:
     """Return `(text, color)` of a made-up plate; colors come by their `share`, provinces all alike.
 
     Embassy plates have no province, and Hong Kong and Macau cars always are 粤Z, as in life. Taught in notebook 01.
     """
     if color is None:
         color = weighted({name: paint.share for name, paint in PLATE_COLORS.items()}, rng)
-    _color(color)
+    require_known("plate color", PLATE_COLORS, color)
     head = (province or one_of(PROVINCES, rng)) + one_of(PLATE_LETTERS, rng)
     roll = rng.random()
     if color == "blue":  # O in second place stands on old official cars only
@@ -114,7 +113,7 @@ def random_plate_text(
     return text, color
 
 
-def _serial(rng: np.random.Generator, n: int) -> str:
+def _serial(rng: Rng, n: int) -> str:
     """Return `n` digits of which up to two are letters, about as often as on the road."""
     out = [one_of(DIGITS, rng) for _ in range(n)]
     letters = int(np.searchsorted((0.1, 0.5), rng.random(), side="right"))
@@ -126,32 +125,24 @@ def _serial(rng: np.random.Generator, n: int) -> str:
 def render_plate(
     text: str,
     color: str = "blue",
-    rng: np.random.Generator | int | None = None,
+    rng: Seed = None,
     degrade: bool = True,
-    size: tuple[int, int] | None = None,
+    size: Size | None = None,
     without: Collection[str] = (),
 ) -> np.ndarray:
-    """Draw one plate and return it as uint8 (H, W, 3).
+    """Draw one plate, such as `皖A25V59`, and return it as uint8 (H, W, 3). Taught in notebook 01.
+
+    Raises a ValueError for an unknown color or ingredient, and a text that the atlas or the color does not have.
 
     Args:
-        text: the plate's characters without the dot, such as `皖A25V59`.
         color: a key of `PLATE_COLORS`; `text` must be of a kind that this color carries.
-        rng: a numpy Generator or a seed. The same state gives the same pixels.
         degrade: False draws the plate flat and clean, as it left the factory.
-        size: height and width of the result. By default 1 pixel a mm when clean, and when degraded the
-            few pixels with which an imagined camera saw it.
+        size: of the result. By default 1 pixel a mm when clean, and when degraded as few as the camera saw.
         without: names of `INGREDIENTS` to leave out, to see what each is worth.
-
-    Raises:
-        ValueError: an ingredient or the color is not known, a character is not in the atlas, or the text does not fit
-            the color.
-
-    Taught in notebook 01.
     """
     text = normalize(text)
     _check(text, color)
-    if unknown := set(without) - set(INGREDIENTS):
-        raise ValueError(f"no ingredient is named {', '.join(sorted(unknown))}; there are: {', '.join(INGREDIENTS)}")
+    require_known("ingredient", INGREDIENTS, *without)
     rng = np.random.default_rng(rng)
     if degrade:
         image = spoil(photograph(_flat(text, color, rng, 2, without), rng, without), rng, without=without)
@@ -161,46 +152,34 @@ def render_plate(
 
 
 def render_plates(
-    n: int,
-    seed: int = 0,
-    size: tuple[int, int] | None = (32, 128),
-    workers: int = 0,
-    first: int = 0,
-    without: Collection[str] = (),
+    n: int, seed: int = 0, size: Size | None = SIZE, workers: int = 0, first: int = 0, without: Collection[str] = ()
 ) -> Rendered:
-    """Draw `n` random plates, the fast way to a training set that never touches the disk.
+    """Draw `n` random plates, the fast way to a training set that never touches the disk. Taught in notebook 01.
 
     Plate i depends on `seed` and i alone, so neither `n` nor `workers` changes its pixels.
 
     Args:
-        size: height and width of all images; None leaves each in its own size.
+        size: of all images; None leaves each in its own.
         workers: processes that share the work; 0 or 1 does it here.
         first: number of the first plate, to go on where another call ended.
-        without: as in `render_plate`.
 
-    Returns:
-        `(images, table)`: images uint8 (n, H, W, 3), or a list of them without `size`, and a table with the columns
-        `text`, `color` and `split` ("train"), one row an image.
-
-    Taught in notebook 01.
+    Returns `(images, table)`: images uint8 (n, H, W, 3), or a list of them without `size`, and a table with the
+    columns `text`, `color` and `split` ("train"), one row an image.
     """
-    return render_many(partial(_random_plate, without=without), ("text", "color"), n, seed, size, workers, first)
+    return render_many(
+        partial(_random_plate, without=without), ("text", "color"), n, seed, size, workers, first, "train"
+    )
 
 
-def _random_plate(i: int, rng: np.random.Generator, without: Collection[str]) -> tuple:
+def _random_plate(i: int, rng: Rng, without: Collection[str]) -> tuple:
     # The province is fixed by i, so that any 31 in a row have all of them.
     text, color = random_plate_text(rng, province=PROVINCES[i % len(PROVINCES)])
     return text, color, render_plate(text, color, rng, without=without)
 
 
-def _color(color: str) -> PlateColor:
-    if color not in PLATE_COLORS:
-        raise ValueError(f"no plate has the color {color!r}; there are: {', '.join(PLATE_COLORS)}")
-    return PLATE_COLORS[color]
-
-
 def _check(text: str, color: str) -> None:
-    paint, kind = _color(color), plate_kind(text)
+    require_known("plate color", PLATE_COLORS, color)
+    paint, kind = PLATE_COLORS[color], plate_kind(text)
     if lacking := [c for c in dict.fromkeys(text) if c not in load_atlas()[0]]:
         raise ValueError(f"label {text!r} has {quote(lacking)}, which the atlas lacks; leave it out")
     if kind not in paint.kinds or (kind == "marked" and text[-1] not in paint.marks):
@@ -211,9 +190,7 @@ def _check(text: str, color: str) -> None:
         )
 
 
-def _flat(
-    text: str, color: str, rng: np.random.Generator | None, shrink: int, without: Collection[str] = ()
-) -> Image.Image:
+def _flat(text: str, color: str, rng: Rng | None, shrink: int, without: Collection[str] = ()) -> Image.Image:
     """Draw the plate alone, straight from the front, `shrink` mm a pixel; with `rng`, letterforms and paints vary."""
     paint, (glyphs, latin_rows, chinese_rows) = PLATE_COLORS[color], load_atlas()
     height, width = plate_size(text)
@@ -241,7 +218,7 @@ def _flat(
     return image
 
 
-def _redraw(glyph: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _redraw(glyph: np.ndarray, rng: Rng) -> np.ndarray:
     """Move the middle cross of a glyph, uint8 (90, 45): the provinces were drawn by hand, in many workshops."""
     h, w = glyph.shape
     top, bottom, middle = w * (0.5 + rng.uniform(-0.09, 0.09, 3))
@@ -280,5 +257,5 @@ def _ground(color: str, large: bool, width: int, shrink: int) -> Image.Image:
     return Image.fromarray(np.round(ground).astype(np.uint8)).reduce(shrink)
 
 
-def _vary(paint: RGB, rng: np.random.Generator | None) -> RGB:
+def _vary(paint: RGB, rng: Rng | None) -> RGB:
     return paint if rng is None else tuple(np.clip(np.array(paint) + rng.normal(0, 6, 3), 0, 255).astype(int).tolist())

@@ -1,7 +1,4 @@
-"""Rendered images kept on disk, made anew when the code that draws them has changed.
-
-Taught in notebook 03.
-"""
+"""Rendered images kept on disk, made anew when the code that draws them has changed. Taught in notebook 03."""
 
 import hashlib
 import os
@@ -13,6 +10,7 @@ import pandas as pd
 from ocrkit import synth
 from ocrkit.data.packed import Packed, pack
 from ocrkit.data.store import CHUNK, _open_or_make, digest
+from ocrkit.synth.ink import Size
 from ocrkit.text.words import read_counts
 
 #: What can be rendered -> how: a function of n, seed, size, workers and the number of the first image.
@@ -36,7 +34,7 @@ def rendered_store(
     n: int,
     seed: int,
     folder: str | Path,
-    size: tuple[int, int] = (32, 128),
+    size: Size = (32, 128),
     mode: str = "RGB",
     renderer: str = "plates",
     resize: str = "squeeze",
@@ -45,17 +43,13 @@ def rendered_store(
 ) -> Packed:
     """`n` freshly rendered images kept in `folder`, made anew only when a number or the code has changed.
 
-    Args:
-        renderer: a key of `RENDERERS`.
-        resize: with `"pad"`, they are rendered in sizes of their own.
-        words: for names, a file of names and counts, see `words.read_counts`.
-        split: the fonts that draw; those of "valid" exist for Persian only.
+    `renderer` is a key of `RENDERERS`, which draws in sizes of its own where `resize` is "pad", names by the counts of
+    the file `words` (`words.read_counts`), and with the fonts of `split`; those of "valid" exist for Persian only.
     """
-    code = renderer_code("*.*")
     choice = {"names": read_counts(words)} if words else {}
     if split != "train":
         choice["split"] = split
-    source = digest("rendered", renderer, n, seed, size, mode, resize, choice, code)
+    source = digest("rendered", renderer, n, seed, size, mode, resize, choice, renderer_code("*.*"))
 
     def chunks():
         for first in range(0, n, CHUNK):

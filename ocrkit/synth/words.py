@@ -1,7 +1,4 @@
-"""Persian words, numbers and dates as they are cut out of a scanned letter, for readers of whole lines.
-
-No word and no family of fonts is in two splits. Taught in notebook 10.
-"""
+"""Persian words, numbers and dates as they are cut out of a scanned letter. Taught in notebook 10."""
 
 import zlib
 from collections.abc import Callable
@@ -12,7 +9,7 @@ import numpy as np
 
 from ocrkit.synth.bulk import Rendered, render_many
 from ocrkit.synth.glyphs import reweigh, scan
-from ocrkit.synth.ink import lay, moved, one_of, weighted
+from ocrkit.synth.ink import Rng, Seed, Size, lay, moved, one_of, weighted
 from ocrkit.synth.joined import joined_faces, joined_ink
 from ocrkit.synth.letter_text import persian, pick, random_date, random_number
 from ocrkit.synth.persian_faces import ALEF, BASELINE, HEIGHT, SPLITS
@@ -28,42 +25,31 @@ PATTERNS = {
     "w.": 1,
 }  # fmt: skip
 _LABELS = ["تاریخ:", "شماره:", "پیوست:", "موضوع:", "عنوان:", "مورخ", "تاریخ", "شماره", ":"]
-INVENTED = 0.3  # how many words of a training picture are no words
 
 
 def render_words(
-    n: int, seed: int = 0, size: tuple[int, int] | None = SIZE, workers: int = 0, first: int = 0, split: str = "train"
+    n: int, seed: int = 0, size: Size | None = SIZE, workers: int = 0, first: int = 0, split: str = "train"
 ) -> Rendered:
-    """Draw `n` crops of printed words, numbers and values of fields, with arguments as `render_plates` takes them.
+    """Draw `n` crops of printed words, numbers and values of fields, called as `render_plates` is; for notebook 10.
 
     Three in ten words for training are letters by chance, so that a reader cannot guess from half a word the rest; all
     words for validation and test are of the list, and in no other split.
 
-    Args:
-        size: height and width of all images; None gives each the size of its crop, some 14 to 50 pixels high.
-        split: "train", "valid" or "test": whose words and whose fonts.
-
-    Returns:
-        `(images, table)`: images uint8 (n, H, W, 3), or a list of them without `size`, and a table with `text` (in
-        logical order, with Persian digits also where the picture has Arabic ones), `face` and `split`.
-
-    Taught in notebook 10.
+    Without `size` each image has that of its crop, some 14 to 50 pixels high; `split` is "train", "valid" or "test".
+    The table has `text` (logical order, Persian digits also where the picture has Arabic ones), `face` and `split`.
     """
     return render_many(partial(_random_crop, split=split), ("text", "face"), n, seed, size, workers, first, split)
 
 
 def render_dates(
-    n: int, seed: int = 0, size: tuple[int, int] | None = SIZE, workers: int = 0, first: int = 0, split: str = "train"
+    n: int, seed: int = 0, size: Size | None = SIZE, workers: int = 0, first: int = 0, split: str = "train"
 ) -> Rendered:
-    """`render_words` for dates of the Jalali calendar in the styles of letters, such as ۱۴۰۲/۰۵/۱۷ and ۷-۵-۱۴۰۲.
-
-    Taught in notebook 10.
-    """
+    """`render_words` for dates of the Jalali calendar, such as ۱۴۰۲/۰۵/۱۷ and ۷-۵-۱۴۰۲. Taught in notebook 10."""
     draw = partial(_random_crop, split=split, pattern="D")
     return render_many(draw, ("text", "face"), n, seed, size, workers, first, split)
 
 
-def _random_crop(i: int, rng: np.random.Generator, split: str, pattern: str = "") -> tuple:
+def _random_crop(i: int, rng: Rng, split: str, pattern: str = "") -> tuple:
     face, pattern = one_of(joined_faces(split), rng), pattern or weighted(PATTERNS, rng)
     text = "".join(_PARTS[c](rng, split) if c in _PARTS else c for c in pattern)
     return text, face, render_crop(text, face, rng)
@@ -77,15 +63,15 @@ def persian_words(split: str = "train") -> list[str]:
     return [w for w in words if SPLITS[max(0, zlib.crc32(w.encode()) % 10 - 7)] == split]
 
 
-def _word(rng: np.random.Generator, split: str) -> str:
+def _word(rng: Rng, split: str) -> str:
     words = persian_words(split)
-    if split != "train" or rng.random() >= INVENTED:
+    if split != "train" or rng.random() >= 0.3:
         return one_of(words, rng)
     letters = rng.integers(len(PERSIAN_LETTERS), size=rng.integers(2, 9))
     return "".join(PERSIAN_LETTERS[k] for k in letters)
 
 
-_PARTS: dict[str, Callable[[np.random.Generator, str], str]] = {
+_PARTS: dict[str, Callable[[Rng, str], str]] = {
     "w": _word,
     "n": lambda rng, split: persian(int(rng.integers(1, 10 ** int(rng.integers(1, 6))))),
     "l": lambda rng, split: one_of(PERSIAN_LETTERS, rng),
@@ -95,12 +81,11 @@ _PARTS: dict[str, Callable[[np.random.Generator, str], str]] = {
 }
 
 
-def render_crop(text: str, face: str, rng: np.random.Generator | int | None = None) -> np.ndarray:
+def render_crop(text: str, face: str, rng: Seed = None) -> np.ndarray:
     """One line of Persian as a crop of a scanned letter, uint8 (H, W, 3), letters 8 to 16 pixels high.
 
     Beside it may stand what is near: the end of a label, a rule or dots below, the side of a cell, the line above. One
-    in three has its digits in their Arabic forms. `text` and `face` are as in `joined_ink`, also what is raised; `rng`
-    is a numpy Generator or a seed, and the same state gives the same pixels. Taught in notebook 10.
+    in three has its digits in their Arabic forms. Takes and raises as `joined_ink`. Taught in notebook 10.
     """
     rng = np.random.default_rng(rng)
     ink = joined_ink(text, face, arabic_digits=rng.random() < 0.35)
@@ -120,11 +105,8 @@ def render_crop(text: str, face: str, rng: np.random.Generator | int | None = No
     return scan(moved(ink, forward, middle, (height, width), to), rng)
 
 
-def _surrounded(ink: np.ndarray, face: str, room: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
-    """Ink with ragged margins and what may stand in them, uint8 (H, W), in the scale of the atlas.
-
-    `room` is what is added to the margins, above and below, and at the sides.
-    """
+def _surrounded(ink: np.ndarray, face: str, room: tuple[float, float], rng: Rng) -> np.ndarray:
+    """Ink with ragged margins, `room` (up, sideways) larger, and what may stand in them, uint8 (H, W)."""
     rows = np.flatnonzero(ink.any(axis=1))
     above, below, left, right = np.ceil(rng.uniform(0, (12, 12, 14, 14)) + np.repeat(room, 2)).astype(int)
     label = None

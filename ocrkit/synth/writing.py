@@ -1,11 +1,10 @@
 """Writes capitals as pupils do: a `Writer` has a hand, a pen and habits, and no letter comes out twice the same."""
 
-from dataclasses import dataclass, field
-
 import numpy as np
 from PIL import ImageDraw
 
 from ocrkit.synth.hands import Strokes, load_hands
+from ocrkit.synth.ink import Rng, one_of, require_known
 
 #: Accents that French names may carry, by letter, with how often one is chosen.
 _ACCENTS = {"E": ("'", "'", "'", "'", "`", "`", "^", '"'), "I": ('"', "^"), "C": (",",), "O": ("^",), "A": ("^", "`")}
@@ -20,59 +19,40 @@ _MARKS = {
 _SIGNS = {"-": [[[0.0, -0.45], [0.2, -0.46], [0.4, -0.45]]], "'": [[[0.08, -1.05], [0.05, -0.9], [0.0, -0.78]]]}
 
 
-@dataclass
 class Writer:
-    """Habits of one writer. Lengths are in heights of a capital, but for `pen`, which is in pixels."""
+    """A writer of `split`, "train" or "test", with habits drawn by chance; `face` names the hand.
 
-    hands: list[str]
-    pen: float
-    width: float = 1.0  # of the letters
-    slant: float = 0.0
-    boxes: bool = True  # whether each letter is put into its box
-    gap: float = 0.5  # between letters, without boxes
-    wobble: float = 1.0  # how uneven the writing is
-    small: float = 0.0  # share of letters in lower case
-    small_i: bool = False  # I with a dot
-    accents: float = 0.0  # share of letters that get the accent they might have
-    faint: float = 0.0  # 0: an even stroke; 1: a pen that hardly writes
-    ways: dict[str, int] = field(default_factory=dict)  # which way of writing a letter was taken
+    Lengths are in heights of a capital, but for `pen`, which is in pixels.
+    """
 
-
-def random_writer(rng: np.random.Generator, split: str = "train", face: str | None = None) -> Writer:
-    """Draw the habits of a writer of `split`, "train" or "test"; `face` names the hand."""
-    hands, names = load_hands()
-    if split not in names:
-        raise ValueError(f'split={split!r}: the hands are parted into "train" and "test"')
-    if face is not None and face not in hands:
-        raise ValueError(f"no hand is named {face!r}; there are: {', '.join(hands)}")
-    own = names[split]
-    main = face or ("pupil" if split == "train" and rng.random() < 0.55 else own[rng.integers(len(own))])
-    others = [own[k] for k in rng.integers(len(own), size=2)] if face is None and rng.random() < 0.3 else []
-    kind = rng.random()
-    return Writer(
-        hands=[main, *others],
-        pen=float(np.clip(rng.lognormal(0.03, 0.28), 0.6, 2.8)),
-        width=float(np.clip(rng.normal(0.95, 0.15), 0.62, 1.4)),
-        slant=float(rng.normal(0.03, 0.1)),
-        boxes=bool(rng.random() < 0.88),
-        gap=float(rng.uniform(0.12, 0.7)),
-        wobble=float(rng.uniform(0.5, 1.4)),
-        small=0.95 if kind < 0.05 else 0.25 if kind < 0.11 else 0.0,
-        small_i=bool(rng.random() < 0.35),
-        accents=0.6 if rng.random() < 0.3 else 0.0,
-        faint=float(rng.uniform(0.3, 1)) if rng.random() < 0.3 else 0.0,
-    )
+    def __init__(self, rng: Rng, split: str = "train", face: str | None = None):
+        hands, names = load_hands()
+        require_known("split", names, split)
+        own = names[split]
+        main = face or ("pupil" if split == "train" and rng.random() < 0.55 else one_of(own, rng))
+        require_known("hand", hands, main)
+        others = [own[k] for k in rng.integers(len(own), size=2)] if face is None and rng.random() < 0.3 else []
+        self.hands, kind = [main, *others], rng.random()
+        self.pen = float(np.clip(rng.lognormal(0.03, 0.28), 0.6, 2.8))
+        self.width = float(np.clip(rng.normal(0.95, 0.15), 0.62, 1.4))  # of the letters
+        self.slant = rng.normal(0.03, 0.1)
+        self.boxes = rng.random() < 0.88  # whether each letter is put into its box
+        self.gap = rng.uniform(0.12, 0.7)  # between letters, without boxes
+        self.wobble = rng.uniform(0.5, 1.4)  # how uneven the writing is
+        self.small = 0.95 if kind < 0.05 else 0.25 if kind < 0.11 else 0.0  # share of letters in lower case
+        self.small_i = rng.random() < 0.35  # I with a dot
+        self.accents = 0.6 if rng.random() < 0.3 else 0.0  # share of letters that get the accent they might have
+        self.faint = (
+            rng.uniform(0.3, 1) if rng.random() < 0.3 else 0.0
+        )  # 0: an even stroke; 1: a pen that hardly writes
+        self.ways: dict[str, int] = {}  # which way of writing a letter was taken
 
 
-def write(
-    text: str, writer: Writer, rng: np.random.Generator, height: float, pitch: float, room: float = np.inf
-) -> list[Strokes]:
-    """Write a text and return each letter's strokes in pixels; (0, 0) is on the line, in the middle of the first box.
+def write(text: str, writer: Writer, rng: Rng, height: float, pitch: float, room: float = np.inf) -> list[Strokes]:
+    """Write A to Z, digits, - ' and blanks: each letter's strokes; (0, 0) is the middle of the first box, on the line.
 
-    Args:
-        text: A to Z, digits, hyphen, apostrophe and blank.
-        height: of a capital; `pitch`: from one box of the form to the next; `room` for the whole text: all in pixels.
-            A longer text is set closer and made narrower.
+    In pixels, as is all: the `height` of a capital, the `pitch` from one box of the form to the next, and the `room`
+    for the whole text: a longer one is set closer and made narrower.
     """
     letters, extents = [], []
     for k, c in enumerate(text):
@@ -96,7 +76,7 @@ def write(
     return [[s * [a, 1] + [x, y] for s in strokes] for strokes, a, x, y in placed if strokes]
 
 
-def _letter(c: str, k: int, writer: Writer, rng: np.random.Generator) -> Strokes:
+def _letter(c: str, k: int, writer: Writer, rng: Rng) -> Strokes:
     """The strokes of one letter as this writer forms it, with an accent where the name may have one."""
     hands = load_hands()[0]
     if c in _SIGNS:
@@ -104,7 +84,7 @@ def _letter(c: str, k: int, writer: Writer, rng: np.random.Generator) -> Strokes
     small = rng.random() < writer.small and not (k == 0 and rng.random() < 0.7)
     small = small and (c != "L" or writer.small > 0.5)  # among capitals, l would read as I
     form = c.lower() if small or (c == "I" and writer.small_i) else c
-    name = writer.hands[rng.integers(len(writer.hands))] if len(writer.hands) > 1 else writer.hands[0]
+    name = one_of(writer.hands, rng) if len(writer.hands) > 1 else writer.hands[0]
     if form not in hands[name]:  # the pupil's own alphabet has capitals only
         if not small and form == "i":
             return hands[name]["I"][2 + rng.integers(2)]
@@ -113,18 +93,13 @@ def _letter(c: str, k: int, writer: Writer, rng: np.random.Generator) -> Strokes
     usual = writer.ways.setdefault(name + form, int(rng.integers(len(ways))))
     strokes = ways[usual if rng.random() < 0.8 else rng.integers(len(ways))]
     if c in _ACCENTS and rng.random() < writer.accents * (0.6 if c == "E" else 0.15):
-        strokes = _mark(strokes, _ACCENTS[c][rng.integers(len(_ACCENTS[c]))])
+        accent, (x, y) = one_of(_ACCENTS[c], rng), np.concatenate(strokes).T
+        at = np.array([(x.min() + x.max()) / 2, y.min() if accent != "," else -1.0])
+        strokes = strokes + [np.array(s) + at for s in _MARKS[accent]]
     return strokes
 
 
-def _mark(strokes: Strokes, accent: str) -> Strokes:
-    points = np.concatenate(strokes)
-    top = points[:, 1].min() if accent != "," else -1.0
-    at = np.array([(points[:, 0].min() + points[:, 0].max()) / 2, top])
-    return strokes + [np.array(s) + at for s in _MARKS[accent]]
-
-
-def _bend(strokes: Strokes, writer: Writer, rng: np.random.Generator, height: float) -> Strokes:
+def _bend(strokes: Strokes, writer: Writer, rng: Rng, height: float) -> Strokes:
     """Scale, slant, turn and bend one letter; every stroke moves a little on its own."""
     w = writer.wobble
     r = rng.normal(size=14)
@@ -147,18 +122,11 @@ def _bend(strokes: Strokes, writer: Writer, rng: np.random.Generator, height: fl
 
 
 def draw_letter(
-    draw: ImageDraw.ImageDraw,
-    strokes: Strokes,
-    at: tuple[float, float],
-    pen: float,
-    scale: int,
-    rng: np.random.Generator,
+    draw: ImageDraw.ImageDraw, strokes: Strokes, at: tuple[float, float], pen: float, scale: int, rng: Rng
 ) -> None:
-    """Draw a letter's strokes with a round pen whose width changes along the way.
+    """Draw a letter's strokes with a round pen, about `pen` wide, from the point `at` on the line.
 
-    Args:
-        at: x and y of the letter's start on the line; `pen`: width of the line: both in pixels of the crop.
-        scale: pixels of the drawing to one of the crop.
+    Both are in pixels of the crop, of which one is `scale` pixels of the drawing.
     """
     for s in strokes:
         line = ((s + at) * scale).tolist()

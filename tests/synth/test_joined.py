@@ -80,7 +80,7 @@ def test_faces_are_parted_as_those_of_single_letters():
     shipped = load_sheet("joined")[1]
     assert len(shipped["widths"]) == len(shipped["pens"]) == len(DRAWN) == len(set(DRAWN))
     assert atlas_file("joined").stat().st_size < 1_500_000
-    with pytest.raises(ValueError, match="split='dev': the fonts are parted into train, valid, test"):
+    with pytest.raises(ValueError, match="no split is named 'dev'; there are: train, valid, test"):
         joined_faces("dev")
 
 

@@ -63,7 +63,7 @@ def test_random_faces_are_of_their_split():
         drawn = [random_face(rng, split) for _ in range(200)]
         assert {chinese for chinese, _ in drawn} == set(names[split]["chinese"])
         assert {latin for chinese, latin in drawn if latin != chinese} == set(names[split]["latin"])
-    with pytest.raises(ValueError, match="split='valid': the fonts are parted"):
+    with pytest.raises(ValueError, match="no split is named 'valid'; there are: train, test"):
         random_face(rng, "valid")
 
 

@@ -203,7 +203,7 @@ def test_shares_add_up():
         ("京AD12345", "blue", "this one is new energy"),
         ("皖A25V59", "green", "does not fit a green plate.*new energy"),
         ("沪B1234警", "yellow", "with 挂/学"),
-        ("皖A25V59", "purple", "no plate has the color 'purple'; there are: blue, yellow"),
+        ("皖A25V59", "purple", "no plate color is named 'purple'; there are: blue, yellow"),
     ],
 )
 def test_bad_text_or_color_is_explained(text, color, message):
@@ -212,7 +212,7 @@ def test_bad_text_or_color_is_explained(text, color, message):
 
 
 def test_bad_color_of_a_random_text():
-    with pytest.raises(ValueError, match="no plate has the color 'red'"):
+    with pytest.raises(ValueError, match="no plate color is named 'red'"):
         random_plate_text(np.random.default_rng(0), "red")
 
 
@@ -283,7 +283,7 @@ def test_each_ingredient_alone_changes_some_plates(name):
 
 
 def test_an_unknown_ingredient_is_named():
-    with pytest.raises(ValueError, match="no ingredient is named rust; there are: letterforms, paint"):
+    with pytest.raises(ValueError, match="no ingredient is named 'rust'; there are: letterforms, paint"):
         render_plate("皖A25V59", without=["rust"])
 
 
@@ -324,7 +324,7 @@ def test_degradations_point_the_way_their_names_say():
 def test_no_degradation_and_an_unknown_one():
     image = render_plate("皖A25V59", degrade=False)
     assert np.array_equal(degrade(image, np.random.default_rng(0), []), image)
-    with pytest.raises(ValueError, match="no degradation is named rust; there are: dirt"):
+    with pytest.raises(ValueError, match="no degradation is named 'rust'; there are: dirt"):
         degrade(image, np.random.default_rng(0), ["rust"])
 
 

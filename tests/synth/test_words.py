@@ -31,7 +31,7 @@ def test_words_are_parted_and_can_be_written():
         # After a letter that never joins, nobody sees a ZWNJ.
         assert all(a in BOTH for a, b in zip(word, word[1:]) if b == "\u200c") and word[-1] != "\u200c", word
     assert set("".join(words["train"])) == set(PERSIAN_LETTERS + "\u200c") <= CHARACTERS
-    with pytest.raises(ValueError, match="split='dev': the fonts are parted into train, valid, test"):
+    with pytest.raises(ValueError, match="no split is named 'dev'; there are: train, valid, test"):
         persian_words("dev")
 
 
@@ -101,7 +101,7 @@ def test_a_crop_shows_its_text():
 
 @pytest.mark.parametrize("render", RENDER.values(), ids=RENDER)
 def test_unknown_splits_are_refused(render):
-    with pytest.raises(ValueError, match="split='dev': the fonts are parted into train, valid, test"):
+    with pytest.raises(ValueError, match="no split is named 'dev'; there are: train, valid, test"):
         render(3, split="dev")
 
 

@@ -33,7 +33,7 @@ def test_characters_are_drawn_by_seed_and_number_alone():
     assert np.array_equal(images[8:], later) and table["text"][8:].tolist() == rest["text"].tolist()
     test_faces = set(render_characters(40, 3, split="test")[1]["face"])
     assert test_faces <= set(load_faces()[1]["test"]["chinese"])
-    with pytest.raises(ValueError, match='"train" and "test"'):
+    with pytest.raises(ValueError, match="no split is named 'valid'; there are: train, test"):
         render_characters(1, split="valid")
 
 

@@ -136,7 +136,7 @@ def test_what_is_no_date_is_not_read():
 
 @pytest.fixture(scope="module")
 def letter():
-    return render_letter(4, "train", face="Vazirmatn-Regular", layout="left column", degrade=False)
+    return render_letter(23, layout="left column", degrade=False)
 
 
 def test_labels_are_found_on_a_page(letter):
