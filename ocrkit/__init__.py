@@ -97,7 +97,7 @@ _MORE = {
     "measure_steps": "training.speed",
     "to_logical": "text.reading_order",
     "to_visual": "text.reading_order",
-    "image_facts": "data.measures",
+    "image_facts": "errors.measures",
     "near_duplicates": "data.duplicates",
     "CharacterNgram": "ctc.ngrams",
     "Choice": "ctc.candidates",

@@ -62,7 +62,7 @@ from ocrkit.maps.cam import grad_cam as grad_cam
 from ocrkit.maps.cam import grad_cam_plus_plus as grad_cam_plus_plus
 from ocrkit.ctc.greedy import greedy_decode as greedy_decode
 from ocrkit.maps.cam import hires_cam as hires_cam
-from ocrkit.data.measures import image_facts as image_facts
+from ocrkit.errors.measures import image_facts as image_facts
 from ocrkit.errors.suspects import label_losses as label_losses
 from ocrkit.training.memory import largest_batch as largest_batch
 from ocrkit.ctc.lexicon import lexicon_decode as lexicon_decode

@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 
 import ocrkit as ok
 from ocrkit.ctc.lattice import forward_lattice
-from ocrkit.data import measures
+from ocrkit.errors import measures
 from ocrkit.errors.metrics import edit_counts
 from ocrkit.text.alphabets import DIGITS, PLATE_LETTERS, PROVINCES
 from ocrkit.text.strings import graphemes, normalize
