@@ -22,6 +22,7 @@ from ocrkit.data.store import packed_store
 from ocrkit.errors.classes import score_classes
 from ocrkit.errors.metrics import score
 from ocrkit.errors.plots import print_epoch
+from ocrkit.reader.model_files import model_folder
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.synth.store import GLYPHS, RENDERERS, SPLIT_FONTS, rendered_store
 from ocrkit.tasks.glyphs.classifier import GlyphClassifier
@@ -64,6 +65,13 @@ def recipe_data(recipe: BaseRecipe, stores: str | Path) -> tuple[Mixed, Packed, 
 
     The packs are kept in the folder `stores` for the next run. Test splits are never touched.
     """
+    # What cannot work is refused before thousands of images are rendered.
+    if recipe.spliced and not (recipe.samples and recipe.words and recipe.start):
+        raise ValueError(f"recipe: spliced={recipe.spliced} needs samples to cut, words to make and start to align")
+    if not (recipe.samples or recipe.rendered):
+        raise ValueError("the recipe names no data: set samples=FOLDER, or rendered=20000 to render plates")
+    if recipe.start not in ("", "imagenet"):
+        model_folder(recipe.start)
     form = recipe.image_size, recipe.mode, recipe.resize
     way = "" if recipe.resize == "squeeze" else f"-{recipe.resize}"
     shape = f"{recipe.image_size[0]}x{recipe.image_size[1]}-{recipe.mode}{way}"
@@ -101,12 +109,8 @@ def recipe_data(recipe: BaseRecipe, stores: str | Path) -> tuple[Mixed, Packed, 
         line = f"{recipe.rendered} rendered {recipe.renderer} for training (seed {recipe.seed})"
         parts.append((rendered(recipe.rendered, recipe.seed), 1, line))
     if recipe.spliced:
-        if not (recipe.samples and recipe.words and recipe.start):
-            raise ValueError(f"recipe: spliced={recipe.spliced} needs samples to cut, words to make and start to align")
         line = f"{recipe.spliced} spliced images out of those for training (seed {recipe.seed})"
         parts.append((spliced(), 1, line))
-    if not parts:
-        raise ValueError("the recipe names no data: set samples=FOLDER, or rendered=20000 to render plates")
     trains, repeats, lines = map(list, zip(*parts))
     if not valids:
         split = "valid" if recipe.renderer in SPLIT_FONTS else "train"
@@ -124,11 +128,9 @@ def run_recipe(
 ) -> Recognizer | GlyphClassifier | FieldDetector:
     """Train by `recipe` into the folder `run_dir`: model, history, checkpoint, `run.json` and a model card.
 
-    Several processes (see `World`) all call this; the main one makes the stores, measures and writes the card.
-
-    Raises:
-        FileExistsError: the folder holds a finished or broken-off run, and `resume` is off.
-        ValueError: the recipe cannot be followed, or not in several processes.
+    Several processes (see `processes`) all call this; the main one makes the stores, measures and writes the card.
+    Raises a FileExistsError where the folder holds a run and `resume` is off, and a ValueError where the recipe cannot
+    be followed, or not in several processes.
     """
     run_dir, world, kind = Path(run_dir), accelerator(), KINDS[type(recipe)]
     processes = world.num_processes if world else 1
@@ -166,8 +168,7 @@ def run_recipe(
 def _check_run(recipe: BaseRecipe, kind: Kind, run_dir: Path, resume: bool, processes: int) -> None:
     if kind.resumes:
         if (run_dir / "checkpoint.safetensors").exists() and not resume:
-            why = "holds a run already: pass --resume to go on with it, or choose another --out"
-            raise FileExistsError(f"{run_dir} {why}")
+            raise FileExistsError(f"{run_dir} holds a run already: pass --resume to go on, or choose another --out")
     elif processes > 1:
         raise ValueError(
             f"only a model that reads lines of text trains in parts; this recipe is of {recipe.kind}, and was started "

@@ -38,16 +38,9 @@ class PageField(NamedTuple):
 def load_pages(where: str | os.PathLike, split: str | None = None) -> pd.DataFrame:
     """Read pages and the boxes on them into a pages table.
 
-    Args:
-        where: the name of a registered set (`"letters"`), a folder with COCO files beside the folders of the images
-            (`train.json`, `train/page_001.jpg`, ...), or one COCO file.
-        split: keep only this split, `"train"`, `"valid"` or `"test"`; the name of a file says it.
-
-    Raises:
-        FileNotFoundError: there is no such folder or file, or an image is missing.
-        ValueError: a file cannot be used, see `read_coco`, or the split does not exist.
-
-    Taught in notebook 10.
+    `where` is the name of a registered set (`"letters"`), a folder with COCO files beside the folders of the images
+    (`train.json`, `train/page_001.jpg`, ...), or one COCO file. `split` keeps `"train"`, `"valid"` or `"test"` alone;
+    the name of a file says it. Raises as `read_coco`, and a ValueError where the split does not exist. See notebook 10.
     """
     place = sources.locate(where) if where in sources.SOURCES else Path(where).expanduser()
     if not place.exists():

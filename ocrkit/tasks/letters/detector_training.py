@@ -50,20 +50,13 @@ def fit_detector(
     Args:
         train, valid: made by `detector.pack`.
         learning_rate: the highest of the cycle.
-        amp: as in a `Recipe`; losses are computed in float32 always.
         augment: change the pages, see `augment_pages`.
         window: learn from pieces of the pages, so many pixels high, which takes less time; see `cut_windows`. The
             detector looks at whole pages all the same, as nothing in it depends on their size.
-        on_epoch: called with the history after each epoch.
 
-    Returns:
-        The history of `run_epochs`, with `valid_recall` and `valid_iou` (mean overlap, 0 for a field not found).
-
-    Raises:
-        ValueError: the pages do not fit the detector, or a setting cannot work.
-        FloatingPointError: the loss is no number any more.
-
-    Ctrl-C ends the training early and keeps the best weights so far. Taught in notebook 10.
+    Returns the history of `run_epochs`, with `valid_recall` and `valid_iou` (mean overlap, 0 for a field not found).
+    Raises a ValueError where the pages do not fit the detector or a setting cannot work. All else is as in `fit`.
+    Taught in notebook 10.
     """
     train, valid = PackedPages(*train), PackedPages(*valid)
     for name, pages in (("train", train), ("valid", valid)):

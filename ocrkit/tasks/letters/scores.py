@@ -19,9 +19,7 @@ def evaluate_fields(found: pd.DataFrame, pages: pd.DataFrame, iou: float = 0.5) 
         `recall_low` and `recall_high`, `found` (boxes), `precision` (the share of them that is right) with
         `precision_low` and `precision_high`. Intervals are Wilson's, 95%; a share of nothing is NaN.
 
-    Raises:
-        ValueError: the index of `pages`, which `found` names in `page`, has a value twice.
-
+    Raises a ValueError where the index of `pages`, which `found` names in `page`, has a value twice.
     Taught in notebook 10.
     """
     if not pages.index.is_unique:
