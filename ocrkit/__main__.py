@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     # argparse takes a list in one piece; here settings may also follow an option, as in `--out runs/mine epochs=3`.
     if rest and not (hasattr(options, "changes") and all(re.match(r"\w+=", part) for part in rest)):
         parser.error(f"unknown arguments: {' '.join(rest)}")
-    if rest:
+    elif rest:
         options.changes += rest
     try:
         return options.verb(options)
@@ -106,11 +106,10 @@ def doctor(options: argparse.Namespace) -> int:
     from ocrkit.reader.model_files import MODELS
     from ocrkit.tasks.load import load_model
 
-    failed = 0
+    marks = set()
 
     def line(mark: str, text: str) -> None:
-        nonlocal failed
-        failed += mark == "FAIL"
+        marks.add(mark)
         print(f"[{mark}] {text}")
 
     line("OK" if sys.version_info >= (3, 10) else "FAIL", f"Python {sys.version.split()[0]} (3.10 or newer)")
@@ -133,7 +132,7 @@ def doctor(options: argparse.Namespace) -> int:
             line("OK", f"model {folder.parent.name}: {load_model(folder.parent)!r}")
         except (ValueError, OSError) as error:
             line("FAIL", f"model {folder.parent.name}: {error}")
-    return min(failed, 1)
+    return int("FAIL" in marks)
 
 
 def lint_samples(options: argparse.Namespace) -> int:
@@ -175,8 +174,7 @@ def train_recipe(options: argparse.Namespace) -> int:
 def decoder_for(options: argparse.Namespace, model: object) -> Callable | None:
     """The decoder that the options ask for, None for the greedy one; words that are left out are named on stderr.
 
-    Raises:
-        ValueError: as `make_decoder`; the model reads no lines, or an option belongs to another way to decode.
+    Raises a ValueError as `make_decoder`, or where the model reads no lines, or an option is of another way to decode.
     """
     from ocrkit.reader.recognizer import Recognizer
 
@@ -188,10 +186,8 @@ def decoder_for(options: argparse.Namespace, model: object) -> Callable | None:
     if kind == "greedy":
         return None
     if not isinstance(model, Recognizer):
-        raise ValueError(
-            f"--decode {kind} is for models that read lines of text, such as plates or names; "
-            f"{options.model} is a {type(model).__name__}: leave it out"
-        )
+        other = f"{options.model} is a {type(model).__name__}: leave it out"
+        raise ValueError(f"--decode {kind} is for models that read lines of text, such as plates or names; {other}")
     lexicon = None
     if kind == "lexicon":
         if file is None:
@@ -246,11 +242,10 @@ def evaluate_model(options: argparse.Namespace) -> int:
     if not len(counted):
         raise ValueError(f"{options.samples} has no labeled image that can be read")
     table = (score_classes if isinstance(model, GlyphClassifier) else score)(counted)
-    rows, facts = table.set_index("metric"), {"n": len(counted)}
+    rows, facts = table.set_index("metric")[["value", "low", "high"]], {"n": len(counted)}
     for name in ("accuracy", "cer"):
-        known = name in rows.index
-        facts[name] = rows.value[name] if known else None
-        facts[f"{name}_ci"] = [rows.low[name], rows.high[name]] if known else None
+        value, *interval = rows.loc[name] if name in rows.index else [None]
+        facts |= {name: value, f"{name}_ci": interval or None}
     facts |= {"images_per_second": speed, "decode": options.decode}
     _print_scores(table, facts, f"{speed:.0f} images/s", len(samples) - len(counted), options)
     return 0

@@ -37,6 +37,9 @@ from ocrkit.training.processes import accelerator, print_once
 from ocrkit.training.recipe import BaseRecipe, DetectorRecipe, GlyphRecipe, Recipe
 from ocrkit.training.splicing import splice_words
 
+#: What reads one image at a time, and what a recipe can make.
+Reader = Recognizer | GlyphClassifier
+Model = Reader | FieldDetector
 #: Rendered images that stand in for a validation set where a recipe has no other samples.
 RENDERED_VALID = 400
 
@@ -113,19 +116,17 @@ def recipe_data(recipe: BaseRecipe, stores: str | Path) -> tuple[Mixed, Packed, 
         parts.append((spliced(), 1, line))
     trains, repeats, lines = map(list, zip(*parts))
     if not valids:
-        split = "valid" if recipe.renderer in SPLIT_FONTS else "train"
-        n = RENDERED_VALID * (5 if split == "valid" else 1)  # small pictures, which are read quickly
+        own = recipe.renderer in SPLIT_FONTS
+        n, split = (5 * RENDERED_VALID, "valid") if own else (RENDERED_VALID, "train")  # small ones are read quickly
         valids.append(rendered(n, recipe.seed + 1_000_000, split))
-        others = " in other fonts" if split == "valid" else ""
+        others = " in other fonts" * own
         lines.append(f"{n} rendered {recipe.renderer}{others} for validation (seed {recipe.seed + 1_000_000})")
     train, valid = Mixed(trains, repeats), concatenate(valids)
     print_once(f"{len(train)} training and {len(valid)} validation images an epoch")
     return train, valid, lines
 
 
-def run_recipe(
-    recipe: BaseRecipe, run_dir: str | Path, resume: bool = False, command: str = ""
-) -> Recognizer | GlyphClassifier | FieldDetector:
+def run_recipe(recipe: BaseRecipe, run_dir: str | Path, resume: bool = False, command: str = "") -> Model:
     """Train by `recipe` into the folder `run_dir`: model, history, checkpoint, `run.json` and a model card.
 
     Several processes (see `processes`) all call this; the main one makes the stores, measures and writes the card.
@@ -180,9 +181,7 @@ def _check_run(recipe: BaseRecipe, kind: Kind, run_dir: Path, resume: bool, proc
         raise FileExistsError(f"{run_dir} holds a model already: choose another --out")
 
 
-def _train_texts(
-    recipe: Recipe, train: Mixed, valid: Packed, run_dir: Path, resume: bool
-) -> tuple[Recognizer, pd.DataFrame]:
+def _train_texts(recipe: Recipe, train: Mixed, valid: Packed, *run: Path | bool) -> tuple[Recognizer, pd.DataFrame]:
     own = recipe.alphabet == "samples"
     if recipe.start and not own:
         recognizer = Recognizer.load(recipe.start)
@@ -193,7 +192,7 @@ def _train_texts(
         recognizer = Recognizer.create(alphabet, recipe.backbone, *shape, resize=recipe.resize)
         if recipe.start:
             _take_body(recognizer, recipe.start)
-    return recognizer, fit(recognizer, train, valid, recipe, run_dir, resume, on_epoch=print_epoch)
+    return recognizer, fit(recognizer, train, valid, recipe, *run, on_epoch=print_epoch)
 
 
 def _take_body(recognizer: Recognizer, start: str) -> None:
@@ -211,7 +210,7 @@ def _take_body(recognizer: Recognizer, start: str) -> None:
     recognizer.model.load_state_dict(mine | body)
 
 
-def image_figures(recipe: BaseRecipe, reader: Recognizer | GlyphClassifier) -> list[dict]:
+def image_figures(recipe: BaseRecipe, reader: Reader) -> list[dict]:
     """Measure on what no training touches: test splits, the shipped sample of what is rendered, and test fonts."""
     sets = [] if recipe.use_test else [(w, recipe_samples(recipe, w)) for w in dict.fromkeys(recipe.samples)]
     if recipe.renderer in SOURCES and recipe.alphabet != "samples":
@@ -222,7 +221,7 @@ def image_figures(recipe: BaseRecipe, reader: Recognizer | GlyphClassifier) -> l
     return [figures for figures in tests if figures]
 
 
-def split_figures(reader: Recognizer | GlyphClassifier, samples: pd.DataFrame, name: str) -> dict | None:
+def split_figures(reader: Reader, samples: pd.DataFrame, name: str) -> dict | None:
     """Measure on the test split of a set; None where it has none. `known_texts`: the share of those seen elsewhere."""
     test = samples[(samples["split"] == "test") & (samples["text"] != "")]
     if not len(test):
@@ -231,7 +230,7 @@ def split_figures(reader: Recognizer | GlyphClassifier, samples: pd.DataFrame, n
     return _figures(reader, test, name) | {"known_texts": round(float(known), 4)}
 
 
-def rendered_figures(reader: Recognizer | GlyphClassifier, renderer: str, seed: int, n: int = 4000) -> dict:
+def rendered_figures(reader: Reader, renderer: str, seed: int, n: int = 4000) -> dict:
     """Measure on `n` pictures that are rendered in the fonts for testing."""
     size = GLYPHS.get(renderer, None if reader.resize == "pad" else reader.image_size)
     images, table = RENDERERS[renderer](n, seed, size, os.cpu_count() or 1, split="test")
@@ -239,7 +238,7 @@ def rendered_figures(reader: Recognizer | GlyphClassifier, renderer: str, seed: 
     return _figures(reader, samples, f"rendered {renderer} in test fonts (seed {seed})")
 
 
-def _figures(reader: Recognizer | GlyphClassifier, samples: pd.DataFrame, name: str) -> dict:
+def _figures(reader: Reader, samples: pd.DataFrame, name: str) -> dict:
     results = reader.read(samples)
     scores = score_classes if isinstance(reader, GlyphClassifier) else score
     table = scores(results[results["error"] == ""]).set_index("metric").round(4)
@@ -290,7 +289,7 @@ KINDS = {
 }
 
 
-def model_card(name: str, model: Recognizer | GlyphClassifier | FieldDetector, facts: dict, kind: Kind) -> str:
+def model_card(name: str, model: Model, facts: dict, kind: Kind) -> str:
     """The text of a model card: what the model is, what it was made from, and how to make it again."""
 
     def cell(value: object) -> str:

@@ -130,16 +130,25 @@ def set_aside(packed: Data, recognizer: Recognizer) -> tuple[Data, pd.DataFrame]
 
     Returns the pack without them, and their rows and those that `pack` had rejected, with a column `reason`.
     """
-    if isinstance(packed, Mixed):
-        parts, lost = zip(*(set_aside(part, recognizer) for part in packed.parts))
-        return Mixed(parts, packed.repeats), pd.concat(lost)
     if isinstance(packed, Shards):
         return packed.set_aside(recognizer)
-    steps = recognizer.steps(packed.images).tolist()
-    reasons = [label_problem(recognizer.tokenizer, text, n) for text, n in zip(packed.texts, steps)]
-    bad = [bool(r) for r in reasons]
-    lost = packed.samples[bad].assign(reason=[r for r in reasons if r])
-    return (packed.keep([not b for b in bad]) if any(bad) else packed), pd.concat([packed.rejected, lost])
+
+    def problems(part: Packed) -> list[str]:
+        steps = recognizer.steps(part.images).tolist()
+        return [label_problem(recognizer.tokenizer, text, n) for text, n in zip(part.texts, steps)]
+
+    return without_problems(packed, problems)
+
+
+def without_problems(packed: Packed | Mixed, problems: Callable[[Packed], list[str]]) -> tuple[Any, pd.DataFrame]:
+    """As `set_aside`, by what `problems` says of each sample of a pack, `""` where there is none."""
+    if isinstance(packed, Mixed):
+        parts, lost = zip(*(without_problems(part, problems) for part in packed.parts))
+        return Mixed(parts, packed.repeats), pd.concat(lost)
+    reasons = problems(packed)
+    good = [not reason for reason in reasons]
+    lost = packed.samples[[not g for g in good]].assign(reason=[r for r in reasons if r])
+    return packed if all(good) else packed.keep(good), pd.concat([packed.rejected, lost])
 
 
 def used_steps(data: Data, recognizer: Recognizer) -> np.ndarray:

@@ -58,10 +58,8 @@ def read_coco(path: str | os.PathLike) -> pd.DataFrame:
     Its images lie beside it, or in the folder of its name without `.json`. Beyond COCO's own keys, an annotation may
     have a `text`. The categories `FIELDS` go into `fields`, all others into `other`.
 
-    Raises:
-        FileNotFoundError: there is no such file, or an image is missing.
-        ValueError: it is no COCO file, an annotation has an unknown category or is of an image that is not listed, or
-            a box has no area or lies outside its page.
+    Raises a FileNotFoundError where the file or an image is missing, and a ValueError where it is no COCO file, an
+    annotation has an unknown category or image, or a box has no area or lies outside its page.
     """
     path = Path(os.path.abspath(path))
     images, annotations, categories = _read_parts(path)
@@ -95,7 +93,7 @@ def _read_parts(path: Path) -> list[list[dict]]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"there is no file {path}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ValueError(f"{path} is not valid JSON ({error})") from error
     parts = {
         "images": ("id", "file_name", "width", "height"),

@@ -19,7 +19,7 @@ from ocrkit.data.packed import Mixed, Packed
 from ocrkit.errors.plots import print_epoch
 from ocrkit.reader.device import normalize_images
 from ocrkit.tasks.glyphs.classifier import GlyphClassifier
-from ocrkit.training.loop import run_epochs, usable_only
+from ocrkit.training.loop import run_epochs, usable_only, without_problems
 from ocrkit.training.rates import sweep_rates
 from ocrkit.training.recipe import GlyphRecipe
 from ocrkit.training.step import autocast_dtype, keep_memory
@@ -177,21 +177,17 @@ def lr_find_glyphs(
 
 def known_only(packed: Packed | Mixed, classifier: GlyphClassifier) -> tuple[Packed | Mixed, pd.DataFrame]:
     """Part the samples whose label is a class of the classifier from the rest, which get a column `reason`."""
-    if isinstance(packed, Mixed):
-        parts, lost = zip(*(known_only(part, classifier) for part in packed.parts))
-        return Mixed(parts, packed.repeats), pd.concat(lost)
-    wanted, size = classifier.image_size, tuple(packed.images.shape[-2:])
+    wanted, size = classifier.image_size, tuple(packed[0][0].shape[-2:]) if len(packed) else classifier.image_size
     if size != wanted:
         raise ValueError(
             f"the images are {size[0]} x {size[1]} and the classifier reads {wanted[0]} x {wanted[1]}: "
             f"set classifier.image_size = {size}, or pack them again with classifier.pack"
         )
-    known = (classifier.codes(packed.texts) >= 0).tolist()
-    if all(known):
-        return packed, packed.rejected
-    lost = packed.samples[[not k for k in known]]
-    reasons = [f"{text!r} is no class of the model" if text else "the label is empty" for text in lost["text"]]
-    return packed.keep(known), pd.concat([packed.rejected, lost.assign(reason=reasons)])
+
+    def problem(text: str, code: int) -> str:
+        return "" if code >= 0 else f"{text!r} is no class of the model" if text else "the label is empty"
+
+    return without_problems(packed, lambda part: [*map(problem, part.texts, classifier.codes(part.texts).tolist())])
 
 
 def _orders(n: int, batch_size: int, seed: int, epoch: int) -> list[list[int]]:

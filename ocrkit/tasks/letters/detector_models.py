@@ -117,8 +117,8 @@ def build_detector(name: str, num_kinds: int, image_size: tuple[int, int]) -> nn
     (B,)}` with labels from 1, and gives a dict of losses, in float32. In evaluation mode it takes the images and gives
     N dicts with `boxes`, `labels` and `scores`.
 
-    Raises a ValueError where `DETECTORS` has no such name, there is no kind, or a side of `image_size` = (height, width)
-    is no multiple of 32. Taught in notebook 10.
+    Raises a ValueError where `DETECTORS` has no such name, there is no kind, or a side of `image_size`, (height, width)
+    in pixels, is no multiple of 32. Taught in notebook 10.
     """
     if name not in DETECTORS:
         raise ValueError(f"no detector is named {name!r}; there are: {', '.join(DETECTORS)}")
