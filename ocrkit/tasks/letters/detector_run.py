@@ -88,5 +88,6 @@ def field_figures(recipe: DetectorRecipe, detector: FieldDetector) -> list[dict]
 
 def field_card(name: str, facts: dict) -> tuple[str, str]:
     """What stands above the table of a detector's card, and below it."""
-    about = "On the test pages of the shipped sample `letters`, whose fonts and layouts are in no training page. A\nfield "
-    return about + "counts as found where the box overlaps the right one by 0.5 (IoU); with 95% intervals.", ""
+    about = """On the test pages of the shipped sample `letters`, whose fonts and layouts are in no training page. A
+field counts as found where the box overlaps the right one by 0.5 (IoU); with 95% intervals."""
+    return about, ""
