@@ -91,13 +91,6 @@ def recipe_data(recipe: BaseRecipe, stores: str | Path) -> tuple[Mixed, Packed, 
         folder = Path(stores, f"rendered-{recipe.renderer}{own}-{n}-{seed}{fonts}-{shape}")
         return rendered_store(n, seed, folder, *form[:2], recipe.renderer, recipe.resize, recipe.words, split)
 
-    def spliced() -> Packed:
-        words = read_counts(recipe.words)
-        made = splice_words(Recognizer.load(recipe.start), pd.concat(rows), words, recipe.spliced, recipe.seed)
-        packed = pack(made, *form)
-        packed.samples = packed.samples.assign(image=[f"spliced {recipe.seed}/{i}" for i in range(len(packed))])
-        return packed
-
     parts, valids, rows = [], [], []
     for where in recipe.samples:
         samples = recipe_samples(recipe, where)
@@ -112,8 +105,10 @@ def recipe_data(recipe: BaseRecipe, stores: str | Path) -> tuple[Mixed, Packed, 
         line = f"{recipe.rendered} rendered {recipe.renderer} for training (seed {recipe.seed})"
         parts.append((rendered(recipe.rendered, recipe.seed), 1, line))
     if recipe.spliced:
-        line = f"{recipe.spliced} spliced images out of those for training (seed {recipe.seed})"
-        parts.append((spliced(), 1, line))
+        cutter, words = Recognizer.load(recipe.start), read_counts(recipe.words)
+        made = pack(splice_words(cutter, pd.concat(rows), words, recipe.spliced, recipe.seed), *form)
+        made.samples = made.samples.assign(image=[f"spliced {recipe.seed}/{i}" for i in range(len(made))])
+        parts.append((made, 1, f"{recipe.spliced} spliced images out of those for training (seed {recipe.seed})"))
     trains, repeats, lines = map(list, zip(*parts))
     if not valids:
         own = recipe.renderer in SPLIT_FONTS
