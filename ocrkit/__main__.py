@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pandas as pd
 
@@ -20,10 +20,6 @@ from ocrkit.ctc.decoding import DECODERS, make_decoder
 from ocrkit.ctc.lexicon import Lexicon
 from ocrkit.data import platforms
 from ocrkit.text.words import read_words
-
-if TYPE_CHECKING:
-    from ocrkit.tasks.letters.detector import FieldDetector
-    from ocrkit.tasks.letters.reader import LetterReader
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     # argparse takes a list in one piece; here settings may also follow an option, as in `--out runs/mine epochs=3`.
     if rest and not (hasattr(options, "changes") and all(re.match(r"\w+=", part) for part in rest)):
         parser.error(f"unknown arguments: {' '.join(rest)}")
-    if rest:
+    elif rest:
         options.changes += rest
     try:
         return options.verb(options)
@@ -106,11 +102,10 @@ def doctor(options: argparse.Namespace) -> int:
     from ocrkit.reader.model_files import MODELS
     from ocrkit.tasks.load import load_model
 
-    failed = 0
+    marks = set()
 
     def line(mark: str, text: str) -> None:
-        nonlocal failed
-        failed += mark == "FAIL"
+        marks.add(mark)
         print(f"[{mark}] {text}")
 
     line("OK" if sys.version_info >= (3, 10) else "FAIL", f"Python {sys.version.split()[0]} (3.10 or newer)")
@@ -133,7 +128,7 @@ def doctor(options: argparse.Namespace) -> int:
             line("OK", f"model {folder.parent.name}: {load_model(folder.parent)!r}")
         except (ValueError, OSError) as error:
             line("FAIL", f"model {folder.parent.name}: {error}")
-    return min(failed, 1)
+    return int("FAIL" in marks)
 
 
 def lint_samples(options: argparse.Namespace) -> int:
@@ -172,11 +167,10 @@ def train_recipe(options: argparse.Namespace) -> int:
     return 0
 
 
-def decoder_for(options: argparse.Namespace, model: object) -> Callable | None:
+def decoder_for(options: argparse.Namespace, model: Any) -> Callable | None:
     """The decoder that the options ask for, None for the greedy one; words that are left out are named on stderr.
 
-    Raises:
-        ValueError: as `make_decoder`; the model reads no lines, or an option belongs to another way to decode.
+    Raises a ValueError as `make_decoder`, or where the model reads no lines, or an option is of another way to decode.
     """
     from ocrkit.reader.recognizer import Recognizer
 
@@ -188,10 +182,8 @@ def decoder_for(options: argparse.Namespace, model: object) -> Callable | None:
     if kind == "greedy":
         return None
     if not isinstance(model, Recognizer):
-        raise ValueError(
-            f"--decode {kind} is for models that read lines of text, such as plates or names; "
-            f"{options.model} is a {type(model).__name__}: leave it out"
-        )
+        other = f"{options.model} is a {type(model).__name__}: leave it out"
+        raise ValueError(f"--decode {kind} is for models that read lines of text, such as plates or names; {other}")
     lexicon = None
     if kind == "lexicon":
         if file is None:
@@ -238,19 +230,18 @@ def evaluate_model(options: argparse.Namespace) -> int:
         results = results.assign(image=paths)
     if options.out:
         results.to_csv(options.out, index=False)
-    for row in samples[~labeled].itertuples():
-        print(f"set aside: {row.image}: {getattr(row, 'problem', '') or 'no label'}", file=sys.stderr)
-    for row in results[results["error"] != ""].itertuples():
-        print(f"set aside: {row.image}: {row.error}", file=sys.stderr)
-    counted = results[results["error"] == ""]
+    unlabeled, counted = samples[~labeled], results[results["error"] == ""]
+    unlabeled = [(row.image, getattr(row, "problem", "") or "no label") for row in unlabeled.itertuples()]
+    for image, reason in [*unlabeled, *zip(results["image"], results["error"])]:
+        if reason:
+            print(f"set aside: {image}: {reason}", file=sys.stderr)
     if not len(counted):
         raise ValueError(f"{options.samples} has no labeled image that can be read")
     table = (score_classes if isinstance(model, GlyphClassifier) else score)(counted)
-    rows, facts = table.set_index("metric"), {"n": len(counted)}
+    rows, facts = table.set_index("metric")[["value", "low", "high"]], {"n": len(counted)}
     for name in ("accuracy", "cer"):
-        known = name in rows.index
-        facts[name] = rows.value[name] if known else None
-        facts[f"{name}_ci"] = [rows.low[name], rows.high[name]] if known else None
+        value, *interval = rows.loc[name] if name in rows.index else [None]
+        facts |= {name: value, f"{name}_ci": interval or None}
     facts |= {"images_per_second": speed, "decode": options.decode}
     _print_scores(table, facts, f"{speed:.0f} images/s", len(samples) - len(counted), options)
     return 0
@@ -266,7 +257,7 @@ def _print_scores(table: pd.DataFrame, facts: dict, speed: str, set_aside: int, 
         print(f"{speed}; {set_aside} set aside")
 
 
-def evaluate_pages(model: FieldDetector | LetterReader, options: argparse.Namespace) -> int:
+def evaluate_pages(model: Any, options: argparse.Namespace) -> int:
     """Print, for each kind of field, how many are found and, by a model that reads, how many are read exactly."""
     from ocrkit.data.layouts.pages import load_pages
     from ocrkit.tasks.letters.reader import LetterReader
@@ -327,7 +318,7 @@ def read_images(options: argparse.Namespace) -> int:
     return int((results["error"] != "").any())
 
 
-def read_pages(reader: LetterReader, options: argparse.Namespace) -> int:
+def read_pages(reader: Any, options: argparse.Namespace) -> int:
     """Print one JSON object a page; exit status 1 where one could not be read."""
     results = reader.read(options.images)
     for _, rows in results.groupby("page"):

@@ -95,18 +95,23 @@ def pack_any(
         TypeError: `samples` is none of these.
         ValueError: the table has no column `image`, or an image that was not in a table cannot be read.
     """
-    if isinstance(samples, pd.DataFrame):
-        require_columns(samples, "image")
-        return pack(samples, size, mode, resize)
-    if isinstance(samples, (str, Path, np.ndarray)):
-        samples = [samples]
-    if not isinstance(samples, Sequence) or not all(isinstance(s, (str, Path, np.ndarray)) for s in samples):
-        raise TypeError(f"read takes a samples table, paths or uint8 arrays, not {type(samples).__name__}")
-    images = pd.Series([s if isinstance(s, np.ndarray) else str(s) for s in samples], dtype=object)
-    packed = pack(pd.DataFrame({"image": images}), size, mode, resize)
-    if len(packed.rejected):
+    packed = pack(as_table(samples), size, mode, resize)
+    if len(packed.rejected) and not isinstance(samples, pd.DataFrame):
         raise ValueError("; ".join(f"{r.image}: {r.reason}" for r in packed.rejected.itertuples()))
     return packed
+
+
+def as_table(images: pd.DataFrame | str | Path | np.ndarray | Sequence) -> pd.DataFrame:
+    """A table with `image`, of such a table, of one image or of a list of them; raises as `pack_any`."""
+    if isinstance(images, pd.DataFrame):
+        require_columns(images, "image")
+        return images
+    if isinstance(images, (str, Path, np.ndarray)):
+        images = [images]
+    if not isinstance(images, Sequence) or not all(isinstance(i, (str, Path, np.ndarray)) for i in images):
+        raise TypeError(f"images are a samples table, paths or uint8 arrays, not {type(images).__name__}")
+    images = [i if isinstance(i, np.ndarray) else str(i) for i in images]
+    return pd.DataFrame({"image": pd.Series(images, dtype=object)})
 
 
 def pack_arrays(images: np.ndarray, samples: pd.DataFrame) -> Packed:

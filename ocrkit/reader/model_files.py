@@ -1,6 +1,7 @@
 """Model files: a folder with `config.json` and `model.safetensors`, which belong together. Taught in notebook 03."""
 
 import json
+from collections.abc import Callable
 from hashlib import sha1
 from pathlib import Path
 
@@ -19,6 +20,8 @@ FORMATS = {
     "ocrkit field detector 1": "FieldDetector",
     "ocrkit letter reader 1": "LetterReader",
 }
+#: What the weights keep a fingerprint of, so that those of another model are noticed -> its name in the message.
+MARKS = {"alphabet": "alphabets", "classes": "classes", "kinds": "kinds of fields"}
 
 
 def model_folder(where: str | Path) -> Path:
@@ -65,14 +68,17 @@ def read_format(folder: Path) -> tuple[str, dict]:
     return FORMATS[found], config
 
 
-def read_model(where: str | Path, kind: str, keys: tuple[str, ...]) -> tuple[Path, dict, dict[str, str], dict]:
-    """Read what `write_model` wrote: the folder, its config, the metadata and the weights.
+def read_model(
+    where: str | Path, kind: str, keys: tuple[str, ...], build: Callable[[dict], tuple[nn.Module, str]], mark: str
+) -> tuple[nn.Module, dict]:
+    """Read what `write_model` wrote: the model in evaluation mode, and its config.
 
-    `kind` is the class that asks, a value of `FORMATS`, and `keys` are what its config must have.
+    `kind` is the class that asks, a value of `FORMATS`; `keys` are what its config must have, the network's name first.
+    `build` makes of the config the network and the text of the `mark`, a key of `MARKS`.
 
     Raises:
         FileNotFoundError: there is no such model, or a file is missing.
-        ValueError: a file is damaged or of another kind of model.
+        ValueError: a file is damaged or of another kind of model, or config and weights do not belong together.
     """
     folder, config = read_config(where, kind, keys)
     weights_path = folder / "model.safetensors"
@@ -83,16 +89,31 @@ def read_model(where: str | Path, kind: str, keys: tuple[str, ...]) -> tuple[Pat
     except SafetensorError as error:
         why = f"{weights_path} is damaged or no safetensors file ({error}); copy or train it again"
         raise ValueError(why) from error
-    return folder, config, metadata, weights
+    model, text = build(config)
+    if metadata.get(mark) != _fingerprint(text):
+        raise ValueError(
+            f"{folder}: config.json and model.safetensors have different {MARKS[mark]}, so the classes would be mixed "
+            "up; take both files from one training run"
+        )
+    own, other = ({name: tuple(t.shape) for name, t in some.items()} for some in (model.state_dict(), weights))
+    if own != other:
+        name = min(n for n in own.keys() | other.keys() if own.get(n) != other.get(n))
+        about = f"{keys[0]} {config[keys[0]]!r}, {model.num_classes} classes"
+        raise ValueError(
+            f"{weights_path} does not fit the model in config.json ({about}): "
+            f"weight {name!r} has shape {other.get(name, 'none')}, the model needs {own.get(name, 'none')}"
+        )
+    model.load_state_dict(weights)
+    return model.eval(), config
 
 
 def write_model(
-    folder: str | Path, kind: str, config: dict, model: nn.Module, metadata: dict[str, str], half: bool = False
+    folder: str | Path, kind: str, config: dict, model: nn.Module, mark: str, text: str, half: bool = False
 ) -> Path:
     """Write `model.safetensors` and `config.json`, each whole or not at all; `half=True` stores 16-bit floats.
 
-    `metadata` goes into the weights and has one key only: safetensors writes several in no fixed order, and the same
-    model shall give the same bytes.
+    The weights keep a fingerprint of `text`, of what `mark` names in `MARKS`. It is their only metadata: safetensors
+    writes several keys in no fixed order, and the same model shall give the same bytes.
     """
     folder = Path(folder)
     weights = {
@@ -100,25 +121,12 @@ def write_model(
         for name, t in model.state_dict().items()
     }
     with atomic(folder / "model.safetensors", sum(t.nbytes for t in weights.values())) as path:
-        save_file(weights, path, metadata)
+        save_file(weights, path, {mark: _fingerprint(text)})
     write_config(folder, kind, config)
     return folder
 
 
-def check_weights(model: nn.Module, weights: dict[str, Tensor], path: Path, about: str) -> None:
-    """Raise a ValueError that names the first weight which does not fit the model; `about` describes the model."""
-    own = {name: tuple(t.shape) for name, t in model.state_dict().items()}
-    other = {name: tuple(t.shape) for name, t in weights.items()}
-    if own != other:
-        name = min(n for n in own.keys() | other.keys() if own.get(n) != other.get(n))
-        raise ValueError(
-            f"{path} does not fit the model in config.json ({about}): "
-            f"weight {name!r} has shape {other.get(name, 'none')}, the model needs {own.get(name, 'none')}"
-        )
-
-
-def fingerprint(text: str) -> str:
-    """What the weights keep of the alphabet or the classes, so that those of another model are noticed."""
+def _fingerprint(text: str) -> str:
     return sha1(text.encode()).hexdigest()
 
 

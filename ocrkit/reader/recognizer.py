@@ -17,7 +17,7 @@ from ocrkit.data.packed import Packed, pack_any
 from ocrkit.data.sizes import RESIZES, batch_width, used_columns
 from ocrkit.reader.crnn import CRNN, blank_logits
 from ocrkit.reader.device import evaluating, normalize_images, pick_device
-from ocrkit.reader.model_files import check_weights, fingerprint, read_model, write_model
+from ocrkit.reader.model_files import read_model, write_model
 from ocrkit.reader.results import by_place, results_table
 from ocrkit.text.edits import operations
 from ocrkit.text.tokenizer import Tokenizer
@@ -206,8 +206,7 @@ class Recognizer:
         """Write `model.safetensors` and `config.json` into `folder`; `half=True` stores 16-bit floats."""
         own = {"backbone": self.model.backbone, "image_size": list(self.image_size), "mode": self.mode}
         config = {**own, "resize": self.resize, **self.tokenizer.to_dict()}
-        mark = {"alphabet": fingerprint(self.tokenizer.alphabet)}
-        return write_model(folder, "Recognizer", config, self.model, mark, half)
+        return write_model(folder, "Recognizer", config, self.model, "alphabet", self.tokenizer.alphabet, half)
 
     @classmethod
     def load(cls, where: str | Path, device: str | torch.device | None = None) -> Recognizer:
@@ -217,20 +216,16 @@ class Recognizer:
             FileNotFoundError: there is neither, or a file is missing.
             ValueError: a file is damaged, or config and weights do not belong together.
         """
+
+        def build(config: dict) -> tuple[CRNN, str]:
+            alphabet, channels = Tokenizer.from_dict(config), _CHANNELS.get(config["mode"], 3)
+            size = tuple(config["image_size"])
+            return CRNN(alphabet.num_classes, config["backbone"], channels, size), alphabet.alphabet
+
         keys = "backbone", "image_size", "mode", "alphabet"
-        folder, config, metadata, weights = read_model(where, "Recognizer", keys)
-        tokenizer = Tokenizer.from_dict(config)
-        if metadata.get("alphabet") != fingerprint(tokenizer.alphabet):
-            raise ValueError(
-                f"{folder}: config.json and model.safetensors have different alphabets, so the classes would be "
-                "mixed up; take both files from one training run"
-            )
-        channels = _CHANNELS.get(config["mode"], 3)
-        model = CRNN(tokenizer.num_classes, config["backbone"], channels, tuple(config["image_size"]))
-        about = f"backbone {model.backbone!r}, {model.num_classes} classes"
-        check_weights(model, weights, folder / "model.safetensors", about)
-        model.load_state_dict(weights)
-        return cls(model.eval(), tokenizer, config["mode"], device, config.get("resize", "squeeze"))
+        model, config = read_model(where, "Recognizer", keys, build, "alphabet")
+        tokenizer, resize = Tokenizer.from_dict(config), config.get("resize", "squeeze")
+        return cls(model, tokenizer, config["mode"], device, resize)
 
     def __repr__(self) -> str:
         height, width = self.image_size

@@ -22,6 +22,7 @@ from ocrkit.data.store import packed_store
 from ocrkit.errors.classes import score_classes
 from ocrkit.errors.metrics import score
 from ocrkit.errors.plots import print_epoch
+from ocrkit.reader.model_files import model_folder
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.synth.store import GLYPHS, RENDERERS, SPLIT_FONTS, rendered_store
 from ocrkit.tasks.glyphs.classifier import GlyphClassifier
@@ -36,6 +37,9 @@ from ocrkit.training.processes import accelerator, print_once
 from ocrkit.training.recipe import BaseRecipe, DetectorRecipe, GlyphRecipe, Recipe
 from ocrkit.training.splicing import splice_words
 
+#: What reads one image at a time, and what a recipe can make.
+Reader = Recognizer | GlyphClassifier
+Model = Reader | FieldDetector
 #: Rendered images that stand in for a validation set where a recipe has no other samples.
 RENDERED_VALID = 400
 
@@ -64,6 +68,13 @@ def recipe_data(recipe: BaseRecipe, stores: str | Path) -> tuple[Mixed, Packed, 
 
     The packs are kept in the folder `stores` for the next run. Test splits are never touched.
     """
+    # What cannot work is refused before thousands of images are rendered.
+    if recipe.spliced and not (recipe.samples and recipe.words and recipe.start):
+        raise ValueError(f"recipe: spliced={recipe.spliced} needs samples to cut, words to make and start to align")
+    if not (recipe.samples or recipe.rendered):
+        raise ValueError("the recipe names no data: set samples=FOLDER, or rendered=20000 to render plates")
+    if recipe.start not in ("", "imagenet"):
+        model_folder(recipe.start)
     form = recipe.image_size, recipe.mode, recipe.resize
     way = "" if recipe.resize == "squeeze" else f"-{recipe.resize}"
     shape = f"{recipe.image_size[0]}x{recipe.image_size[1]}-{recipe.mode}{way}"
@@ -80,13 +91,6 @@ def recipe_data(recipe: BaseRecipe, stores: str | Path) -> tuple[Mixed, Packed, 
         folder = Path(stores, f"rendered-{recipe.renderer}{own}-{n}-{seed}{fonts}-{shape}")
         return rendered_store(n, seed, folder, *form[:2], recipe.renderer, recipe.resize, recipe.words, split)
 
-    def spliced() -> Packed:
-        words = read_counts(recipe.words)
-        made = splice_words(Recognizer.load(recipe.start), pd.concat(rows), words, recipe.spliced, recipe.seed)
-        packed = pack(made, *form)
-        packed.samples = packed.samples.assign(image=[f"spliced {recipe.seed}/{i}" for i in range(len(packed))])
-        return packed
-
     parts, valids, rows = [], [], []
     for where in recipe.samples:
         samples = recipe_samples(recipe, where)
@@ -101,34 +105,28 @@ def recipe_data(recipe: BaseRecipe, stores: str | Path) -> tuple[Mixed, Packed, 
         line = f"{recipe.rendered} rendered {recipe.renderer} for training (seed {recipe.seed})"
         parts.append((rendered(recipe.rendered, recipe.seed), 1, line))
     if recipe.spliced:
-        if not (recipe.samples and recipe.words and recipe.start):
-            raise ValueError(f"recipe: spliced={recipe.spliced} needs samples to cut, words to make and start to align")
-        line = f"{recipe.spliced} spliced images out of those for training (seed {recipe.seed})"
-        parts.append((spliced(), 1, line))
-    if not parts:
-        raise ValueError("the recipe names no data: set samples=FOLDER, or rendered=20000 to render plates")
+        cutter, words = Recognizer.load(recipe.start), read_counts(recipe.words)
+        made = pack(splice_words(cutter, pd.concat(rows), words, recipe.spliced, recipe.seed), *form)
+        made.samples = made.samples.assign(image=[f"spliced {recipe.seed}/{i}" for i in range(len(made))])
+        parts.append((made, 1, f"{recipe.spliced} spliced images out of those for training (seed {recipe.seed})"))
     trains, repeats, lines = map(list, zip(*parts))
     if not valids:
-        split = "valid" if recipe.renderer in SPLIT_FONTS else "train"
-        n = RENDERED_VALID * (5 if split == "valid" else 1)  # small pictures, which are read quickly
+        own = recipe.renderer in SPLIT_FONTS
+        n, split = (5 * RENDERED_VALID, "valid") if own else (RENDERED_VALID, "train")  # small ones are read quickly
         valids.append(rendered(n, recipe.seed + 1_000_000, split))
-        others = " in other fonts" if split == "valid" else ""
+        others = " in other fonts" * own
         lines.append(f"{n} rendered {recipe.renderer}{others} for validation (seed {recipe.seed + 1_000_000})")
     train, valid = Mixed(trains, repeats), concatenate(valids)
     print_once(f"{len(train)} training and {len(valid)} validation images an epoch")
     return train, valid, lines
 
 
-def run_recipe(
-    recipe: BaseRecipe, run_dir: str | Path, resume: bool = False, command: str = ""
-) -> Recognizer | GlyphClassifier | FieldDetector:
+def run_recipe(recipe: BaseRecipe, run_dir: str | Path, resume: bool = False, command: str = "") -> Model:
     """Train by `recipe` into the folder `run_dir`: model, history, checkpoint, `run.json` and a model card.
 
-    Several processes (see `World`) all call this; the main one makes the stores, measures and writes the card.
-
-    Raises:
-        FileExistsError: the folder holds a finished or broken-off run, and `resume` is off.
-        ValueError: the recipe cannot be followed, or not in several processes.
+    Several processes (see `processes`) all call this; the main one makes the stores, measures and writes the card.
+    Raises a FileExistsError where the folder holds a run and `resume` is off, and a ValueError where the recipe cannot
+    be followed, or not in several processes.
     """
     run_dir, world, kind = Path(run_dir), accelerator(), KINDS[type(recipe)]
     processes = world.num_processes if world else 1
@@ -166,8 +164,7 @@ def run_recipe(
 def _check_run(recipe: BaseRecipe, kind: Kind, run_dir: Path, resume: bool, processes: int) -> None:
     if kind.resumes:
         if (run_dir / "checkpoint.safetensors").exists() and not resume:
-            why = "holds a run already: pass --resume to go on with it, or choose another --out"
-            raise FileExistsError(f"{run_dir} {why}")
+            raise FileExistsError(f"{run_dir} holds a run already: pass --resume to go on, or choose another --out")
     elif processes > 1:
         raise ValueError(
             f"only a model that reads lines of text trains in parts; this recipe is of {recipe.kind}, and was started "
@@ -179,9 +176,7 @@ def _check_run(recipe: BaseRecipe, kind: Kind, run_dir: Path, resume: bool, proc
         raise FileExistsError(f"{run_dir} holds a model already: choose another --out")
 
 
-def _train_texts(
-    recipe: Recipe, train: Mixed, valid: Packed, run_dir: Path, resume: bool
-) -> tuple[Recognizer, pd.DataFrame]:
+def _train_texts(recipe: Recipe, train: Mixed, valid: Packed, *run: Path | bool) -> tuple[Recognizer, pd.DataFrame]:
     own = recipe.alphabet == "samples"
     if recipe.start and not own:
         recognizer = Recognizer.load(recipe.start)
@@ -192,7 +187,7 @@ def _train_texts(
         recognizer = Recognizer.create(alphabet, recipe.backbone, *shape, resize=recipe.resize)
         if recipe.start:
             _take_body(recognizer, recipe.start)
-    return recognizer, fit(recognizer, train, valid, recipe, run_dir, resume, on_epoch=print_epoch)
+    return recognizer, fit(recognizer, train, valid, recipe, *run, on_epoch=print_epoch)
 
 
 def _take_body(recognizer: Recognizer, start: str) -> None:
@@ -210,7 +205,7 @@ def _take_body(recognizer: Recognizer, start: str) -> None:
     recognizer.model.load_state_dict(mine | body)
 
 
-def image_figures(recipe: BaseRecipe, reader: Recognizer | GlyphClassifier) -> list[dict]:
+def image_figures(recipe: BaseRecipe, reader: Reader) -> list[dict]:
     """Measure on what no training touches: test splits, the shipped sample of what is rendered, and test fonts."""
     sets = [] if recipe.use_test else [(w, recipe_samples(recipe, w)) for w in dict.fromkeys(recipe.samples)]
     if recipe.renderer in SOURCES and recipe.alphabet != "samples":
@@ -221,7 +216,7 @@ def image_figures(recipe: BaseRecipe, reader: Recognizer | GlyphClassifier) -> l
     return [figures for figures in tests if figures]
 
 
-def split_figures(reader: Recognizer | GlyphClassifier, samples: pd.DataFrame, name: str) -> dict | None:
+def split_figures(reader: Reader, samples: pd.DataFrame, name: str) -> dict | None:
     """Measure on the test split of a set; None where it has none. `known_texts`: the share of those seen elsewhere."""
     test = samples[(samples["split"] == "test") & (samples["text"] != "")]
     if not len(test):
@@ -230,7 +225,7 @@ def split_figures(reader: Recognizer | GlyphClassifier, samples: pd.DataFrame, n
     return _figures(reader, test, name) | {"known_texts": round(float(known), 4)}
 
 
-def rendered_figures(reader: Recognizer | GlyphClassifier, renderer: str, seed: int, n: int = 4000) -> dict:
+def rendered_figures(reader: Reader, renderer: str, seed: int, n: int = 4000) -> dict:
     """Measure on `n` pictures that are rendered in the fonts for testing."""
     size = GLYPHS.get(renderer, None if reader.resize == "pad" else reader.image_size)
     images, table = RENDERERS[renderer](n, seed, size, os.cpu_count() or 1, split="test")
@@ -238,7 +233,7 @@ def rendered_figures(reader: Recognizer | GlyphClassifier, renderer: str, seed: 
     return _figures(reader, samples, f"rendered {renderer} in test fonts (seed {seed})")
 
 
-def _figures(reader: Recognizer | GlyphClassifier, samples: pd.DataFrame, name: str) -> dict:
+def _figures(reader: Reader, samples: pd.DataFrame, name: str) -> dict:
     results = reader.read(samples)
     scores = score_classes if isinstance(reader, GlyphClassifier) else score
     table = scores(results[results["error"] == ""]).set_index("metric").round(4)
@@ -289,7 +284,7 @@ KINDS = {
 }
 
 
-def model_card(name: str, model: Recognizer | GlyphClassifier | FieldDetector, facts: dict, kind: Kind) -> str:
+def model_card(name: str, model: Model, facts: dict, kind: Kind) -> str:
     """The text of a model card: what the model is, what it was made from, and how to make it again."""
 
     def cell(value: object) -> str:

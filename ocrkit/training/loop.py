@@ -46,7 +46,6 @@ def run_epochs(
     patience: int = 0,
     kept: str = "the weights of the best epoch are kept",
     state: Checkpoint | None = None,
-    out_of_time: Callable[[], bool] = lambda: False,
     keep: Callable[[pd.DataFrame], None] | None = None,
     on_epoch: Callable[[pd.DataFrame], None] | None = None,
 ) -> pd.DataFrame:
@@ -59,8 +58,7 @@ def run_epochs(
         measure: what the history notes of the model after an epoch.
         quality: of a row of the history; the highest is the best, among equal ones the last, where a run has settled.
         advice: what to do where the loss is no number any more; `kept`: what Ctrl-C leaves, of `{epoch}`.
-        patience: stop after so many epochs without a better quality; 0 never does. `out_of_time` is asked after each
-            step, and stops at once.
+        patience: stop after so many epochs without a better quality; 0 never does.
         keep, on_epoch: called with the history after each epoch, in every process and in the main one.
 
     Returns the history, as `fit` does, with what `measure` gives; `learning_rate` is that of the last group, at the
@@ -70,7 +68,7 @@ def run_epochs(
     model, state = stepper.model, state or Checkpoint()
     history = state.history
     try:
-        while len(history) < epochs and not out_of_time():
+        while len(history) < epochs:
             first = max(history, key=quality, default={"epoch": 0})  # among equal ones
             if 0 < patience <= len(history) - first["epoch"]:
                 break
@@ -82,8 +80,6 @@ def run_epochs(
                 loss, n = step(batch)
                 losses.append(loss * n)
                 seen += n
-                if out_of_time():
-                    break
             loss, seconds = torch.stack(losses).sum().item() / seen, time.perf_counter() - started
             if not math.isfinite(loss):
                 raise FloatingPointError(f"the training loss became {loss} in epoch {len(history) + 1}: {advice}")
@@ -134,16 +130,25 @@ def set_aside(packed: Data, recognizer: Recognizer) -> tuple[Data, pd.DataFrame]
 
     Returns the pack without them, and their rows and those that `pack` had rejected, with a column `reason`.
     """
-    if isinstance(packed, Mixed):
-        parts, lost = zip(*(set_aside(part, recognizer) for part in packed.parts))
-        return Mixed(parts, packed.repeats), pd.concat(lost)
     if isinstance(packed, Shards):
         return packed.set_aside(recognizer)
-    steps = recognizer.steps(packed.images).tolist()
-    reasons = [label_problem(recognizer.tokenizer, text, n) for text, n in zip(packed.texts, steps)]
-    bad = [bool(r) for r in reasons]
-    lost = packed.samples[bad].assign(reason=[r for r in reasons if r])
-    return (packed.keep([not b for b in bad]) if any(bad) else packed), pd.concat([packed.rejected, lost])
+
+    def problems(part: Packed) -> list[str]:
+        steps = recognizer.steps(part.images).tolist()
+        return [label_problem(recognizer.tokenizer, text, n) for text, n in zip(part.texts, steps)]
+
+    return without_problems(packed, problems)
+
+
+def without_problems(packed: Packed | Mixed, problems: Callable[[Packed], list[str]]) -> tuple[Any, pd.DataFrame]:
+    """As `set_aside`, by what `problems` says of each sample of a pack, `""` where there is none."""
+    if isinstance(packed, Mixed):
+        parts, lost = zip(*(without_problems(part, problems) for part in packed.parts))
+        return Mixed(parts, packed.repeats), pd.concat(lost)
+    reasons = problems(packed)
+    good = [not reason for reason in reasons]
+    lost = packed.samples[[not g for g in good]].assign(reason=[r for r in reasons if r])
+    return packed if all(good) else packed.keep(good), pd.concat([packed.rejected, lost])
 
 
 def used_steps(data: Data, recognizer: Recognizer) -> np.ndarray:

@@ -251,18 +251,6 @@ def test_a_frozen_body_stays(fresh, packs, batch_norm):
     assert all(p.requires_grad for p in fresh.model.parameters())
 
 
-def test_label_smoothing_raises_the_loss_of_what_is_sure(trained, packs):
-    reader, _ = trained
-    packed, losses = packs["train"], []
-    for smoothing in (0.0, 0.2):
-        torch.manual_seed(0)
-        twin = GlyphClassifier.create(CLASSES, **SMALL)
-        twin.model.load_state_dict(reader.model.state_dict())
-        stepper = GlyphStepper(twin, 1e-4, "none", label_smoothing=smoothing, amp="off")
-        losses.append(stepper(packed.images, twin.codes(packed.texts)).item())
-    assert losses[1] > losses[0]
-
-
 def test_rate_finder_puts_the_weights_back(fresh, packs):
     before = {name: t.clone() for name, t in fresh.model.state_dict().items()}
     found = ok.lr_find_glyphs(fresh, packs["train"], batch_size=12, steps=12, amp="off")

@@ -55,8 +55,13 @@ def test_both_recipes_from_start_to_end(place, capsys):
     assert np.isfinite(facts["best"]["valid_cer"])
 
 
-def test_spliced_needs_a_start(tmp_path, place):
-    changes = SMALL | {"words": str(place / "counts.tsv")}
-    recipe = find_recipe("names", spliced=5, start="", samples=str(place / "names"), **changes)
-    with pytest.raises(ValueError, match="start to align"):
-        recipe_data(recipe, tmp_path)
+@pytest.mark.parametrize(
+    ("start", "error", "words"),
+    [("", ValueError, "start to align"), ("nowhere", FileNotFoundError, "no model 'nowhere'")],
+)
+def test_spliced_needs_a_start_before_anything_is_rendered(tmp_path, place, start, error, words):
+    changes = SMALL | {"words": str(place / "counts.tsv"), "rendered": 5}
+    recipe = find_recipe("names", spliced=5, start=start, samples=str(place / "names"), **changes)
+    with pytest.raises(error, match=words):
+        recipe_data(recipe, tmp_path / "stores")
+    assert not (tmp_path / "stores").exists()

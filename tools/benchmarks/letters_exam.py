@@ -35,7 +35,7 @@ from ocrkit.data.platforms import COURSE
 from ocrkit.errors.intervals import wilson_interval
 from ocrkit.synth import render_letters
 from ocrkit.tasks.letters.classical import ClassicalReader
-from ocrkit.tasks.letters.dates import parse_jalali
+from ocrkit.tasks.letters.dates import iso_day, parse_jalali
 from ocrkit.tasks.letters.reader import DATE, LetterReader
 from ocrkit.tasks.letters.scores import evaluate_fields
 from ocrkit.tasks.letters.templates import LABELS
@@ -120,11 +120,7 @@ def beside_label(words: list[Word], label: Word, labels: list[Word]) -> list[Wor
 
 
 def _dated(text: str, word: Word) -> dict:
-    try:
-        iso = parse_jalali(text).iso
-    except ValueError:
-        iso = ""
-    return {"text": text, "box": word.box, "score": 1.0, "iso": iso}
+    return {"text": text, "box": word.box, "score": 1.0, "iso": iso_day(text)[0]}
 
 
 def read_tesseract(page: pd.DataFrame, psm: int = PSM, scale: int = SCALE) -> pd.DataFrame:

@@ -38,16 +38,9 @@ class PageField(NamedTuple):
 def load_pages(where: str | os.PathLike, split: str | None = None) -> pd.DataFrame:
     """Read pages and the boxes on them into a pages table.
 
-    Args:
-        where: the name of a registered set (`"letters"`), a folder with COCO files beside the folders of the images
-            (`train.json`, `train/page_001.jpg`, ...), or one COCO file.
-        split: keep only this split, `"train"`, `"valid"` or `"test"`; the name of a file says it.
-
-    Raises:
-        FileNotFoundError: there is no such folder or file, or an image is missing.
-        ValueError: a file cannot be used, see `read_coco`, or the split does not exist.
-
-    Taught in notebook 10.
+    `where` is the name of a registered set (`"letters"`), a folder with COCO files beside the folders of the images
+    (`train.json`, `train/page_001.jpg`, ...), or one COCO file. `split` keeps `"train"`, `"valid"` or `"test"` alone;
+    the name of a file says it. Raises as `read_coco`, and a ValueError where the split does not exist. See notebook 10.
     """
     place = sources.locate(where) if where in sources.SOURCES else Path(where).expanduser()
     if not place.exists():
@@ -65,10 +58,8 @@ def read_coco(path: str | os.PathLike) -> pd.DataFrame:
     Its images lie beside it, or in the folder of its name without `.json`. Beyond COCO's own keys, an annotation may
     have a `text`. The categories `FIELDS` go into `fields`, all others into `other`.
 
-    Raises:
-        FileNotFoundError: there is no such file, or an image is missing.
-        ValueError: it is no COCO file, an annotation has an unknown category or is of an image that is not listed, or
-            a box has no area or lies outside its page.
+    Raises a FileNotFoundError where the file or an image is missing, and a ValueError where it is no COCO file, an
+    annotation has an unknown category or image, or a box has no area or lies outside its page.
     """
     path = Path(os.path.abspath(path))
     images, annotations, categories = _read_parts(path)
@@ -102,7 +93,7 @@ def _read_parts(path: Path) -> list[list[dict]]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"there is no file {path}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ValueError(f"{path} is not valid JSON ({error})") from error
     parts = {
         "images": ("id", "file_name", "width", "height"),

@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from ocrkit.data.packed import Packed, pack_any
 from ocrkit.data.sizes import GLYPH_RESIZES
 from ocrkit.reader.device import evaluating, normalize_images, pick_device
-from ocrkit.reader.model_files import check_weights, fingerprint, read_model, write_model
+from ocrkit.reader.model_files import read_model, write_model
 from ocrkit.reader.results import by_place, results_table
 from ocrkit.tasks.glyphs.network import GlyphNet, imagenet_weights
 from ocrkit.text.edits import operations
@@ -30,14 +30,8 @@ SMALLEST = 32
 class GlyphClassifier:
     """Says which of its classes an image shows.
 
-    Args:
-        model: a `GlyphNet`.
-        classes: K names, such as `"7"` or `"Date"`, in the order of the model's outputs.
-        image_size: (height, width) in pixels to which `read` brings images. It may be changed at any time, because the
-            model takes every size: training goes on at a larger one ("progressive resizing").
-        mode: `"RGB"` or `"L"` (gray, a third of the memory; the model sees three equal channels).
-        resize: `"squeeze"`, `"pad"` or `"ink"`, see `sizes.fit_size`.
-        device: the fastest one that is here by default.
+    `classes` are K names, as `"7"` or `"Date"`, in the order of the model's outputs. `image_size` is (height, width) in
+    pixels, `mode` `"RGB"` or `"L"` (gray; the model sees three equal channels), `resize` as in `sizes.fit_size`.
 
     Raises a ValueError where model and classes do not fit, a class is there twice, or a setting cannot work.
     """
@@ -79,11 +73,8 @@ class GlyphClassifier:
     ) -> GlyphClassifier:
         """Make a classifier whose head is new; the same seed gives the same weights.
 
-        Args:
-            backbone: a key of `network.BACKBONES`.
-            weights: `"imagenet"` takes the body that torchvision gives, trained on ImageNet's photos. Where it cannot
-                be had, one line says so, and the body is that of `start`, or new.
-            start: another glyph model of this backbone, or where it lies, whose body is taken over.
+        `backbone` is a key of `network.BACKBONES`. The body is that of `start`, a glyph model or where it lies; with
+        `weights="imagenet"` torchvision's, or where that cannot be had, as one line then says, that of `start` or new.
         """
         if weights not in (None, "imagenet"):
             raise ValueError(f'weights={weights!r}: it must be "imagenet" or None; a model of yours goes into start=')
@@ -93,9 +84,7 @@ class GlyphClassifier:
         if start is not None:
             other = start if isinstance(start, GlyphClassifier) else GlyphClassifier.load(start, "cpu")
             if other.model.backbone != backbone:
-                raise ValueError(
-                    f"start= has the backbone {other.model.backbone!r}, not {backbone!r}: name the same one"
-                )
+                raise ValueError(f"start= has the backbone {other.model.backbone!r}, not {backbone!r}: name that one")
             body = other.model.features.state_dict()
         if weights == "imagenet":
             try:
@@ -109,7 +98,7 @@ class GlyphClassifier:
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """(height, width) in pixels; `read` resizes to it."""
+        """(height, width) in pixels; `read` resizes to it. It may be changed: training goes on at a larger one."""
         return self._image_size
 
     @image_size.setter
@@ -154,14 +143,10 @@ class GlyphClassifier:
     ) -> pd.DataFrame:
         """Classify images and return the results table.
 
-        Args:
-            samples: as in `Recognizer.read`: a samples table, a `Packed`, one image or a list of them.
-
-        Returns:
-            The samples table, same rows and order, with `prediction` (the name of a class), `confidence` (its
-            probability, 0..1), `second` (the next class), `margin` (how much less probable that one is, 0..1), `error`
-            (why an image could not be read, else ""), and, where the table has labels in `text`, `distance` (0 right,
-            1 wrong) and `operations` (the one edit that is an error: a class counts as one symbol).
+        `samples` are those of `Recognizer.read`, which come back, same rows and order, with `prediction` (a class),
+        `confidence` (its probability, 0..1), `second` (the next class), `margin` (how much less probable that one is),
+        `error` (why an image could not be read, else ""), and, where the table has labels in `text`, `distance` (0
+        right, 1 wrong) and `operations` (the one edit that is an error: a class counts as one symbol).
         """
         packed = samples if isinstance(samples, Packed) else self.pack(by_place(samples))
         chances, order = self.logits(packed.images, batch_size).softmax(-1).topk(2)
@@ -186,32 +171,24 @@ class GlyphClassifier:
         """Write `model.safetensors` and `config.json` into `folder`; `half=True` stores 16-bit floats."""
         own = {"backbone": self.model.backbone, "image_size": list(self.image_size), "mode": self.mode}
         config = {**own, "resize": self.resize, "classes": list(self.classes)}
-        mark = {"classes": fingerprint("\n".join(self.classes))}
-        return write_model(folder, "GlyphClassifier", config, self.model, mark, half)
+        return write_model(folder, "GlyphClassifier", config, self.model, "classes", "\n".join(self.classes), half)
 
     @classmethod
     def load(cls, where: str | Path, device: str | torch.device | None = None) -> GlyphClassifier:
         """Load what `save` wrote, from a folder or by the name of a shipped model; errors as of `Recognizer.load`."""
-        keys = ("backbone", "image_size", "mode", "resize", "classes")
-        folder, config, metadata, weights = read_model(where, "GlyphClassifier", keys)
-        if metadata.get("classes") != fingerprint("\n".join(config["classes"])):
-            raise ValueError(
-                f"{folder}: config.json and model.safetensors have different classes, so they would be mixed up; "
-                "take both files from one training run"
-            )
-        model = GlyphNet(len(config["classes"]), config["backbone"])
-        about = f"backbone {model.backbone!r}, {model.num_classes} classes"
-        check_weights(model, weights, folder / "model.safetensors", about)
-        model.load_state_dict(weights)
-        return cls(model.eval(), config["classes"], config["image_size"], config["mode"], config["resize"], device)
+
+        def build(config: dict) -> tuple[GlyphNet, str]:
+            return GlyphNet(len(config["classes"]), config["backbone"]), "\n".join(config["classes"])
+
+        keys = "backbone", "image_size", "mode", "resize", "classes"
+        model, config = read_model(where, "GlyphClassifier", keys, build, "classes")
+        return cls(model, *(config[key] for key in ("classes", "image_size", "mode", "resize")), device)
 
     def __repr__(self) -> str:
         height, width = self.image_size
-        parameters = f"{sum(p.numel() for p in self.model.parameters()) / 1e6:.1f}M parameters"
-        form = f"{height} x {width} {self.mode}, {self.resize}"
-        return (
-            f"GlyphClassifier({self.model.backbone}, {parameters}, {form}, {len(self.classes)} classes, {self.device})"
-        )
+        millions, n = sum(p.numel() for p in self.model.parameters()) / 1e6, len(self.classes)
+        form = f"{millions:.1f}M parameters, {height} x {width} {self.mode}, {self.resize}, {n} classes"
+        return f"GlyphClassifier({self.model.backbone}, {form}, {self.device})"
 
 
 def _class_edits(text: str, prediction: str) -> list:

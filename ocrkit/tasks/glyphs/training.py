@@ -19,7 +19,7 @@ from ocrkit.data.packed import Mixed, Packed
 from ocrkit.errors.plots import print_epoch
 from ocrkit.reader.device import normalize_images
 from ocrkit.tasks.glyphs.classifier import GlyphClassifier
-from ocrkit.training.loop import run_epochs, usable_only
+from ocrkit.training.loop import run_epochs, usable_only, without_problems
 from ocrkit.training.rates import sweep_rates
 from ocrkit.training.recipe import GlyphRecipe
 from ocrkit.training.step import autocast_dtype, keep_memory
@@ -59,10 +59,9 @@ class GlyphStepper:
         learning_rate: Rates,
         augment: str = "glyphs",
         weight_decay: float = 0.01,
-        label_smoothing: float = 0.0,
         amp: str = "auto",
     ):
-        self.model, self.device, self.label_smoothing = classifier.model, classifier.device, label_smoothing
+        self.model, self.device = classifier.model, classifier.device
         pairs = zip(self.model.groups(), group_rates(learning_rate))
         groups = [{"params": [p for p in group if p.requires_grad], "lr": rate} for group, rate in pairs]
         self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=weight_decay)
@@ -78,7 +77,7 @@ class GlyphStepper:
         images = augment(images.to(self.device, non_blocking=True), self.augmentation)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
             logits = self.model(normalize_images(images))
-        loss = cross_entropy(logits.float(), codes.to(self.device), label_smoothing=self.label_smoothing)
+        loss = cross_entropy(logits.float(), codes.to(self.device))
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self.scaler.step(self.optimizer)
@@ -95,7 +94,6 @@ def fit_glyphs(
     batch_size: int = 64,
     augment: str = "glyphs",
     weight_decay: float = 0.01,
-    label_smoothing: float = 0.0,
     amp: str = "auto",
     seed: int = 0,
     on_epoch: Callable[[pd.DataFrame], None] | None = None,
@@ -109,25 +107,16 @@ def fit_glyphs(
     Args:
         train, valid: made by `classifier.pack`.
         learning_rate: the highest of the cycle; a number or a slice, see `group_rates`.
-        augment, amp: as in a `Recipe`.
-        label_smoothing: the share of each label that is spread over all classes.
-        on_epoch: called with the history after each epoch, for instance `plots.LivePlot()`.
 
-    Returns:
-        The history that `loop.run_epochs` returns, with `valid_loss` (without smoothing) and `valid_accuracy`. Its
-        `attrs` have the row of the best epoch and, as `set_aside`, the samples that could not be used, with the reason.
-
-    Raises:
-        ValueError: no usable sample is left, a setting cannot work, or the images are not of `classifier.image_size`.
-        FloatingPointError: the loss is no number any more.
-
-    Ctrl-C ends the training early and keeps the best weights so far. Taught in notebook 09.
+    Returns the history of `run_epochs` with `valid_loss` and `valid_accuracy`; `attrs["set_aside"]` has the samples
+    that could not be used, with the reason. Raises a ValueError where no usable sample is left, a setting cannot work,
+    or the images are not of `classifier.image_size`. Otherwise as `fit`, Ctrl-C too. Taught in notebook 09.
     """
     if epochs < 1 or batch_size < 2:
         raise ValueError(f"epochs={epochs}, batch_size={batch_size}: at least 1 and 2 (batch norm needs two images)")
     train, valid, lost = usable_only(known_only, train, valid, classifier, _counted_reasons, least=2)
     keep_memory()
-    stepper = GlyphStepper(classifier, learning_rate, augment, weight_decay, label_smoothing, amp)
+    stepper = GlyphStepper(classifier, learning_rate, augment, weight_decay, amp)
     per_epoch = len(_orders(len(train), batch_size, seed, 0))
     rates = [group["lr"] for group in stepper.optimizer.param_groups]
     schedule = OneCycleLR(stepper.optimizer, rates, total_steps=max(epochs * per_epoch, 2), pct_start=0.25)
@@ -188,21 +177,17 @@ def lr_find_glyphs(
 
 def known_only(packed: Packed | Mixed, classifier: GlyphClassifier) -> tuple[Packed | Mixed, pd.DataFrame]:
     """Part the samples whose label is a class of the classifier from the rest, which get a column `reason`."""
-    if isinstance(packed, Mixed):
-        parts, lost = zip(*(known_only(part, classifier) for part in packed.parts))
-        return Mixed(parts, packed.repeats), pd.concat(lost)
-    wanted, size = classifier.image_size, tuple(packed.images.shape[-2:])
+    wanted, size = classifier.image_size, tuple(packed[0][0].shape[-2:]) if len(packed) else classifier.image_size
     if size != wanted:
         raise ValueError(
             f"the images are {size[0]} x {size[1]} and the classifier reads {wanted[0]} x {wanted[1]}: "
             f"set classifier.image_size = {size}, or pack them again with classifier.pack"
         )
-    known = (classifier.codes(packed.texts) >= 0).tolist()
-    if all(known):
-        return packed, packed.rejected
-    lost = packed.samples[[not k for k in known]]
-    reasons = [f"{text!r} is no class of the model" if text else "the label is empty" for text in lost["text"]]
-    return packed.keep(known), pd.concat([packed.rejected, lost.assign(reason=reasons)])
+
+    def problem(text: str, code: int) -> str:
+        return "" if code >= 0 else f"{text!r} is no class of the model" if text else "the label is empty"
+
+    return without_problems(packed, lambda part: [*map(problem, part.texts, classifier.codes(part.texts).tolist())])
 
 
 def _orders(n: int, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
@@ -220,10 +205,9 @@ def _validate(classifier: GlyphClassifier, valid: Packed) -> dict[str, float]:
 
 
 def train_glyphs(recipe: GlyphRecipe, train: Mixed, valid: Packed) -> tuple[GlyphClassifier, pd.DataFrame]:
-    """Train by `recipe`; returns the model and the history of all epochs, whose best is one of the last part.
+    """Train by `recipe`, on the labels of `train` as classes: `head_epochs` the head alone, then `epochs` all.
 
-    The classes are the labels of the training images. A recipe's `head_epochs` train the head alone, at
-    `learning_rate`; its `epochs` then train all, at rates from `body_rate` to `learning_rate`.
+    Returns the model and the history of all epochs, whose best is one of the last part.
     """
     classes = sorted({text for part in train.parts for text in part.texts})
     imagenet = recipe.start == "imagenet"

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 
 from ocrkit.data.layouts.pages import FIELDS, Box
+from ocrkit.data.packed import as_table
 from ocrkit.tasks.letters.date_match import read_date
 from ocrkit.tasks.letters.dates import ORDERS, iso_day
-from ocrkit.tasks.letters.detector import Pages, pages_table, seen_page
+from ocrkit.tasks.letters.detector import Pages, seen_page
 from ocrkit.tasks.letters.projection import INK, ink_of, skew, straighten, without_rules
 from ocrkit.tasks.letters.reader import COLUMNS, DATE, empty_row
 from ocrkit.tasks.letters.templates import find_labels, same_line, value_below, value_beside
@@ -34,7 +35,7 @@ class ClassicalReader:
         `text` is `""` but for dates, and `score` tells how much the label is like its template.
         """
         rows = []
-        for page in map(seen_page, pages_table(pages).itertuples()):
+        for page in map(seen_page, as_table(pages).itertuples()):
             found = {} if page.error else self._read_page(page.gray)
             rows += [empty_row(page, kind) | found.get(kind, {}) for kind in FIELDS]
         return pd.DataFrame(rows, columns=COLUMNS)

@@ -27,11 +27,9 @@ def read_date(ink: np.ndarray) -> tuple[str, float]:
     """Read a date of digits, `/`, `-` and `.` from its ink, float32 (h, w), by the nearest templates.
 
     Digits of heavy type touch each other, so each connected piece of ink may be cut anywhere. Of all ways to cut and to
-    name the parts, dynamic programming finds the one whose parts are most like templates and which has the form of a
-    date: three numbers, a year first or last, and the same sign twice.
-
-    Returns the text, with Persian digits, `""` where there is no such way; and a confidence, 0..1, from distances.
-    Taught in notebook 10.
+    name the parts, dynamic programming finds the one most like templates that has the form of a date: three numbers, a
+    year first or last, and the same sign twice. Returns its text, with Persian digits, `""` where there is none, and a
+    confidence, 0..1, from distances. Taught in notebook 10.
     """
     pieces = components(ink > INK)
     if not 0 < len(pieces) <= _MOST:
@@ -63,11 +61,7 @@ def read_date(ink: np.ndarray) -> tuple[str, float]:
 
 
 def _spans(ink: np.ndarray, pieces: list[np.ndarray]) -> tuple[list[tuple[int, int]], np.ndarray]:
-    """All parts into which pieces of ink can be cut, as (start, stop) along the line, and their features (M, F).
-
-    Pieces that stand over one another would make places ambiguous, so each has the length of its columns and they are
-    put end to end.
-    """
+    """All parts into which pieces of ink, put end to end, can be cut: (start, stop) of each, and features (M, F)."""
     top, bottom = _frame(pieces)
     most = max(3, round(1.3 * (bottom - top)))
     spans, features, at = [], [], 0

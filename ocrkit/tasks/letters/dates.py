@@ -40,13 +40,8 @@ def parse_jalali(text: str, order: str = "auto") -> JalaliDate:
     Digits may be Persian, Arabic or Latin, between them stands `/`, `-` or `.`, the same twice. The year is first or
     last, with four digits or two: 00 to 29 mean 1400 to 1429, and 30 to 99 mean 1330 to 1399.
 
-    Args:
-        text: the date and nothing else, in logical order.
-        order: which one it is, `"ymd"` or `"dmy"`, where both give a real day; `"auto"` refuses such a date.
-
-    Raises:
-        ValueError: it is no date, there is no such day, or both orders give a day; the message says why.
-
+    `text` is the date and nothing else, in logical order; `order` says which one it is, `"ymd"` or `"dmy"`, where both
+    give a real day: `"auto"` refuses such a date. Raises a ValueError that says why it is no date or no day.
     Conversion by the library persiantools. Taught in notebook 10.
     """
     if order not in ORDERS:
@@ -116,10 +111,9 @@ def day_decode(
     widths: Sequence[float] | None = None,
     order: str = "auto",
 ) -> list[Choice]:
-    """The most probable text of each image, where days of the Jalali calendar are far more common than other texts.
+    """As `beam_decode`, but candidates that `parse_jalali` refuses count `MISREAD` times their probability.
 
-    Prefix beam search gives the candidates; those that `parse_jalali` refuses count `MISREAD` times their probability.
-    All but `order` is as in `beam_decode`. Taught in notebook 10.
+    Taught in notebook 10.
     """
 
     def find(image: Tensor):

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from ocrkit.data.images import ImageError, read_sample, resize
 from ocrkit.data.layouts.pages import FIELDS, Box
+from ocrkit.data.packed import as_table
 from ocrkit.data.sizes import CONTRAST
 from ocrkit.reader.device import normalize_images, pick_device
 from ocrkit.reader.hooks import evaluating
-from ocrkit.reader.model_files import check_weights, fingerprint, read_model, write_model
+from ocrkit.reader.model_files import read_model, write_model
 from ocrkit.tasks.letters.scores import overlap
-from ocrkit.text.strings import require_columns
 
 #: Two boxes of different kinds that overlap by more than this are one and the same value on the page.
 SAME = 0.5
@@ -57,14 +57,10 @@ class SeenPage(NamedTuple):
 class FieldDetector:
     """Finds the fields on a page.
 
-    Args:
-        model: what `detector_models.build_detector` gives.
-        kinds: K names of fields, in the order of the model's classes from 1 on.
-        image_size: (height, width) in pixels to which pages are brought, in proportion.
-        device: where to compute; the fastest one that is here by default.
+    `model` is what `detector_models.build_detector` gives, `kinds` are K names of fields, in the order of its classes
+    from 1 on, and `image_size` is (height, width) in pixels, to which pages are brought in proportion.
 
-    Raises:
-        ValueError: a kind is there twice.
+    Raises a ValueError where a kind is there twice.
     """
 
     def __init__(
@@ -98,19 +94,16 @@ class FieldDetector:
     def pack(self, pages: pd.DataFrame) -> PackedPages:
         """Bring a pages table to `image_size`, for training; `image` may hold arrays (H, W) instead of paths.
 
-        Raises:
-            ImageError: an image cannot be read.
-            ValueError: an image has another size than the table says, or a field is of no kind of the detector.
+        Raises an ImageError where an image cannot be read, and a ValueError where it has another size than the table
+        says, or a field is of no kind of the detector.
         """
         images, boxes, labels = [], [], []
         for row in pages.itertuples():
             page = read_sample(row, "L")
             size = getattr(row, "height", page.shape[0]), getattr(row, "width", page.shape[1])
             if page.shape != size:
-                raise ValueError(
-                    f"the image of row {row.Index} has {page.shape[1]} x {page.shape[0]} pixels, and its boxes are "
-                    f"for {size[1]} x {size[0]}: scale the boxes, or take the image that they were made for"
-                )
+                which = f"the image of row {row.Index} has {page.shape[1]} x {page.shape[0]} pixels, and its boxes are"
+                raise ValueError(f"{which} for {size[1]} x {size[0]}: scale them, or take the image they were made for")
             if strange := [field.kind for field in row.fields if field.kind not in self.kinds]:
                 raise ValueError(f"row {row.Index} has a field {strange[0]!r}; the detector has {self.kinds}")
             image, scale = fit_page(page, self.image_size)
@@ -142,16 +135,13 @@ class FieldDetector:
 
         Args:
             pages: a table with a column `image`, one image or a list of them; an image is a path or a uint8 array
-                `(H, W)` or `(H, W, 3)`.
+                `(H, W)` or `(H, W, 3)`; a TypeError is raised for what is none of these.
             min_score: what is less certain is left out.
 
         Returns:
             A row a field that was found, page after page: `page` (the index of its row in `pages`, or its place in
             the list), `image`, `kind`, `box` ((x0, y0, x1, y1) in pixels of the page as it was) and `score` (0..1).
             `attrs["set_aside"]` is a dict of page -> why its image could not be read.
-
-        Raises:
-            TypeError: `pages` is none of these.
         """
         seen = [page._replace(gray=None) for page in self.go_through(pages, min_score, True, batch_size)]
         rows = [(page.row.Index, page.row.image, *one) for page in seen for one in page.found]
@@ -161,7 +151,7 @@ class FieldDetector:
 
     def go_through(self, pages: Pages, min_score: float, best_only: bool, batch_size: int) -> Iterator[SeenPage]:
         """One page after the other, with its pixels and what was found; arguments as in `find` and `detect`."""
-        table = pages_table(pages)
+        table = as_table(pages)
         for start in range(0, len(table), batch_size):
             some = [seen_page(row) for row in table.iloc[start : start + batch_size].itertuples()]
             # On a page without any contrast there is nothing to find, whatever a network makes of it.
@@ -178,29 +168,19 @@ class FieldDetector:
     def save(self, folder: str | Path, half: bool = False) -> Path:
         """Write `config.json` and `model.safetensors` to a folder; `half=True` stores 16-bit floats."""
         config = {"architecture": self.model.architecture, "image_size": self.image_size, "kinds": self.kinds}
-        return write_model(folder, "FieldDetector", config, self.model, {"kinds": _fingerprint(self.kinds)}, half)
+        return write_model(folder, "FieldDetector", config, self.model, "kinds", "\n".join(self.kinds), half)
 
     @classmethod
     def load(cls, where: str | Path, device: str | torch.device | None = None) -> FieldDetector:
-        """Load what `save` wrote, from a folder or by the name of a shipped model.
-
-        Raises:
-            FileNotFoundError: there is no such folder and no such shipped model, or a file is missing.
-            ValueError: a file is damaged, or config and weights do not belong together.
-        """
+        """Load what `save` wrote, from a folder or by the name of a shipped model; errors as of `Recognizer.load`."""
         from ocrkit.tasks.letters.detector_models import build_detector
 
-        folder, config, metadata, weights = read_model(where, "FieldDetector", ("architecture", "image_size", "kinds"))
-        if metadata.get("kinds") != _fingerprint(config["kinds"]):
-            raise ValueError(
-                f"{folder}: config.json and model.safetensors have different kinds of fields, so they would be mixed "
-                "up; take both files from one training run"
-            )
-        model = build_detector(config["architecture"], len(config["kinds"]), tuple(config["image_size"]))
-        about = f"{model.architecture}, {len(config['kinds'])} kinds"
-        check_weights(model, weights, folder / "model.safetensors", about)
-        model.load_state_dict(weights)
-        return cls(model.eval(), config["kinds"], config["image_size"], device)
+        def build(config: dict) -> tuple[nn.Module, str]:
+            kinds, size = config["kinds"], tuple(config["image_size"])
+            return build_detector(config["architecture"], len(kinds), size), "\n".join(kinds)
+
+        model, config = read_model(where, "FieldDetector", ("architecture", "image_size", "kinds"), build, "kinds")
+        return cls(model, config["kinds"], config["image_size"], device)
 
     def __repr__(self) -> str:
         millions = sum(p.numel() for p in self.model.parameters()) / 1e6
@@ -220,18 +200,6 @@ def fit_page(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, floa
     return canvas, scale
 
 
-def pages_table(pages: Pages) -> pd.DataFrame:
-    """Pages in any form that `detect` takes as a table with `image`; a ValueError or TypeError for what is none."""
-    if isinstance(pages, pd.DataFrame):
-        require_columns(pages, "image")
-        return pages
-    if isinstance(pages, (str, Path, np.ndarray)):
-        pages = [pages]
-    if not isinstance(pages, Sequence) or not all(isinstance(p, (str, Path, np.ndarray)) for p in pages):
-        raise TypeError(f"pages are a table with a column 'image', paths or uint8 arrays, not {type(pages).__name__}")
-    return pd.DataFrame({"image": pd.Series([p if isinstance(p, np.ndarray) else str(p) for p in pages], dtype=object)})
-
-
 def seen_page(row: NamedTuple) -> SeenPage:
     """Read the image of a row, as `itertuples` gives it."""
     try:
@@ -247,7 +215,3 @@ def _best(found: list[Found]) -> list[Found]:
         if all(one.kind != other.kind and overlap(one.box, other.box) <= SAME for other in kept):
             kept.append(one)
     return kept
-
-
-def _fingerprint(kinds: Sequence[str]) -> str:
-    return fingerprint("\n".join(kinds))

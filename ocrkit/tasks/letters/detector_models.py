@@ -117,11 +117,8 @@ def build_detector(name: str, num_kinds: int, image_size: tuple[int, int]) -> nn
     (B,)}` with labels from 1, and gives a dict of losses, in float32. In evaluation mode it takes the images and gives
     N dicts with `boxes`, `labels` and `scores`.
 
-    Raises:
-        ValueError: `DETECTORS` has no such name, there is no kind, or a side of `image_size`, (height, width), is no
-            multiple of 32.
-
-    Taught in notebook 10.
+    Raises a ValueError where `DETECTORS` has no such name, there is no kind, or a side of `image_size`, (height, width)
+    in pixels, is no multiple of 32. Taught in notebook 10.
     """
     if name not in DETECTORS:
         raise ValueError(f"no detector is named {name!r}; there are: {', '.join(DETECTORS)}")
@@ -132,7 +129,7 @@ def build_detector(name: str, num_kinds: int, image_size: tuple[int, int]) -> nn
     scale = image_size[0] / ANCHOR_PAGE
     anchors = TextAnchors(tuple(scale * width for width in ANCHOR_WIDTHS), scale * ANCHOR_HEIGHT)
     model = DETECTORS[name](num_kinds + 1, anchors)
-    model.transform, model.architecture = FixedSize(), name
+    model.transform, model.architecture, model.num_classes = FixedSize(), name, num_kinds + 1
     # Coordinates of hundreds of pixels need more digits than 16-bit floats have, so what the layers give is widened.
     two_rounds = hasattr(model, "rpn")
     for module in [model.rpn.head, model.roi_heads.box_predictor, model.backbone] if two_rounds else [model.head]:

@@ -56,11 +56,7 @@ def letter_store(n: int, seed: int, folder: str | Path, detector: FieldDetector,
 
 
 def letter_data(recipe: DetectorRecipe, stores: str | Path) -> tuple[PackedPages, PackedPages, list[str]]:
-    """The letters that the recipe trains and validates on, kept in the folder `stores`; also a line for each part.
-
-    Raises:
-        ValueError: the recipe names samples or a model to start from, or nothing to render.
-    """
+    """The letters that the recipe trains and validates on, kept in the folder `stores`; also a line for each part."""
     if recipe.samples or recipe.start or not recipe.rendered:
         raise ValueError("a detector learns from rendered letters alone: set rendered=3000, no samples and no start")
     detector = FieldDetector.create(recipe.backbone, image_size=recipe.image_size)
@@ -72,14 +68,16 @@ def letter_data(recipe: DetectorRecipe, stores: str | Path) -> tuple[PackedPages
     return *packs, lines
 
 
-def train_detector(
-    recipe: DetectorRecipe, train: PackedPages, valid: PackedPages
-) -> tuple[FieldDetector, pd.DataFrame]:
-    """Train by `recipe`; returns the model and the history. Raises as `fit_detector`."""
+def train_detector(recipe: DetectorRecipe, *packs: PackedPages) -> tuple[FieldDetector, pd.DataFrame]:
+    """Train by `recipe` and the packs for training and validation; returns the model and the history."""
     detector = FieldDetector.create(recipe.backbone, image_size=recipe.image_size, seed=recipe.seed)
-    settings = {name: getattr(recipe, name) for name in ("learning_rate", "weight_decay", "batch_size", "seed", "amp")}
-    settings |= {"window": recipe.window or None, "on_epoch": _print}
-    return detector, fit_detector(detector, train, valid, recipe.epochs, **settings)
+    names = "epochs", "learning_rate", "weight_decay", "batch_size", "seed", "amp"
+    settings = {name: getattr(recipe, name) for name in names} | {"window": recipe.window or None}
+    return detector, fit_detector(detector, *packs, **settings, on_epoch=_print)
+
+
+def _print(history: pd.DataFrame) -> None:
+    print(", ".join(f"{name} {value:.4g}" for name, value in history.iloc[-1].items()), flush=True)
 
 
 def field_figures(recipe: DetectorRecipe, detector: FieldDetector) -> list[dict]:
@@ -93,7 +91,3 @@ def field_card(name: str, facts: dict) -> tuple[str, str]:
     about = """On the test pages of the shipped sample `letters`, whose fonts and layouts are in no training page. A
 field counts as found where the box overlaps the right one by 0.5 (IoU); with 95% intervals."""
     return about, ""
-
-
-def _print(history: pd.DataFrame) -> None:
-    print(", ".join(f"{name} {value:.4g}" for name, value in history.iloc[-1].items()), flush=True)

@@ -50,29 +50,20 @@ def fit_detector(
     Args:
         train, valid: made by `detector.pack`.
         learning_rate: the highest of the cycle.
-        amp: as in a `Recipe`; losses are computed in float32 always.
         augment: change the pages, see `augment_pages`.
         window: learn from pieces of the pages, so many pixels high, which takes less time; see `cut_windows`. The
             detector looks at whole pages all the same, as nothing in it depends on their size.
-        on_epoch: called with the history after each epoch.
 
-    Returns:
-        The history of `run_epochs`, with `valid_recall` and `valid_iou` (mean overlap, 0 for a field not found).
-
-    Raises:
-        ValueError: the pages do not fit the detector, or a setting cannot work.
-        FloatingPointError: the loss is no number any more.
-
-    Ctrl-C ends the training early and keeps the best weights so far. Taught in notebook 10.
+    Returns the history of `run_epochs`, with `valid_recall` and `valid_iou` (mean overlap, 0 for a field not found).
+    Raises a ValueError where the pages do not fit the detector or a setting cannot work. All else is as in `fit`.
+    Taught in notebook 10.
     """
-    train, valid = PackedPages(*train), PackedPages(*valid)
-    for name, pages in (("train", train), ("valid", valid)):
-        _check(name, pages, detector)
+    _check("train", train, detector)
+    _check("valid", valid, detector)
     if window is not None and (window % 32 or not 64 <= window <= detector.image_size[0]):
         raise ValueError(f"window={window}: it must be a multiple of 32, from 64 to {detector.image_size[0]}")
     if epochs < 1 or batch_size < 1 or not learning_rate > 0:
-        given = f"epochs={epochs}, batch_size={batch_size}, learning_rate={learning_rate}"
-        raise ValueError(f"{given}: all must be above 0")
+        raise ValueError(f"{epochs=}, {batch_size=}, {learning_rate=}: all must be above 0")
     keep_memory()
     stepper = DetectorStepper(detector, weight_decay, amp, augment, window)
     steps, total = count(), epochs * -(-len(train.images) // batch_size)
@@ -195,13 +186,11 @@ def validate(detector: FieldDetector, valid: PackedPages, iou: float = 0.5) -> d
 
 def _check(name: str, pages: PackedPages, detector: FieldDetector) -> None:
     images, boxes, labels = pages
-    if not len(images) or not len(images) == len(boxes) == len(labels):
+    if not 0 < len(images) == len(boxes) == len(labels):
         raise ValueError(f"{name}: {len(images)} images, {len(boxes)} boxes, {len(labels)} labels: one each a page")
     if images.dtype != torch.uint8 or tuple(images.shape[1:]) != (1, *detector.image_size):
-        raise ValueError(
-            f"{name}: the images are {images.dtype} {tuple(images.shape)}, and the detector takes uint8 "
-            f"(N, 1, {detector.image_size[0]}, {detector.image_size[1]}): use detector.pack"
-        )
+        takes = "the detector takes uint8 (N, 1, {}, {}): use detector.pack".format(*detector.image_size)
+        raise ValueError(f"{name}: the images are {images.dtype} {tuple(images.shape)}, and {takes}")
     for page, (box, label) in enumerate(zip(boxes, labels)):
         if box.shape != (len(label), 4) or not (box[:, 2:] > box[:, :2]).all():
             raise ValueError(f"{name}: page {page} has {len(box)} boxes for {len(label)} labels, or a box of no area")

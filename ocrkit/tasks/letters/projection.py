@@ -18,10 +18,7 @@ _RULE = (26, 48)  # an upright or level stroke of this many pixels is no letter
 
 
 def ink_of(gray: np.ndarray) -> np.ndarray:
-    """A gray page, uint8 (H, W), as ink: float32 (H, W), 0 is paper, 1 the full ink of this page, even light.
-
-    Taught in notebook 10.
-    """
+    """A gray page, uint8 (H, W), as ink in even light: float32 (H, W), 0 is paper, 1 full ink. See notebook 10."""
     height, width = gray.shape
     padded = np.pad(gray, ((0, -height % _BLOCK), (0, -width % _BLOCK)), mode="edge")
     blocks = padded.reshape(padded.shape[0] // _BLOCK, _BLOCK, -1, _BLOCK)
@@ -50,10 +47,7 @@ def skew(mask: np.ndarray) -> float:
 
 
 def straighten(image: np.ndarray, slope: float) -> tuple[np.ndarray, np.ndarray]:
-    """Move every column of (H, W) up or down as a whole, so that lines of this `slope` become level.
-
-    Returns the image, and the pixels (W,) by which each column was moved up.
-    """
+    """Move each column of (H, W) so that lines of this `slope` become level; also by how much it went up, (W,)."""
     height, width = image.shape
     shifts = np.rint(slope * (np.arange(width) - width / 2)).astype(int)
     rows = np.arange(height)[:, None] + shifts
@@ -105,10 +99,7 @@ def text_lines(mask: np.ndarray, gap: int = 1, least: int = 4) -> list[Box]:
 
 
 def line_box(mask: np.ndarray, span: tuple[int, int], base: int, alef: float) -> Box | None:
-    """The box of the line of text that stands on the row `base`, between two columns; None where there is none.
-
-    `alef` is the height of the letter in pixels: how far marks above and below the line may reach depends on it.
-    """
+    """The box of the line of text on the row `base`, between two columns, or None; `alef` is a letter's height."""
     left, top = span[0], max(0, round(base - 2 * alef))
     parts = text_lines(mask[top : round(base + 1.1 * alef), left : span[1]], 2, 1)
     parts = [p for p in parts if p[1] + top < base - 0.1 * alef and p[3] + top > base - 0.9 * alef]
@@ -119,10 +110,7 @@ def line_box(mask: np.ndarray, span: tuple[int, int], base: int, alef: float) ->
 
 
 def words(mask: np.ndarray, box: Box, gap: float) -> list[tuple[int, int]]:
-    """The words of a line, from left to right, as (start, stop): fewer than `gap` empty columns do not part them.
-
-    Taught in notebook 10.
-    """
+    """The words of a line, left to right, as (start, stop), parted by `gap` empty columns or more. See notebook 10."""
     x0, y0, x1, y1 = box
     return [(a + x0, b + x0) for a, b in runs(mask[y0:y1, x0:x1].any(axis=0), gap)]
 

@@ -34,14 +34,8 @@ NO_DAY = 0.01
 def crop_field(page: np.ndarray, box: Box, margin: float = MARGIN, ends: float | None = None) -> np.ndarray:
     """Cut a value out of its page with `margin`, in heights of the box, around it; at the left and right with `ends`.
 
-    Args:
-        page: uint8, (H, W) or (H, W, 3).
-        box: (x0, y0, x1, y1) in pixels; what lies outside the page is left out.
-
-    Returns:
-        uint8, (h, w) or (h, w, 3), of one pixel at least.
-
-    Taught in notebook 10.
+    The page is uint8, (H, W) or (H, W, 3), and the box (x0, y0, x1, y1) in pixels; what lies outside the page is left
+    out, and one pixel at least comes back. Taught in notebook 10.
     """
     x0, y0, x1, y1 = box
     higher, wider = ((margin if part is None else part) * (y1 - y0) for part in (margin, ends))
@@ -59,16 +53,9 @@ def empty_row(page: SeenPage, kind: str) -> dict:
 
 
 class LetterReader:
-    """Reads the fields of letters.
+    """Reads the fields of letters that `detector` finds, dates by `date_reader` and all others by `text_reader`.
 
-    Args:
-        detector: finds them.
-        date_reader: reads what is of the kind `"date"`.
-        text_reader: reads all other kinds.
-        date_order: what `parse_jalali` is told about the order of year, month and day.
-
-    Raises:
-        ValueError: there is no such order.
+    `date_order` is what `parse_jalali` is told; raises a ValueError where there is no such order.
     """
 
     def __init__(
@@ -92,9 +79,6 @@ class LetterReader:
             `box` ((x0, y0, x1, y1) in pixels of the page, or None), `score` (of the box, 0..1), `iso` (of dates,
             `YYYY-MM-DD`), `problem` (why there is no text or no day, else `""`), and `error` (why the image could not
             be read, else `""`).
-
-        Raises:
-            TypeError: `pages` is none of these.
         """
         rows = []
         for page in self.detector.go_through(pages, UNLIKELY, False, batch_size):
@@ -141,8 +125,7 @@ class LetterReader:
         for box, text, confidence in zip(boxes, results["prediction"], results["confidence"]):
             iso, problem = iso_day(text, self.date_order) if of_dates else ("", "")
             problem = problem if text else "nothing could be read in the box"
-            row = {"box": box, "text": text, "confidence": float(confidence), "iso": iso, "problem": problem}
-            rows.append(row)
+            rows.append(dict(box=box, text=text, confidence=float(confidence), iso=iso, problem=problem))
         return rows
 
     def save(self, folder: str | Path, half: bool = False) -> Path:
@@ -155,12 +138,7 @@ class LetterReader:
 
     @classmethod
     def load(cls, where: str | Path, device: str | torch.device | None = None) -> LetterReader:
-        """Load what `save` wrote, from a folder or by the name of a shipped model (`"letters"`).
-
-        Raises:
-            FileNotFoundError: there is no such folder and no such shipped model, or a part is missing.
-            ValueError: a file is damaged, or config and weights do not belong together.
-        """
+        """Load what `save` wrote, from a folder or by the name of a shipped model; errors as of `Recognizer.load`."""
         folder, config = read_config(where, "LetterReader", ("date_order",))
         for name in PARTS:
             if not (folder / name / "config.json").is_file():

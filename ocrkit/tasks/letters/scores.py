@@ -12,16 +12,11 @@ def evaluate_fields(found: pd.DataFrame, pages: pd.DataFrame, iou: float = 0.5) 
     """Compare what `detect` found with the boxes of a pages table, kind by kind.
 
     A field counts as found where a box of its kind overlaps it by `iou` (intersection over union) or more; each field
-    and each box counts once, and the most certain box chooses first.
+    and each box counts once, and the most certain box chooses first. A row a kind, and one for `"all"`: `kind`, `n`
+    (fields on the pages), `recall` (the share that was found), `found` (boxes), `precision` (the share of them that is
+    right), both with `_low` and `_high`: Wilson's intervals, 95%. A share of nothing is NaN.
 
-    Returns:
-        A row a kind, and one for `"all"`: `kind`, `n` (fields on the pages), `recall` (the share that was found) with
-        `recall_low` and `recall_high`, `found` (boxes), `precision` (the share of them that is right) with
-        `precision_low` and `precision_high`. Intervals are Wilson's, 95%; a share of nothing is NaN.
-
-    Raises:
-        ValueError: the index of `pages`, which `found` names in `page`, has a value twice.
-
+    Raises a ValueError where the index of `pages`, which `found` names in `page`, has a value twice.
     Taught in notebook 10.
     """
     if not pages.index.is_unique:

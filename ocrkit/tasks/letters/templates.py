@@ -50,12 +50,10 @@ class Label(NamedTuple):
 def match_template(image: np.ndarray, templates: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Normalized cross-correlation: how alike templates and each window of an image (H, W) are.
 
-    Both are taken minus their mean and divided by their deviation, so light and contrast do not matter: 1 is the same
-    picture, 0 has nothing in common with it, -1 is its negative. Windows of one shade score 0. A template (h, w) is not
-    larger than the image and not of one shade; its scores are float32 (H - h + 1, W - w + 1), by upper left corners.
-
-    As Lewis, Fast Normalized Cross-Correlation, 1995: sums of windows from running sums, products by Fourier
-    transforms. Taught in notebook 10.
+    Light and contrast do not matter: 1 is the same picture, 0 has nothing in common with it, -1 is its negative, and a
+    window of one shade scores 0. A template (h, w) is not larger than the image and not of one shade; its scores are
+    float32 (H - h + 1, W - w + 1), by upper left corners. Source: Lewis, Fast Normalized Cross-Correlation, 1995.
+    Taught in notebook 10.
     """
     image = torch.as_tensor(np.ascontiguousarray(image), dtype=torch.float32)
     image = image - image.mean()  # keeps the sums small, so that 32 bits are enough
@@ -86,7 +84,7 @@ def _templates() -> list[_Template]:
 def find_labels(ink: np.ndarray, least: float = _LABEL_SCORE) -> list[Label]:
     """The labels on a straight page, float32 (H, W), from the best match down; no two overlap.
 
-    The page is searched at half its size, which is four times as fast, and the best places are looked at again.
+    Searched is half the size, which is four times as fast, and the best places are looked at again.
     """
     found = []
     for word, places in _coarse_places(ink).items():
