@@ -72,6 +72,6 @@ def advice(recognizer: Recognizer, recipe: Recipe, run_dir: str | Path | None, u
     else:
         do = f"set batch_size={max(1, size // 2)}, or accumulate={2 * pieces}, which computes a batch in so many pieces"
     if run_dir and (kept := Path(run_dir, "checkpoint.safetensors")).exists():
-        do += f". The finished epochs are kept in {kept}: resume=True goes on with the settings of then, others need "
-        do += "another run folder"
+        do += f". The finished epochs are kept in {kept}: "
+        do += "resume=True goes on with the settings of then, others need another run folder"
     return f"{what}: {do}"

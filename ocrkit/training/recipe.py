@@ -92,10 +92,8 @@ class BaseRecipe:
         unknown = sorted(set(values) - set(fields))
         for name in unknown:
             if others := " or ".join(k.kind for k in _KINDS if name in k.__dataclass_fields__):
-                raise ValueError(
-                    f"recipe: {name} is a setting of {others}, and renderer and backbone make this a recipe of "
-                    f"{cls.kind}: leave it out"
-                )
+                needs = f"renderer and backbone make this a recipe of {cls.kind}: leave it out"
+                raise ValueError(f"recipe: {name} is a setting of {others}, and {needs}")
         if unknown:
             raise ValueError(f"recipe: unknown setting {', '.join(unknown)}; there are: {', '.join(fields)}")
         return cls(**{name: _convert(name, value, fields[name]) for name, value in values.items()})

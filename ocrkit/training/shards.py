@@ -114,15 +114,14 @@ def _webdataset() -> ModuleType:
 
 
 def open_shards(folder: str | Path, window: int = WINDOW) -> Shards:
-    """Open what `write_shards` or `packed_shards` wrote; `window` shards are shuffled together, and are in memory.
+    """Open what `write_shards` or `packed_shards` wrote; `window` shards are in memory, and shuffled, at a time.
 
     Raises ShardError where the folder holds no shards, or those of an older ocrkit; ValueError for `window` below 1.
     """
     if window < 1:
         raise ValueError(f"window={window}: at least 1 shard must be in memory")
     try:
-        facts = json.loads((_current(folder) / "store.json").read_text(encoding="utf-8"))
-        return Shards(Path(folder), facts, window)
+        return Shards(Path(folder), json.loads((_current(folder) / "store.json").read_text(encoding="utf-8")), window)
     except (OSError, json.JSONDecodeError, KeyError) as error:
         raise ShardError(f"{folder} holds no shards ({error!r}): write them with packed_shards") from error
 
