@@ -6,10 +6,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-
-def error_rate(errors: float, total: float) -> float:
-    """Errors / total; as in jiwer, the number of errors where there are no reference characters at all."""
-    return float(errors) / max(float(total), 1.0)
+from ocrkit.text.edits import error_rate
 
 
 def wilson_interval(successes: float, n: float) -> tuple[float, float]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ocrkit.errors.intervals import bootstrap_interval, error_rate, wilson_interval
-from ocrkit.text.edits import edit_distance, operations
+from ocrkit.errors.intervals import bootstrap_interval, wilson_interval
+from ocrkit.text.edits import edit_distance, error_rate, operations
 from ocrkit.text.strings import normalize, require_columns
 
 

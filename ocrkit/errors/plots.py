@@ -59,15 +59,7 @@ class LivePlot(LiveFigure):
 
     def __call__(self, history: pd.DataFrame) -> None:
         if not self.show(lambda: plot_history(history)):
-            print_epoch(history)
-
-
-def print_epoch(history: pd.DataFrame) -> None:
-    """Print the last row of a history as one line; the `on_epoch` of the command line."""
-    row = history.iloc[-1]
-    valid = f"validation CER {row.valid_cer:.4f}" if "valid_cer" in row else f"validation loss {row.valid_loss:.3f}"
-    rest = f"exact {row.valid_accuracy:.4f}, {row.images_per_second:.0f} images/s"
-    print(f"epoch {row.epoch:.0f}: loss {row.train_loss:.3f}, {valid}, {rest}", flush=True)
+            print(history.tail(1).to_string(index=False), flush=True)
 
 
 def plot_lr_find(found: pd.DataFrame) -> Figure:

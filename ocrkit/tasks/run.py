@@ -21,7 +21,6 @@ from ocrkit.data.sources import SOURCES
 from ocrkit.data.store import packed_store
 from ocrkit.errors.classes import score_classes
 from ocrkit.errors.metrics import score
-from ocrkit.errors.plots import print_epoch
 from ocrkit.reader.model_files import model_folder
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.synth.store import GLYPHS, RENDERERS, SPLIT_FONTS, rendered_store
@@ -32,7 +31,7 @@ from ocrkit.tasks.letters.detector_run import field_card, field_figures, letter_
 from ocrkit.text.strings import names_text
 from ocrkit.text.tokenizer import Tokenizer
 from ocrkit.text.words import read_counts
-from ocrkit.training.loop import fit
+from ocrkit.training.loop import fit, print_epoch
 from ocrkit.training.processes import accelerator, print_once
 from ocrkit.training.recipe import BaseRecipe, DetectorRecipe, GlyphRecipe, Recipe
 from ocrkit.training.splicing import splice_words

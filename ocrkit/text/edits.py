@@ -75,3 +75,8 @@ def align(reference: Sequence[str], prediction: Sequence[str]) -> list[Edit]:
 def operations(reference: Sequence[str], prediction: Sequence[str]) -> list[Edit]:
     """The edits of `align` that are errors, which fill the column `operations`: as many as the edit distance."""
     return [edit for edit in align(reference, prediction) if edit.kind != "equal"] if reference != prediction else []
+
+
+def error_rate(errors: float, total: float) -> float:
+    """Errors / total; as in jiwer, the number of errors where there are no reference characters at all."""
+    return float(errors) / max(float(total), 1.0)

@@ -29,15 +29,12 @@ def center_distances(
 ) -> pd.DataFrame:
     """Where each feature lies between its own center and those of its brothers, the look-alikes of its character.
 
-    Args:
-        centers: `(K, D)`; by default the means of the features. A feature is then left out of the mean of its own
-            class: among few it would draw that near, and seem to lie well wherever it lies.
+    Without `centers` `(K, D)` they are the means of the features, and a feature is left out of the mean of its own
+    class: among few it would draw that near, and seem to lie well wherever it lies.
 
-    Returns:
-        A row a feature: `image`, `text` (the character), `own` (distance to its own center), `brother` (to the nearest
-        center of a brother), `nearest` (that brother), `margin` (`brother - own`; below 0 it lies with the brother)
-        and `confidence`. Without a brother that has a center there is NaN and ""; without `centers`, the only feature
-        of a class has NaN for `own`.
+    Returns a row a feature: `image`, `text` (the character), `own` (distance to its own center), `brother` (to the
+    nearest center of a brother), `nearest` (that brother), `margin` (`brother - own`) and `confidence`; NaN and ""
+    without a brother that has a center, and NaN for `own` of a class's only feature without `centers`.
     """
     known = class_means(found.features, found.classes) if centers is None else dict(enumerate(centers.detach().cpu()))
     texts, points = [tokenizer.decode([c]) for c in known], torch.stack(list(known.values()))
@@ -70,14 +67,10 @@ def between_centers(
 
 
 class Tracker:
-    """Measures distances every so many steps; pass it to `loop.fit` as `on_step`.
+    """Measures distances in `packed`, a few hundred images, every so many steps; pass it to `loop.fit` as `on_step`.
 
-    Args:
-        packed: images to measure on, the same each time; a few hundred.
-        centers: the `CenterLoss` whose centers are meant; None takes the means of the features, which makes models
-            comparable, with such a loss or without.
-        every: steps from one measurement to the next; the first is made at once, before any training.
-        keep: steps whose features are kept in `maps`, step -> `centers.Aligned`, for a map of them.
+    `centers` is the `CenterLoss` whose centers are meant; None takes the means of the features, which makes models
+    comparable. The features of the steps in `keep` are kept in `maps`, step -> `centers.Aligned`.
 
     `table` has a row a measurement: `step`; over the look-alikes, the means `own`, `brother` and `margin`, the share
     `astray` of features that lie nearer to a brother's center, and `agreement`, the rank correlation of margin and
@@ -148,11 +141,7 @@ def plot_distances(table: pd.DataFrame) -> Picture:
 
 
 def to_tensorboard(tracker: Tracker, folder: str | Path) -> Path:
-    """Write a tracker's curves as scalars and its `maps` for the projector; look with `tensorboard --logdir FOLDER`.
-
-    Raises:
-        RuntimeError: TensorBoard is not installed; it is an extra.
-    """
+    """Write a tracker's curves as scalars and its `maps` for the projector; look with `tensorboard --logdir FOLDER`."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:

@@ -22,10 +22,7 @@ from ocrkit.reader.recognizer import Recognizer
 
 
 class Aligned(NamedTuple):
-    """Features `(M, D)`; of each its class, the place of its image in the batch or pack, and the confidence.
-
-    That is the highest probability of the class in the character's frames, without gradient.
-    """
+    """Features `(M, D)`; of each its class, the place of its image, and its highest probability (no gradient)."""
 
     features: Tensor
     classes: Tensor
@@ -65,13 +62,11 @@ def align_features(
     Args:
         features: `(T, N, D)`; gradients flow back to it, and none to `logits` `(T, N, K)`.
         targets: `(N, L)` class numbers, of which `lengths` `(N,)` count.
-        alignment: `"merged"` takes the characters of the best path for those of the label; an image with too few or
-            too many takes no part. `"frames"`: each frame belongs to its best class, right or wrong, unless that is
-            the blank (the center loss of PaddleOCR takes the blank, too). `"forced"`: the best path that writes the
-            label, so that every character of every image counts.
+        alignment: `"merged"`: the characters of the best path, of images where they are as many as in the label.
+            `"frames"`: each frame has its best class, right or wrong, and blanks none (PaddleOCR takes them, too).
+            `"forced"`: the best path that writes the label, so that every character of every image counts.
 
-    Raises:
-        ValueError: there is no such alignment, or a label cannot be aligned (see `alignment.forced_alignment`).
+    Raises ValueError: there is no such alignment, or a label cannot be aligned (see `alignment.forced_alignment`).
     """
     if alignment not in ALIGNMENTS:
         raise ValueError(f"alignment={alignment!r}: it must be one of {', '.join(map(repr, ALIGNMENTS))}")
@@ -138,16 +133,10 @@ def class_means(features: Tensor, classes: Tensor) -> dict[int, Tensor]:
 class CenterLoss(nn.Module):
     """Half the squared distance of features to the center of their class: `(M, D)`, `(M,)` -> the mean over M.
 
-    Args:
-        num_classes: K; the center of the blank is never used. `dim`: D, `CRNN.feature_size`.
-        rule: how centers move. `"moving"`: in training, by `rate` of the way to the mean of their features (and of one
-            more in the center's own place, so that rare classes move less). `"learned"`: by the optimizer.
-        std, seed: the centers start by chance, normal with this deviation; `initialize` is the better start.
-
-    Raises:
-        ValueError: there is no such rule, or `rate` is not between 0 and 1.
-
-    Wen et al. (2016), https://doi.org/10.1007/978-3-319-46478-7_31.
+    Centers, K of size D = `CRNN.feature_size`, start by chance, normal with deviation `std`; `initialize` is the better
+    start. By the `rule` "moving" they go, in training, by `rate` of the way to the mean of their features (and of one
+    more in the center's own place, so that rare classes move less), by "learned" the optimizer moves them.
+    Raises ValueError for another rule or rate. Wen et al. (2016), https://doi.org/10.1007/978-3-319-46478-7_31.
     """
 
     def __init__(
@@ -168,11 +157,7 @@ class CenterLoss(nn.Module):
 
     @torch.no_grad()
     def initialize(self, features: Tensor, classes: Tensor) -> None:
-        """Put each center in the mean of its features, best of `collect(..., correct_only=True)`; without any, of all.
-
-        Raises:
-            ValueError: there are no features.
-        """
+        """Put each center in the mean of its features, best of those read correctly; without any, of all."""
         if not len(features):
             raise ValueError("there are no features to put centers in: no character was read correctly; train first")
         self.centers.copy_(features.mean(0))

@@ -57,8 +57,7 @@ def save_checkpoint(path: Path, state: Checkpoint, stepper: Stepper, schedule: L
 def load_checkpoint(path: Path, fresh: Checkpoint, stepper: Stepper, schedule: LRScheduler | None) -> Checkpoint:
     """Put weights, optimizer and schedule back and return the state; `fresh` is that of the run that wants to go on.
 
-    Raises:
-        ValueError: the file is damaged, of another format, or of another recipe or alphabet; the message says which.
+    Raises ValueError: the file is damaged, of another format, or of another recipe or alphabet.
     """
     try:
         metadata, tensors = read_tensors(path)
@@ -80,14 +79,14 @@ def load_checkpoint(path: Path, fresh: Checkpoint, stepper: Stepper, schedule: L
         raise ValueError(f"{path} is of another recipe ({differ}); use another run folder, or the old settings")
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}, "extra": {}}
     for name, tensor in tensors.items():
-        part, _, rest = name.partition(".")
+        part, rest = name.split(".", 1)
         parts[part][rest] = tensor
     stepper.model.load_state_dict(parts["model"])
     if stepper.extra is not None:
         stepper.extra.load_state_dict(parts["extra"])
     slots: dict[int, dict[str, Tensor]] = {}
     for name, tensor in parts["optimizer"].items():
-        index, _, key = name.partition(".")
+        index, key = name.split(".", 1)
         slots.setdefault(int(index), {})[key] = tensor
     stepper.optimizer.load_state_dict({"state": slots, "param_groups": meta["groups"]})
     stepper.scaler.load_state_dict(meta["scaler"])

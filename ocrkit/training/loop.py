@@ -2,8 +2,10 @@
 
 import dataclasses
 import math
+import os
 import time
 from collections.abc import Callable, Iterable
+from functools import wraps
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
 from torch.utils.data import DataLoader, Subset
+from tqdm.auto import tqdm
 
 from ocrkit.data.batches import Batch, label_problem, loader, set_epoch
 from ocrkit.data.files import atomic
@@ -22,15 +25,31 @@ from ocrkit.errors.metrics import accuracy, cer
 from ocrkit.reader.model_files import copied_weights
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from ocrkit.training.memory import explains_out_of_memory
 from ocrkit.training.processes import check_same, gather, print_once, rank_and_world, set_seed, share
-from ocrkit.training.rates import progress
 from ocrkit.training.recipe import Recipe
 from ocrkit.training.shards import Shards
 from ocrkit.training.step import Stepper, keep_memory
 
 #: What can be trained on.
 Data = Packed | Mixed | Shards
+
+
+def progress(items: Iterable, label: str) -> tqdm:
+    """A bar over the items, where bars are wanted: of several processes, in the first."""
+    # The notebook's bar does not look at TQDM_DISABLE by itself; bars do not belong into outputs that are kept.
+    off = bool(os.environ.get("TQDM_DISABLE")) or rank_and_world()[0] > 0
+    return tqdm(items, desc=label, leave=False, mininterval=0.5, disable=off)
+
+
+def print_epoch(history: pd.DataFrame) -> None:
+    """Print the last row of a history as one line; the `on_epoch` of the command line."""
+    row = history.iloc[-1]
+    valid = f"validation CER {row.valid_cer:.4f}" if "valid_cer" in row else f"validation loss {row.valid_loss:.3f}"
+    print(
+        f"epoch {row.epoch:.0f}: loss {row.train_loss:.3f}, {valid}, "
+        f"exact {row.valid_accuracy:.4f}, {row.images_per_second:.0f} images/s",
+        flush=True,
+    )
 
 
 def run_epochs(
@@ -52,7 +71,6 @@ def run_epochs(
     """The loop of `fit`, `fit_glyphs` and `fit_detector`; leaves the weights of the best epoch in `stepper.model`.
 
     Args:
-        stepper: what has the `model` and its `optimizer`.
         batches: gives the batches of an epoch, which are numbered from 0 here.
         step: takes one training step with a batch; returns the mean loss and of how many images it is.
         measure: what the history notes of the model after an epoch.
@@ -61,9 +79,8 @@ def run_epochs(
         patience: stop after so many epochs without a better quality; 0 never does.
         keep, on_epoch: called with the history after each epoch, in every process and in the main one.
 
-    Returns the history, as `fit` does, with what `measure` gives; `learning_rate` is that of the last group, at the
-    end, and `attrs["best"]` the row of the best epoch. Raises FloatingPointError where the loss is no number. Ctrl-C
-    ends the training early, and `state.stopped` says so. Taught in notebook 03.
+    Returns the history as `fit` does; `learning_rate` is that of the last group, at the end. Raises FloatingPointError
+    where the loss is no number. Ctrl-C ends the training, and `state.stopped` says so. Taught in notebook 03.
     """
     model, state = stepper.model, state or Checkpoint()
     history = state.history
@@ -194,7 +211,26 @@ def validate(recognizer: Recognizer, stepper: Stepper, valid: Packed, batch_size
     }
 
 
-@explains_out_of_memory
+def _explains_out_of_memory(fit: Callable) -> Callable:
+    """Make `fit` raise a MemoryError that says which batch size fits."""
+
+    @wraps(fit)
+    def explained(recognizer: Recognizer, train: Data, valid: Packed, recipe: Recipe, run_dir=None, *args, **kwargs):
+        try:
+            return fit(recognizer, train, valid, recipe, run_dir, *args, **kwargs)
+        except (RuntimeError, MemoryError) as error:
+            from ocrkit.training import memory
+
+            if not memory.is_out_of_memory(error):
+                raise
+            reason, used = (str(error) or type(error).__name__).splitlines()[0], memory.in_use(recognizer.device)
+        # Only here, behind the error, is what the failed step held given back.
+        raise MemoryError(f"{memory.advice(recognizer, recipe, run_dir, used)} ({reason})")
+
+    return explained
+
+
+@_explains_out_of_memory
 def fit(
     recognizer: Recognizer,
     train: Data,
@@ -209,28 +245,23 @@ def fit(
     """Train with CTC and leave the weights of the best epoch, that of the lowest validation CER, in `recognizer`.
 
     Args:
-        run_dir: where to keep `checkpoint.safetensors` (after each epoch), `history.csv`, `set_aside.csv` and, at the
-            end, the model; None keeps nothing.
-        resume: go on from the checkpoint in `run_dir`, if there is one, to the weights of a run that never stopped.
-        on_epoch: called with the history after each epoch, for instance `plots.LivePlot()`; `on_step` with the number
+        run_dir: where to keep `checkpoint.safetensors` and `history.csv` (after each epoch), `set_aside.csv` and the
+            model; with `resume`, a run goes on from there, to the weights of a run that never stopped.
+        on_epoch: called with the history after each epoch, for instance `print_epoch`; `on_step` with the number
             of steps taken, from 1, for instance `center_tracking.Tracker`. Both in the main process only.
-        extra: a loss that is added to CTC, see `step.Stepper`. It is changed in place; its state is in the checkpoint,
-            and `train_loss` has it in it, `valid_loss` never.
+        extra: a loss that is added to CTC, see `step.Stepper`; changed in place, and no part of `valid_loss`.
 
     Returns:
         The history, a row an epoch: `epoch` (from 1), `train_loss`, `valid_loss`, `valid_cer`, `valid_accuracy`,
         `learning_rate`, `seconds`, `images_per_second` (training only). Its `attrs` have the row of the best epoch and,
         as `set_aside`, the samples that could not be used, with the reason.
 
-    Raises:
-        ValueError: no usable sample is left, or the checkpoint is of another recipe or alphabet.
-        FloatingPointError: the loss is no number any more; the message says what to change.
-        MemoryError: the device has too little memory; the message says which batch size fits.
-
-    Ctrl-C ends the training early and keeps the best weights so far; of several processes it also stops what follows.
-    Each of several processes (see `processes`) calls this with all the data and gets the same history; only the main
-    one prints and writes, and `recipe.batch_size` is that of all. Augmentation and dropout draw other numbers than in
-    one process; batch norm sees a part of the batch on CPUs, and of `recipe.accumulate` a piece. See notebooks 03, 12.
+    Raises ValueError (no usable sample is left, or the checkpoint is of another recipe or alphabet), FloatingPointError
+    (the loss is no number any more) and MemoryError, which says which batch size fits. Ctrl-C ends the training early
+    and keeps the best weights so far; of several processes it also stops what follows. Each of several processes (see
+    `processes`) calls this with all the data and gets the same history; only the main one prints and writes, and
+    `recipe.batch_size` is that of all. Augmentation and dropout draw other numbers than in one process; batch norm sees
+    a part of the batch on CPUs, and of `recipe.accumulate` a piece. See notebooks 03, 12.
     """
     train, valid, lost = usable_only(set_aside, train, valid, recognizer, _first_reasons)
     run_dir = Path(run_dir) if run_dir else None
@@ -295,5 +326,4 @@ def fit(
 
 
 def _first_reasons(lost: pd.DataFrame) -> str:
-    first = "; ".join(f"{r.image}: {r.reason}" for r in lost.head(3).itertuples())
-    return f"{first}{' ...' if len(lost) > 3 else ''}"
+    return "; ".join(f"{r.image}: {r.reason}" for r in lost.head(3).itertuples()) + " ..." * (len(lost) > 3)

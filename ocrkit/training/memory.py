@@ -1,7 +1,6 @@
 """Memory of the device: which batches fit, and what to do where one did not. Taught in notebook 12."""
 
-from collections.abc import Callable, Iterable
-from functools import wraps
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -45,30 +44,19 @@ def _fits(recognizer: Recognizer, recipe: Recipe, n: int) -> bool:
     return True
 
 
-def explains_out_of_memory(fit: Callable) -> Callable:
-    """Make a function with the arguments of `loop.fit` raise a MemoryError that says which batch size fits."""
-
-    @wraps(fit)
-    def explained(recognizer, train, valid, recipe, run_dir=None, *args, **kwargs):
-        try:
-            return fit(recognizer, train, valid, recipe, run_dir, *args, **kwargs)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            reason, device = (str(error) or type(error).__name__).splitlines()[0], recognizer.device
-            used = [n / 1e9 for n in torch.cuda.mem_get_info(device)] if device.type == "cuda" else None
-        # Only here, behind the error, is what the failed step held given back.
-        torch.cuda.empty_cache()
-        raise MemoryError(f"{_advice(recognizer, recipe, run_dir, used)} ({reason})")
-
-    return explained
+def in_use(device: torch.device) -> str:
+    """How much of a GPU's memory is taken, as a part of a sentence; "" for a CPU."""
+    if device.type != "cuda":
+        return ""
+    free, total = (n / 1e9 for n in torch.cuda.mem_get_info(device))
+    return f", where {total - free:.1f} of {total:.1f} GB are in use (by other programs too)"
 
 
-def _advice(recognizer: Recognizer, recipe: Recipe, run_dir: str | Path | None, used: list[float] | None) -> str:
+def advice(recognizer: Recognizer, recipe: Recipe, run_dir: str | Path | None, used: str) -> str:
+    """What happened to a training that ran out of memory, and what to do; `used` as of `in_use` at that moment."""
+    torch.cuda.empty_cache()
     size, pieces, alone = recipe.batch_size, recipe.accumulate, rank_and_world()[1] == 1
-    what = f"out of memory on {recognizer.device} with batch_size={size}"
-    if used:
-        what += f", where {used[1] - used[0]:.1f} of {used[1]:.1f} GB are in use (by other programs too)"
+    what = f"out of memory on {recognizer.device} with batch_size={size}{used}"
     halves = [size >> k for k in range(size.bit_length()) if size >> k >= pieces]
     # Of several processes each would wait for the others.
     fits = largest_batch(recognizer, recipe, halves) if alone else 0
@@ -84,6 +72,6 @@ def _advice(recognizer: Recognizer, recipe: Recipe, run_dir: str | Path | None, 
     else:
         do = f"set batch_size={max(1, size // 2)}, or accumulate={2 * pieces}, which computes a batch in so many pieces"
     if run_dir and (kept := Path(run_dir, "checkpoint.safetensors")).exists():
-        do += f". The finished epochs are kept in {kept}: resume=True goes on with the settings of then, others need "
-        do += "another run folder"
+        do += f". The finished epochs are kept in {kept}: "
+        do += "resume=True goes on with the settings of then, others need another run folder"
     return f"{what}: {do}"

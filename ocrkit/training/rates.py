@@ -1,8 +1,7 @@
-"""Checks to run before a training, and the bar that all training shows. Taught in notebook 03."""
+"""Checks to run before a training. Taught in notebook 03."""
 
 import dataclasses
 import math
-import os
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
@@ -10,23 +9,16 @@ from typing import Any
 import pandas as pd
 from torch import Tensor
 from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
 
 from ocrkit.data.batches import Batch, loader, set_epoch
 from ocrkit.data.packed import Packed
 from ocrkit.errors.metrics import cer
 from ocrkit.reader.model_files import copied_weights
 from ocrkit.reader.recognizer import Recognizer
-from ocrkit.training.processes import rank_and_world, set_seed
+from ocrkit.training.loop import progress
+from ocrkit.training.processes import set_seed
 from ocrkit.training.recipe import Recipe
 from ocrkit.training.step import Stepper
-
-
-def progress(items, label: str) -> tqdm:
-    """A bar over the items, where bars are wanted: of several processes, in the first."""
-    # The notebook's bar does not look at TQDM_DISABLE by itself; bars do not belong into outputs that are kept.
-    off = bool(os.environ.get("TQDM_DISABLE")) or rank_and_world()[0] > 0
-    return tqdm(items, desc=label, leave=False, mininterval=0.5, disable=off)
 
 
 def epochs_of(batches: DataLoader) -> Iterator[Batch]:
@@ -68,12 +60,9 @@ def lr_find(
 ) -> pd.DataFrame:
     """Raise the learning rate from step to step and note the loss; the weights are put back after.
 
-    Returns:
-        Columns `learning_rate`, `loss`, `smooth` (an exponential mean of the loss, corrected for its start).
-        `attrs["suggestion"]` is the rate at which it falls fastest. Stops early when it is four times its best.
-
-    Smith (2017), "Cyclical learning rates for training neural networks",
-    https://arxiv.org/abs/1506.01186. Taught in notebook 03.
+    Columns `learning_rate`, `loss`, `smooth` (an exponential mean of the loss, corrected for its start), and
+    `attrs["suggestion"]`, the rate at which that falls fastest; ends early when it is four times its best.
+    Smith (2017), https://arxiv.org/abs/1506.01186. Taught in notebook 03.
     """
     set_seed(recipe.seed)
     stepper = Stepper(recognizer, recipe)

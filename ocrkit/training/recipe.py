@@ -1,7 +1,4 @@
-"""Recipes: the settings of a training run, checked before it starts; short files in `data/recipes`.
-
-Taught in notebook 03.
-"""
+"""Recipes: the settings of a training run, checked before it starts. Taught in notebook 03."""
 
 from __future__ import annotations
 
@@ -32,8 +29,7 @@ GLYPH_BACKBONES = ("resnet18-short", "resnet18", "resnet34", "resnet50", "mobile
 class BaseRecipe:
     """The settings that all kinds of training have; checked when made (ValueError), frozen after.
 
-    `data/recipes` has recipes as TOML files, a line a setting. `renderer` and `backbone` say of which kind one is.
-    Sizes are (height, width) in pixels.
+    `data/recipes` has some as TOML files; `renderer` and `backbone` say of which kind. Sizes are (height, width).
     """
 
     # Data: the command line reads these, `fit` is given its data ready.
@@ -96,10 +92,8 @@ class BaseRecipe:
         unknown = sorted(set(values) - set(fields))
         for name in unknown:
             if others := " or ".join(k.kind for k in _KINDS if name in k.__dataclass_fields__):
-                raise ValueError(
-                    f"recipe: {name} is a setting of {others}, and renderer and backbone make this a recipe of "
-                    f"{cls.kind}: leave it out"
-                )
+                needs = f"renderer and backbone make this a recipe of {cls.kind}: leave it out"
+                raise ValueError(f"recipe: {name} is a setting of {others}, and {needs}")
         if unknown:
             raise ValueError(f"recipe: unknown setting {', '.join(unknown)}; there are: {', '.join(fields)}")
         return cls(**{name: _convert(name, value, fields[name]) for name, value in values.items()})

@@ -1,8 +1,7 @@
 """Sets larger than memory: packed images in WebDataset shards, tar files of some thousand records each.
 
-A record is `000000042.png`, a packed image, and `000000042.json`, its text and its row; every program that knows tar or
-WebDataset (https://github.com/webdataset/webdataset) reads it. `store.json` says how many records each file has, and
-its checksum. Taught in notebook 12.
+A record is `000000042.png`, a packed image, and `000000042.json`, its text and its row, as of WebDataset
+(https://github.com/webdataset/webdataset); `store.json` has numbers of records and checksums. Taught in notebook 12.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -43,15 +43,9 @@ class ShardError(StoreError):
 def write_shards(packs: Iterable[Packed], folder: str | Path, per_shard: int = CHUNK, source: str = "") -> Shards:
     """Write packs of one image size, maybe of different sets, as shards of `per_shard` records.
 
-    Args:
-        packs: for instance a generator that packs some thousand files at a time.
-        source: what the packs are made from, such as a path and a seed. Shards of this source that are there and whole
-            are not written again. Without it, all are.
-
-    Raises:
-        ValueError: there is no image, the images differ in size, or the folder holds other files.
-        OSError: the disk is full; what was in the folder stays.
-        RuntimeError: the package webdataset is missing.
+    `packs` may be a generator. `source` says what they are made from, such as a path and a seed: shards of it that are
+    there and whole are not written again. Raises ValueError (no image, sizes differ, other files in the folder),
+    OSError (the disk is full; what was in the folder stays) and RuntimeError (webdataset is missing).
     """
     source, place = digest("shards", source or time.time_ns(), per_shard), _current(folder)
     if place.is_dir() and any(place.iterdir()) and not (place / "store.json").exists():
@@ -69,10 +63,9 @@ def packed_shards(
     per_shard: int = CHUNK,
 ) -> Shards:
     """As `store.packed_store`, in shards; errors are those of `write_shards`."""
-    marks = [file_mark(path) for path in samples["image"]]
+    source = digest(samples.to_dict("list"), [file_mark(path) for path in samples["image"]], size, mode, resize)
     parts = (samples.iloc[first : first + CHUNK] for first in range(0, len(samples), CHUNK))
-    packs = (pack(part, size, mode, resize) for part in parts)
-    return write_shards(packs, folder, per_shard, digest(samples.to_dict("list"), marks, size, mode, resize))
+    return write_shards((pack(part, size, mode, resize) for part in parts), folder, per_shard, source)
 
 
 def _write(packs: Iterable[Packed], fresh: Path, per_shard: int, folder: str | Path) -> dict:
@@ -109,7 +102,7 @@ def _rows(table: pd.DataFrame) -> list[dict]:
     return [row | {"image": f"in memory {i}"} if isinstance(row.get("image"), np.ndarray) else row for i, row in rows]
 
 
-def _webdataset():
+def _webdataset() -> ModuleType:
     try:
         import webdataset
     except ImportError as error:
@@ -121,20 +114,14 @@ def _webdataset():
 
 
 def open_shards(folder: str | Path, window: int = WINDOW) -> Shards:
-    """Open what `write_shards` or `packed_shards` wrote.
+    """Open what `write_shards` or `packed_shards` wrote; `window` shards are in memory, and shuffled, at a time.
 
-    Args:
-        window: how many shards are shuffled together, and are in memory at a time.
-
-    Raises:
-        ShardError: the folder holds no shards, or those of an older format of ocrkit.
-        ValueError: `window` is less than 1.
+    Raises ShardError where the folder holds no shards, or those of an older ocrkit; ValueError for `window` below 1.
     """
     if window < 1:
         raise ValueError(f"window={window}: at least 1 shard must be in memory")
     try:
-        facts = json.loads((_current(folder) / "store.json").read_text(encoding="utf-8"))
-        return Shards(Path(folder), facts, window)
+        return Shards(Path(folder), json.loads((_current(folder) / "store.json").read_text(encoding="utf-8")), window)
     except (OSError, json.JSONDecodeError, KeyError) as error:
         raise ShardError(f"{folder} holds no shards ({error!r}): write them with packed_shards") from error
 
@@ -151,11 +138,8 @@ def _current(folder: str | Path) -> Path:
 class Shards(Dataset):
     """A data set on disk, which `fit` and `lr_find` take as `train`; made by `open_shards`.
 
-    A shard that is missing, cut off or damaged is named in a warning, and an epoch goes on without it.
-
-    Attributes:
-        files: the shards. Of each, `kept` has the places of the records that are in the set, ascending.
-        ends: for each shard the index after its last record.
+    A shard that is missing, cut off or damaged is named in a warning, and an epoch goes on without it. Of each of the
+    `files`, `kept` has the places of the records that are in the set, and `ends` the index after the last one.
     """
 
     def __init__(self, folder: Path, facts: dict, window: int):
@@ -229,20 +213,16 @@ class Shards(Dataset):
             yield places, rows, recognizer.steps_of_columns(torch.tensor([row["used"] for row in rows]).long()).numpy()
 
     def batch_order(self, batch_size: int, seed: int, used: np.ndarray | None = None) -> ShardOrder:
-        """What `batches.loader` shuffles by; `used` as there."""
+        """What `batches.loader` shuffles by."""
         return ShardOrder(self.ends, self.window, batch_size, seed, used, self.is_whole)
 
 
 class ShardOrder(Sampler):
     """Batches of indices that need only `window` shards at a time, each of which is read once an epoch.
 
-    The shards are shuffled, and the records within a window. The order depends on (seed, epoch), the sizes of the
-    shards and the window alone. With `used`, numbers of columns or time steps `(N,)`, images of about one width come
-    together, as in `sizes.Buckets`.
-
-    Args:
-        ends: for each shard the index after its last record.
-        is_whole: asked of each shard of a window; those that are not are left out.
+    The shards are shuffled, and the records within a window; the order depends on (seed, epoch), window and `ends`, for
+    each shard the index after its last record. With `used` `(N,)`, images of about one width come together, as in
+    `sizes.Buckets`. Shards that are not whole are left out.
     """
 
     def __init__(
@@ -289,16 +269,10 @@ def shard_batches(
     start_step: int = 0,
     used: np.ndarray | None = None,
 ) -> Iterator[Batch]:
-    """The batches of one epoch, in the order of `ShardOrder`.
+    """The batches of one epoch, in the order of `ShardOrder`; the first `start_step` are left out and not read.
 
-    Args:
-        part: (rank, number of processes). All processes go through the same batches, each gets its own piece of every
-            one, and reads the images of that alone; a piece may be empty.
-        start_step: how many batches to leave out, for a run that goes on; what only they need is not read.
-        used: see `batches.loader`.
-
-    Raises:
-        ValueError: `part` is none.
+    Of each batch, process `part` = (rank, number of processes) gets its own piece, which may be empty, and reads the
+    images of that alone. `used`: see `batches.loader`. Raises ValueError: `part` is none.
     """
     rank, processes = part
     if not 0 <= rank < processes:

@@ -6,8 +6,8 @@ import time
 import pandas as pd
 
 from ocrkit.reader.recognizer import Recognizer
-from ocrkit.training.loop import Data, set_aside, train_loader
-from ocrkit.training.rates import epochs_of, progress
+from ocrkit.training.loop import Data, progress, set_aside, train_loader
+from ocrkit.training.rates import epochs_of
 from ocrkit.training.recipe import Recipe
 from ocrkit.training.step import Stepper, keep_memory, on_trial
 
@@ -20,15 +20,10 @@ def measure_steps(
 ) -> pd.DataFrame:
     """Time training steps of `recipe` as `fit` takes them, batches included, and multiply them up to a whole run.
 
-    The weights and the random numbers are put back after. Small last batches of an epoch are left out. `images` says
-    how many an epoch of the run will have; by default as many as `train`.
-
-    Returns:
-        Rows `fastest`, `median`, `mean` and `slowest` (of the steps), columns `seconds` (of a step),
-        `images_per_second` and `minutes`: all epochs of the recipe, if every step took as long as this one. A run is
-        a sum of steps, so plan with `mean`. Rendering or packing the images and validation come on top.
-
-    Raises ValueError where there is nothing to measure. Taught in notebook 12.
+    The weights and the random numbers are put back after. An epoch of the run has `images`, by default those of
+    `train`. Rows `fastest`, `median`, `mean` and `slowest` step, columns `seconds`, `images_per_second` and `minutes`:
+    all epochs, if every step took as long. A run is a sum of steps, so plan with `mean`; validation, and rendering or
+    packing the images, come on top. Raises ValueError where there is nothing to measure. Taught in notebook 12.
     """
     train, _ = set_aside(train, recognizer)
     images = len(train) if images is None else images

@@ -6,6 +6,7 @@ real handwriting. Lam et al. (2021) do the same with speech, https://arxiv.org/a
 
 from collections import defaultdict
 from collections.abc import Mapping
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -63,15 +64,10 @@ def _emptiest(ink: np.ndarray, start: float, end: float) -> int:
 
 
 class Splicer:
-    """Makes images of words out of pieces of images that are of about one size, so that lines meet lines.
+    """Makes images of words out of pieces, of at most `longest` letters, of images of about one size.
 
-    Args:
-        cuts: what `cut_letters` gives.
-        words: word -> how often it occurs; they are drawn by the square root of that.
-        longest: the most letters of a piece.
-
-    Raises:
-        ValueError: there is nothing to cut, no word, or no word whose letters are there.
+    `words` says how often each occurs; they are drawn by the square root of that. Raises ValueError where there is
+    nothing to cut, no word, or no word whose letters are there.
     """
 
     def __init__(self, cuts: list[Cut], words: Mapping[str, int], longest: int = 4):
@@ -82,19 +78,10 @@ class Splicer:
         self.members: dict[tuple[int, int], list[Cut]] = defaultdict(list)
         for cut in cuts:
             self.members[cut.image.shape[1] // 16, cut.image.shape[0] // 6].append(cut)
-        self.groups = {size: self._pieces(some) for size, some in self.members.items()}
+        self.groups = {size: _pieces(some, longest) for size, some in self.members.items()}
         self.group_weights = np.array([len(some) for some in self.members.values()]) / len(cuts)
         if not any(set(word) <= pieces.keys() for pieces in self.groups.values() for word in self.words):
             raise ValueError("no group of cut images has all the letters of a word: splicing cannot make any")
-
-    def _pieces(self, cuts: list[Cut]) -> dict[str, list[np.ndarray]]:
-        """Text of up to `longest` letters -> its pieces."""
-        pieces = defaultdict(list)
-        for image, text, bounds in cuts:
-            for first in range(len(text)):
-                for last in range(first + 1, min(first + self.longest, len(text)) + 1):
-                    pieces[text[first:last]].append(image[:, bounds[first] : bounds[last]])
-        return pieces
 
     def splice(self, rng: np.random.Generator) -> tuple[str, np.ndarray]:
         """A word and its image, uint8 (H, W); words whose letters a group lacks or has no room for are drawn anew."""
@@ -119,6 +106,16 @@ class Splicer:
             parts.append(among[rng.integers(len(among))])
             at += length
         return parts
+
+
+def _pieces(cuts: list[Cut], longest: int) -> dict[str, list[np.ndarray]]:
+    """Text of up to `longest` letters -> its pieces."""
+    pieces = defaultdict(list)
+    for image, text, bounds in cuts:
+        for first, last in combinations(range(len(text) + 1), 2):
+            if last - first <= longest:
+                pieces[text[first:last]].append(image[:, bounds[first] : bounds[last]])
+    return pieces
 
 
 def _join(strips: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:

@@ -63,14 +63,10 @@ class Stepper:
     """One training step: call it with a `Batch`, and it returns the loss (a tensor: nothing waits for the device).
 
     Each of several processes is given the whole batch and computes its part; loss and step are those of all, and the
-    weights at the start those of the first.
-
-    Args:
-        extra: a loss that is added to CTC in training, such as `centers.AlignedLoss`: a module that is called with
-            features `(T, N, D)`, logits `(T, N, K)`, targets `(N, L)` and lengths `(N,)` and gives one number. What it
-            has in parameters is learned too.
-
-    Raises ValueError for `extra` where a batch is in parts, and for a batch of fewer images than parts.
+    weights at the start those of the first. `extra`, such as `centers.AlignedLoss`, is added to CTC in training: a
+    module of features `(T, N, D)`, logits `(T, N, K)`, targets `(N, L)` and lengths `(N,)` that gives one number, and
+    whose parameters are learned too. Raises ValueError for `extra` where a batch is in parts, and for a batch of fewer
+    images than parts.
     """
 
     def __init__(self, recognizer: Recognizer, recipe: Recipe, extra: nn.Module | None = None):
@@ -101,7 +97,7 @@ class Stepper:
         adam = recipe.optimizer == "adam"
         way, decay = (torch.optim.Adam, 0.0) if adam else (torch.optim.AdamW, recipe.weight_decay)
         self.optimizer = way(groups, recipe.learning_rate, weight_decay=decay)
-        self.augmentation = augmentation(recipe.augment)
+        self.augmentation = None if recipe.augment == "none" else augmentation(recipe.augment)
         self.dtype = autocast_dtype(self.device, recipe.amp)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
         # Infinite losses (a label longer than the time steps) count as zero instead of spoiling the batch.
@@ -116,7 +112,7 @@ class Stepper:
         """Images, time steps, targets and lengths of some rows of a batch."""
         images, steps = self.trim(batch.images)
         images = images[rows].to(self.device, non_blocking=True)
-        if self.model.training:
+        if self.model.training and self.augmentation:
             images = augment(images, self.augmentation)
         steps = None if steps is None else steps[rows]
         return images, steps, batch.targets[rows].to(self.device), batch.lengths[rows]

@@ -35,7 +35,6 @@ from ocrkit.data.files import atomic, write_json
 from ocrkit.data.packed import Packed, pack_arrays
 from ocrkit.data.platforms import COURSE
 from ocrkit.errors.metrics import accuracy, cer
-from ocrkit.errors.plots import print_epoch
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.synth import render_lines, render_plates
 from ocrkit.synth.store import rendered_store
@@ -43,7 +42,7 @@ from ocrkit.text.alphabets import LOOK_ALIKES, PLATE_LOOK_ALIKES, brothers
 from ocrkit.text.edits import align
 from ocrkit.training.center_tracking import Tracker
 from ocrkit.training.centers import Aligned, AlignedLoss, CenterLoss, alignment_report, collect
-from ocrkit.training.loop import fit
+from ocrkit.training.loop import fit, print_epoch
 from ocrkit.training.recipe import Recipe, find_recipe
 from ocrkit.training.step import Stepper, keep_memory
 from tools.benchmarks.center_report import markdown, page

@@ -16,10 +16,9 @@ from torch.optim.lr_scheduler import OneCycleLR
 from ocrkit.data.augmentation import augment, augmentation
 from ocrkit.data.batches import shuffled_batches
 from ocrkit.data.packed import Mixed, Packed
-from ocrkit.errors.plots import print_epoch
 from ocrkit.reader.device import normalize_images
 from ocrkit.tasks.glyphs.classifier import GlyphClassifier
-from ocrkit.training.loop import run_epochs, usable_only, without_problems
+from ocrkit.training.loop import print_epoch, run_epochs, usable_only, without_problems
 from ocrkit.training.rates import sweep_rates
 from ocrkit.training.recipe import GlyphRecipe
 from ocrkit.training.step import autocast_dtype, keep_memory
