@@ -19,7 +19,7 @@ from ocrkit.data.sizes import fit_size
 from ocrkit.maps.targets import Target, class_target, text_target
 from ocrkit.reader.device import normalize_images
 from ocrkit.reader.hooks import Hook, find_layer, kept, observed, places_of
-from ocrkit.reader.receptive_fields import Cells, ReceptiveFields
+from ocrkit.maps.receptive_fields import Cells, ReceptiveFields
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.text.reading_order import visual_order
 from ocrkit.text.strings import normalize

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ocrkit.maps.cam import prepare
 from ocrkit.reader.hooks import Hook, find_layer, kept, observed, places_of
-from ocrkit.reader.receptive_fields import ReceptiveFields
+from ocrkit.maps.receptive_fields import ReceptiveFields
 
 
 class Patch(NamedTuple):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ocrkit.reader.crnn import CRNN, SharedDropout
-from ocrkit.reader.receptive_fields import receptive_field
+from ocrkit.maps.receptive_fields import receptive_field
 from ocrkit.reader.shapes import summary
 
 

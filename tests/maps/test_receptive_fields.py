@@ -11,7 +11,7 @@ from torch.nn import functional as F
 import ocrkit as ok
 from ocrkit.maps import cam
 from ocrkit.reader.crnn import CRNN
-from ocrkit.reader.receptive_fields import ReceptiveFields, receptive_field
+from ocrkit.maps.receptive_fields import ReceptiveFields, receptive_field
 from ocrkit.tasks.glyphs.network import BACKBONES, GlyphNet
 from ocrkit.tasks.letters.detector_models import Body
 
