@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from ocrkit.data.images import read_sample
 from ocrkit.data.sizes import fit_size
+from ocrkit.maps.receptive_fields import Cells, ReceptiveFields
 from ocrkit.maps.targets import Target, class_target, text_target
 from ocrkit.reader.device import normalize_images
-from ocrkit.reader.hooks import Hook, find_layer, kept, observed, places_of
-from ocrkit.maps.receptive_fields import Cells, ReceptiveFields
+from ocrkit.reader.hooks import Hook, find_layer, observed, places_of
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.text.reading_order import visual_order
 from ocrkit.text.strings import normalize
@@ -36,9 +36,8 @@ def activation_map(model: nn.Module, images: Tensor, layer: str | nn.Module) -> 
     images = prepare(model, images)
     with observed(model), torch.no_grad(), Hook(module) as hook, ReceptiveFields(images) as fields:
         model(images)
-        features = kept(hook, name)
-        shown = places_of(features, module, name, len(images))
-        cells = fields.of(features, shown.shape[-2:])
+        shown = places_of(hook.output, module, name, len(images))
+        cells = fields.of(hook.output, shown.shape[-2:])
     return _enlarge(shown.mean(1), cells, fields.size)
 
 
@@ -88,7 +87,7 @@ def _cam(model, images, layer, target, weights: Callable[[Tensor, Tensor], Tenso
         with ReceptiveFields(images) as fields:
             output = model(images)
         scores = target(output, torch.arange(len(images)))
-        features, columns, maps = kept(hook, name), scores.reshape(len(images), -1), []
+        features, columns, maps = hook.output, scores.reshape(len(images), -1), []
         shown = places_of(features, module, name, len(images))
         cells = fields.of(features, shown.shape[-2:])
         for m in range(columns.shape[1]):

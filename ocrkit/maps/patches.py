@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from ocrkit.maps.cam import prepare
-from ocrkit.reader.hooks import Hook, find_layer, kept, observed, places_of
 from ocrkit.maps.receptive_fields import ReceptiveFields
+from ocrkit.reader.hooks import Hook, find_layer, observed, places_of
 
 
 class Patch(NamedTuple):
@@ -34,7 +34,7 @@ def top_patches(model: nn.Module, layer: str, images: Tensor, channel: int, n: i
             part = prepare(model, part)
             with ReceptiveFields(part) as fields:
                 model(part)
-            features = places_of(kept(hook, name), module, name, len(part))
+            features = places_of(hook.output, module, name, len(part))
             if not 0 <= channel < features.shape[1]:
                 raise ValueError(f"layer {name!r} has channels 0..{features.shape[1] - 1}, and no channel {channel}")
             rows, columns = fields.of(hook.output, features.shape[-2:])

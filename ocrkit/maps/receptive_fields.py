@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from ocrkit.reader.hooks import Hook, find_layer, kept, observed, places_of
+from ocrkit.reader.hooks import Hook, find_layer, observed, places_of
 
 
 class Cells(NamedTuple):
@@ -244,6 +244,6 @@ def receptive_field(model: nn.Module, layer: str | None = None, axis: str = "col
     images = torch.zeros(1, model.in_channels, *model.image_size, device=next(model.parameters()).device)
     with observed(model), torch.no_grad(), Hook(module) as hook, ReceptiveFields(images) as fields:
         model(images)
-        features = kept(hook, name)
-        cells = fields.of(features, places_of(features, module, name, 1).shape[-2:])[axis == "columns"]
+        shape = places_of(hook.output, module, name, 1).shape[-2:]
+        cells = fields.of(hook.output, shape)[axis == "columns"]
     return pd.DataFrame({"step": range(len(cells.center)), **dict(zip(("start", "end", "center"), cells))})

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 import ocrkit as ok
 from ocrkit.maps import cam
-from ocrkit.reader.crnn import CRNN
 from ocrkit.maps.receptive_fields import ReceptiveFields, receptive_field
+from ocrkit.reader.crnn import CRNN
 from ocrkit.tasks.glyphs.network import BACKBONES, GlyphNet
 from ocrkit.tasks.letters.detector_models import Body
 
