@@ -1,8 +1,8 @@
-"""Heat maps: which pixels speak for a class, or for one character of a text.
+"""Heat maps: which pixels speak for a class, or for one character of a text. All leave the model as it was.
 
-A map is a float array of the image's size: what a layer gives at few places is enlarged, with each place at the center
-of its receptive field. What is explained is a target (`targets`): scores `(N,)`, or `(N, M)` for M characters an image,
-and the maps are of the scores' shape with `(H, W)` behind. All leave the model as it was. Taught in notebook 06.
+What is explained is a target (`targets`): scores `(N,)`, or `(N, M)` for M characters an image. The maps have the
+scores' shape with `(H, W)` behind: what a layer gives at few places is enlarged, with each place at the center of its
+receptive field. Taught in notebook 06.
 """
 
 import os
@@ -28,9 +28,8 @@ from ocrkit.text.strings import normalize
 def activation_map(model: nn.Module, images: Tensor, layer: str | nn.Module) -> np.ndarray:
     """The mean over the channels of what a layer gives: where it responds at all, `(N, H, W)`. It has no target.
 
-    Args:
-        images: `(N, C, H, W)`, uint8 (then scaled as a `Recognizer` does) or floats as the model takes them.
-        layer: dotted name or module. It gives `(N, C', H', W')`, or, as an LSTM, a vector a time step.
+    `images` are `(N, C, H, W)`, uint8 (then scaled as a `Recognizer` does) or floats as the model takes them; `layer`,
+    a dotted name or a module, gives `(N, C', H', W')`, or, as an LSTM, a vector a time step.
     """
     name, module = find_layer(model, layer)
     images = prepare(model, images)
@@ -80,7 +79,7 @@ def hires_cam(model: nn.Module, images: Tensor, layer: str | nn.Module, target: 
 
 def _cam(model, images, layer, target, weights: Callable[[Tensor, Tensor], Tensor]) -> np.ndarray:
     name, module = find_layer(model, layer)
-    images, target = prepare(model, images), _as_target(target)
+    images, target = prepare(model, images), target if callable(target) else class_target(target)
     with observed(model), Hook(module) as hook:
         # A model with frozen weights has gradients too, if they are asked for by the image.
         images = images.clone().requires_grad_()
@@ -96,7 +95,11 @@ def _cam(model, images, layer, target, weights: Callable[[Tensor, Tensor], Tenso
                 raise ValueError(f"the score does not depend on layer {name!r}; choose one that leads to the output")
             weight = weights(shown, places_of(gradient, module, name, len(images)))
             maps.append((weight * shown).sum(1).relu().detach())
-    return _shaped(maps, scores.detach(), cells, fields.size)
+    large = np.zeros((*scores.shape, *fields.size), np.float32)
+    if maps:
+        large = np.stack([_enlarge(m, cells, fields.size) for m in maps], 1).reshape(large.shape)
+    large[torch.isnan(scores).cpu().numpy()] = np.nan  # where there is no character
+    return large
 
 
 @torch.no_grad()
@@ -112,13 +115,12 @@ def occlusion_map(
 
     It needs no gradients and no layer, and many forward passes. Maps as of `grad_cam`.
 
-    Args:
-        box, stride: (height, width) in pixels of the box, and of its steps.
-        fill: the value of covered pixels, as the model takes them; 0 is mid-gray for a `Recognizer`.
+    `box` and `stride` are (height, width) in pixels of the box, and of its steps; `fill` is the value of covered
+    pixels, as the model takes them: 0 is mid-gray for a `Recognizer`.
 
     Source: Zeiler and Fergus (2014), https://arxiv.org/abs/1311.2901. Taught in notebook 06.
     """
-    images, target = prepare(model, images), _as_target(target)
+    images, target = prepare(model, images), target if callable(target) else class_target(target)
     n, _, height, width = images.shape
     box = min(box[0], height), min(box[1], width)
     tops, lefts = (
@@ -195,9 +197,7 @@ def character_maps(
         text: explain this text instead of the one that is read, for instance the label.
         scale: as for `class_target`.
 
-    Raises:
-        ImageError: the image cannot be read.
-        ValueError: no such method or layer, or the text cannot be written by the recognizer.
+    Raises ImageError: the image cannot be read; ValueError: no such method or layer, or a text that cannot be written.
     """
     pixels, tensor = read_one(recognizer, image)
     target, (alignment,) = text_target(recognizer, tensor, None if text is None else [text], scale)
@@ -233,10 +233,6 @@ def prepare(model: nn.Module, images: Tensor) -> Tensor:
     return images if images.is_floating_point() else normalize_images(images)
 
 
-def _as_target(target: Target | int) -> Target:
-    return target if callable(target) else class_target(target)
-
-
 def _enlarge(maps: Tensor, cells: tuple[Cells, Cells], size: tuple[int, int]) -> np.ndarray:
     """Small maps `(N, h, w)` to `(N, H, W)`: each place stands at its center, and between centers it is linear."""
     rows, columns = (_between(c.center, n).to(maps.device) for c, n in zip(cells, size))
@@ -249,12 +245,3 @@ def _between(centers: np.ndarray, size: int) -> Tensor:
     shares = np.eye(len(places))[:, which] / np.bincount(which)[:, None]
     near = np.stack([np.interp(np.arange(size) + 0.5, places, one) for one in np.eye(len(places))], 1)
     return torch.from_numpy(near @ shares).float()
-
-
-def _shaped(maps: list[Tensor], scores: Tensor, cells: tuple[Cells, Cells], size: tuple[int, int]) -> np.ndarray:
-    """M small maps `(N, h, w)` to maps of the scores' shape; NaN where there is no character."""
-    shape = (*scores.shape, *size)
-    large = np.stack([_enlarge(m, cells, size) for m in maps], 1) if maps else np.zeros(shape, np.float32)
-    large = large.reshape(shape)
-    large[torch.isnan(scores).cpu().numpy()] = np.nan
-    return large

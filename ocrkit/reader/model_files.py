@@ -26,12 +26,10 @@ def model_folder(where: str | Path) -> Path:
     for folder in (Path(where), MODELS / str(where)):
         if (folder / "config.json").is_file():
             return folder
-    shipped = sorted(p.parent.name for p in MODELS.glob("*/config.json"))
     if Path(where).is_dir():
         raise FileNotFoundError(f"{where} has no config.json: it is not a model folder that ocrkit wrote")
-    raise FileNotFoundError(
-        f"no model {str(where)!r}: give a folder, or a shipped name ({', '.join(shipped) or 'none is here'})"
-    )
+    shipped = ", ".join(sorted(p.parent.name for p in MODELS.glob("*/config.json"))) or "none is here"
+    raise FileNotFoundError(f"no model {str(where)!r}: give a folder, or a shipped name ({shipped})")
 
 
 def read_config(where: str | Path, kind: str, keys: tuple[str, ...]) -> tuple[Path, dict]:
@@ -68,11 +66,8 @@ def read_format(folder: Path) -> tuple[str, dict]:
 def read_model(where: str | Path, kind: str, keys: tuple[str, ...]) -> tuple[Path, dict, dict[str, str], dict]:
     """Read what `write_model` wrote: the folder, its config, the metadata and the weights.
 
-    `kind` is the class that asks, a value of `FORMATS`, and `keys` are what its config must have.
-
-    Raises:
-        FileNotFoundError: there is no such model, or a file is missing.
-        ValueError: a file is damaged or of another kind of model.
+    `kind` is the class that asks, a value of `FORMATS`, and `keys` are what its config must have. Raises
+    FileNotFoundError: no such model, or a file is missing; ValueError: a file is damaged or of another kind of model.
     """
     folder, config = read_config(where, kind, keys)
     weights_path = folder / "model.safetensors"
@@ -81,8 +76,7 @@ def read_model(where: str | Path, kind: str, keys: tuple[str, ...]) -> tuple[Pat
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{weights_path} is missing: the model folder is not complete") from error
     except SafetensorError as error:
-        why = f"{weights_path} is damaged or no safetensors file ({error}); copy or train it again"
-        raise ValueError(why) from error
+        raise ValueError(f"{weights_path} is damaged or no safetensors file ({error}); get it again") from error
     return folder, config, metadata, weights
 
 

@@ -219,7 +219,7 @@ def test_bad_input_is_refused():
         lexicon_decode(logits, Lexicon(["ab"], TOKENIZER))
     with pytest.raises(ValueError, match="NaN"):
         lexicon_decode(logits * math.nan, lexicon)
-    with pytest.raises(ValueError, match="2 steps and 2 widths for 1 images"):
+    with pytest.raises(ValueError, match="2 steps for 1 images"):
         lexicon_decode(logits, lexicon, steps=[7, 7])
     with pytest.raises(ValueError, match="steps has 8.*between 1 and 7"):
         lexicon_decode(logits, lexicon, steps=[8])
