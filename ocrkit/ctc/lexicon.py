@@ -8,14 +8,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
 
 from ocrkit.ctc.beam import beam_search
-from ocrkit.ctc.candidates import checked_log_probs, choose, rescored
-from ocrkit.ctc.greedy import Span
+from ocrkit.ctc.candidates import Choice, checked_log_probs, choose, rescored
 from ocrkit.ctc.lattice import BLANK
 from ocrkit.text.strings import normalize, quote
 from ocrkit.text.tokenizer import Tokenizer
@@ -35,10 +33,8 @@ class CharacterNgram:
     Interpolated Witten-Bell smoothing: a history h that was seen n times, with d different characters after it,
     gives `P(c | h) = (count(h, c) + d * P(c | shorter h)) / (n + d)`; the shortest falls back on equal shares.
 
-    Args:
-        words: what to learn from, a list or a mapping word -> count.
-        order: length of the n-grams; 5 looks at four characters before.
-        alphabet: characters that a text may have; those of the words by default. Others have probability 0.
+    It learns from `words`, a list or a mapping word -> count, n-grams of length `order`: 5 looks at four characters
+    before. `alphabet` are the characters that a text may have; those of the words by default.
 
     Raises TypeError, ValueError: as `count_words`; or `order` is below 1.
 
@@ -58,8 +54,7 @@ class CharacterNgram:
             for end in range(2, len(text) + 1):
                 for start in range(max(0, end - order), end):
                     self._grams[text[start:end]] += count
-        self._seen: Counter[str] = Counter()
-        self._followers: Counter[str] = Counter()
+        self._seen, self._followers = Counter(), Counter()
         for gram, count in self._grams.items():
             self._seen[gram[:-1]] += count
             self._followers[gram[:-1]] += count > 0
@@ -74,10 +69,10 @@ class CharacterNgram:
         p = 1 / (len(self.alphabet) + 1)
         for start in range(len(history), -1, -1):  # from the empty history to the whole one
             shorter = history[start:]
-            seen, followers = self._seen.get(shorter, 0), self._followers.get(shorter, 0)
+            seen, followers = self._seen[shorter], self._followers[shorter]
             if not seen:
                 break
-            p = (self._grams.get(shorter + character, 0) + followers * p) / (seen + followers)
+            p = (self._grams[shorter + character] + followers * p) / (seen + followers)
         return p
 
     def log_prob(self, text: str) -> float:
@@ -87,24 +82,10 @@ class CharacterNgram:
         return sum(map(math.log, parts)) if all(parts) else -math.inf
 
 
-class LexiconReading(NamedTuple):
-    """A `candidates.Choice`, and `known`: whether the lexicon has the winner."""
-
-    text: str
-    confidence: float
-    spans: list[Span]
-    log_prob: float
-    runner_up: str | None
-    margin: float
-    known: bool
-
-
 class Lexicon:
     """Words, how often each was seen, and the trie (prefix tree) of their class numbers. Taught in notebook 08.
 
-    Args:
-        words: a list, where a repeated word counts again, or a mapping word -> count.
-        tokenizer: that of the model.
+    It is made of a list, where a repeated word counts again, or of a mapping word -> count.
 
     Attributes:
         words, counts: the W words in NFC, each once, and `(W,)` how often each was seen.
@@ -225,7 +206,7 @@ def lexicon_decode(
     widths: Sequence[float] | None = None,
     unknown_share: float | None = None,
     beam: int = 25,
-) -> list[LexiconReading]:
+) -> list[Choice]:
     """The word with the highest `log P(word | image) + weight * log P(word)`. Taught in notebooks 08 and 11.
 
     Args:
@@ -255,5 +236,4 @@ def lexicon_decode(
             priors = np.append(priors + math.log1p(-share), spelled)
         return texts, log_probs, log_probs + weight * priors
 
-    choices = choose(logits, lexicon.tokenizer, steps, widths, find)
-    return [LexiconReading(*choice, known=choice.text in lexicon) for choice in choices]
+    return choose(logits, lexicon.tokenizer, steps, widths, find)

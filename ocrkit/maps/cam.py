@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from ocrkit.data.images import read_sample
 from ocrkit.data.sizes import fit_size
-from ocrkit.maps.receptive_fields import Cells, ReceptiveFields
+from ocrkit.maps.receptive_fields import Cells, ReceptiveFields, places_of, seen_places
 from ocrkit.maps.targets import Target, class_target, text_target
 from ocrkit.reader.device import normalize_images
-from ocrkit.reader.hooks import Hook, find_layer, observed, places_of
+from ocrkit.reader.hooks import Hook, find_layer, observed
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.text.reading_order import visual_order
 from ocrkit.text.strings import normalize
@@ -31,13 +31,8 @@ def activation_map(model: nn.Module, images: Tensor, layer: str | nn.Module) -> 
     `images` are `(N, C, H, W)`, uint8 (then scaled as a `Recognizer` does) or floats as the model takes them; `layer`,
     a dotted name or a module, gives `(N, C', H', W')`, or, as an LSTM, a vector a time step.
     """
-    name, module = find_layer(model, layer)
-    images = prepare(model, images)
-    with observed(model), torch.no_grad(), Hook(module) as hook, ReceptiveFields(images) as fields:
-        model(images)
-        shown = places_of(hook.output, module, name, len(images))
-        cells = fields.of(hook.output, shown.shape[-2:])
-    return _enlarge(shown.mean(1), cells, fields.size)
+    features, cells = seen_places(model, layer, prepare(model, images))
+    return _enlarge(features.mean(1), cells, images.shape[-2:])
 
 
 def grad_cam(model: nn.Module, images: Tensor, layer: str | nn.Module, target: Target | int) -> np.ndarray:
@@ -69,8 +64,7 @@ def grad_cam_plus_plus(model: nn.Module, images: Tensor, layer: str | nn.Module,
 def hires_cam(model: nn.Module, images: Tensor, layer: str | nn.Module, target: Target | int) -> np.ndarray:
     """HiResCAM: as `grad_cam`, but each place of a channel is weighted by its own gradient, not by the mean.
 
-    For one class in a photo the mean does little harm. For one character among seven it does: a channel that helps to
-    read this one here also responds to the others, and Grad-CAM then marks them all.
+    A channel that helps to read one character also responds to others in the text, and Grad-CAM then marks them all.
 
     Source: Draelos and Carin (2020), https://arxiv.org/abs/2011.08891. Taught in notebook 06.
     """
@@ -192,10 +186,9 @@ def character_maps(
 
     Args:
         image: a row of a samples table, a path, or a uint8 array `(H, W, 3)` or `(H, W)`.
-        method: a key of `METHODS`.
+        method: a key of `METHODS`; `scale`: as for `class_target`.
         layer: dotted name; by default the last of `feature_layers`.
         text: explain this text instead of the one that is read, for instance the label.
-        scale: as for `class_target`.
 
     Raises ImageError: the image cannot be read; ValueError: no such method or layer, or a text that cannot be written.
     """

@@ -63,11 +63,11 @@ def ctc_frames(recognizer: Recognizer, image, text: str | None = None, others: i
     top.set_yticks([])
     top.tick_params(bottom=False)
     title = f"read: {''.join(_names(reading.text)) or '(nothing)'}, confidence {reading.confidence:.2f}"
-    top.set_title(title, fontsize=10, fontfamily=_families(reading.text))
+    top.set_title(title, fontsize=10, fontfamily=find_fonts(reading.text)[0])
     picture = below.imshow(
         probs[:, rows].T.numpy(), cmap="magma", vmin=0, vmax=1, aspect="auto", extent=(0, steps, len(rows), 0)
     )
-    below.set_yticks(np.arange(len(rows)) + 0.5, names, fontsize=9, fontfamily=_families(text))
+    below.set_yticks(np.arange(len(rows)) + 0.5, names, fontsize=9, fontfamily=find_fonts(text)[0])
     below.set(xlabel="time step")
     below.axhline(len(codes), color="white", linewidth=0.8)
     for k, (start, end) in enumerate(frames):
@@ -106,7 +106,3 @@ def _names(characters: Iterable[str]) -> list[str]:
     """What matplotlib can write: a character that no font here has is written in words."""
     missing = find_fonts("".join(characters))[1]
     return [in_words(c) if c in missing else visible(c).replace("$", r"\$") for c in characters]
-
-
-def _families(text: str) -> list[str]:
-    return find_fonts(text)[0]

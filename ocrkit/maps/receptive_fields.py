@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from ocrkit.reader.hooks import Hook, find_layer, observed, places_of
+from ocrkit.reader.hooks import Hook, find_layer, observed
 
 
 class Cells(NamedTuple):
@@ -203,6 +203,31 @@ _WINDOWS = {
 }
 
 
+def places_of(values: Tensor | None, module: nn.Module, name: str, n: int) -> Tensor:
+    """What a layer gave as `(N, C, H, W)`; a vector a time step `(T, N, D)` becomes `(N, D, 1, T)`.
+
+    Raises a ValueError where the layer has no places, or the forward pass left it out.
+    """
+    if values is None:
+        raise ValueError(f"layer {name!r} took no part in the forward pass")
+    if values.ndim == 3 and getattr(module, "batch_first", False):
+        values = values.transpose(0, 1)
+    if values.ndim == 3 and values.shape[1] == n:
+        values = values.permute(1, 2, 0)[:, :, None]
+    if values.ndim != 4:
+        raise ValueError(f"layer {name!r} gives {tuple(values.shape)}, which has no places; choose a convolution")
+    return values
+
+
+def seen_places(model: nn.Module, layer: str | nn.Module, images: Tensor) -> tuple[Tensor, tuple[Cells, Cells]]:
+    """What a layer gives for images, `(N, C, h, w)`, and the rows and the columns of its places."""
+    name, module = find_layer(model, layer)
+    with observed(model), torch.no_grad(), Hook(module) as hook, ReceptiveFields(images) as fields:
+        model(images)
+        features = places_of(hook.output, module, name, len(images))
+        return features, fields.of(hook.output, features.shape[-2:])
+
+
 def receptive_field(model: nn.Module, layer: str | None = None, axis: str = "columns") -> pd.DataFrame:
     """Which pixel columns of the input each time step of a `CRNN` can see through the convolutions.
 
@@ -214,10 +239,6 @@ def receptive_field(model: nn.Module, layer: str | None = None, axis: str = "col
     """
     if axis not in ("columns", "rows"):
         raise ValueError(f'axis={axis!r}: it must be "columns" or "rows"')
-    name, module = find_layer(model, layer or "features")
     images = torch.zeros(1, model.in_channels, *model.image_size, device=next(model.parameters()).device)
-    with observed(model), torch.no_grad(), Hook(module) as hook, ReceptiveFields(images) as fields:
-        model(images)
-        shape = places_of(hook.output, module, name, 1).shape[-2:]
-        cells = fields.of(hook.output, shape)[axis == "columns"]
+    cells = seen_places(model, layer or "features", images)[1][axis == "columns"]
     return pd.DataFrame({"step": range(len(cells.center)), **dict(zip(("start", "end", "center"), cells))})

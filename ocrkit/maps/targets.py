@@ -27,10 +27,7 @@ def _scaled(scale: str) -> Callable[[Tensor], Tensor]:
 
 
 def class_target(classes: int | Sequence[int], scale: str = "logit") -> Target:
-    """The score of a class, or of one class an image, for a classifier that gives logits `(N, K)`.
-
-    `scale` is `"logit"`, `"log_prob"` or `"probability"`.
-    """
+    """The score of a class, or of one an image, for logits `(N, K)`; `scale` "logit", "log_prob" or "probability"."""
     scaled, classes = _scaled(scale), torch.as_tensor(classes)
 
     def score(output: Tensor, rows: Tensor) -> Tensor:

@@ -64,22 +64,6 @@ class Hook:
             self.output = self.output.detach()
 
 
-def places_of(values: Tensor | None, module: nn.Module, name: str, n: int) -> Tensor:
-    """What a layer gave as `(N, C, H, W)`; a vector a time step `(T, N, D)` becomes `(N, D, 1, T)`.
-
-    Raises a ValueError where the layer has no places, or the forward pass left it out.
-    """
-    if values is None:
-        raise ValueError(f"layer {name!r} took no part in the forward pass")
-    if values.ndim == 3 and getattr(module, "batch_first", False):
-        values = values.transpose(0, 1)
-    if values.ndim == 3 and values.shape[1] == n:
-        values = values.permute(1, 2, 0)[:, :, None]
-    if values.ndim != 4:
-        raise ValueError(f"layer {name!r} gives {tuple(values.shape)}, which has no places; choose a convolution")
-    return values
-
-
 class Hooks(dict[str, Hook]):
     """A `Hook` a layer: `with Hooks(model, "features.2", model.lstm) as hooks: ...`, then `hooks["lstm"].output`.
 
