@@ -23,11 +23,10 @@ Candidates = tuple[list[str], np.ndarray, np.ndarray] | tuple[list[str], np.ndar
 
 
 class Choice(NamedTuple):
-    """What was read in one image, and what nearly was; the first three fields are those of a `Reading`.
+    """What was read in one image, and what nearly was.
 
     `confidence` is the winner's share (0..1) among all candidates, `log_prob` its log P(text | image); `runner_up` the
-    second best text (None where there is none) and `margin` by how much its score is lower, in nats (inf where there
-    is none).
+    second best text, and `margin` by how much its score is lower, in nats; None and inf where there is none.
     """
 
     text: str

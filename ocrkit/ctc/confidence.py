@@ -1,7 +1,4 @@
-"""How sure a reading is: three numbers for the text that greedy decoding reads. Taught in notebook 11.
-
-`weakest` asks for its least sure character, `path` for the whole best path, `margin` for the text that nearly won.
-"""
+"""How sure a reading is: three numbers for the text that greedy decoding reads. Taught in notebook 11."""
 
 import math
 from collections.abc import Sequence

@@ -155,10 +155,10 @@ class Lexicon:
         return CharacterNgram(dict(zip(self.words, self.counts.tolist())), alphabet=self.tokenizer.alphabet)
 
     def log_probs(self, log_probs: Tensor) -> np.ndarray:
-        """`(T, K)` log probabilities of one image to `(W,)` log P(word | image), each summed over all paths.
+        """`(T, K)` log probabilities of one image to `(W,)` log P(word | image), exact, summed over all paths.
 
-        Exact (float64). -inf for a word that does not fit in T steps, and, unless the best word is below 1e-550 of
-        all that can be written with its letters, for a word below about 1e-600 of it. Raises as `checked_log_probs`.
+        -inf for a word that does not fit in T steps, and, unless the best word is below 1e-550 of all that can be
+        written with its letters, for a word below about 1e-600 of it. Raises as `checked_log_probs`.
         """
         checked = checked_log_probs(log_probs, self.tokenizer).numpy()
         used = np.unique(self.symbol)  # the blank is that of node 0

@@ -85,8 +85,7 @@ def write_model(
 ) -> Path:
     """Write `model.safetensors` and `config.json`, each whole or not at all; `half=True` stores 16-bit floats.
 
-    `metadata` goes into the weights and has one key only: safetensors writes several in no fixed order, and the same
-    model shall give the same bytes.
+    `metadata` has one key only: safetensors writes several in no fixed order, and the same model has the same bytes.
     """
     folder = Path(folder)
     weights = {

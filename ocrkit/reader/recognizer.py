@@ -92,11 +92,7 @@ class Recognizer:
 
     @torch.inference_mode()
     def logits(self, images: Tensor, batch_size: int = 64) -> Tensor:
-        """`(N, C, H, W)` uint8 images to `(T, N, K)` float32 logits on the CPU, in evaluation mode.
-
-        With `resize="pad"`, the steps that do not count are certainly blank, and what is read in an image does not
-        depend on the others of its batch.
-        """
+        """`(N, C, H, W)` uint8 images to `(T, N, K)` float32 logits on the CPU; steps that do not count are blank."""
         logits = blank_logits(self.model.num_classes).repeat(self.model.time_steps, len(images), 1)
         with evaluating(self.model):
             for some in self._alike(images, batch_size):
@@ -106,10 +102,7 @@ class Recognizer:
         return logits
 
     def trim(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What of a batch the model has to look at: the images cut to the widest, and `(N,)` steps that count.
-
-        With `resize="squeeze"` that is all, and None.
-        """
+        """The images cut to the widest of the batch and `(N,)` steps that count; if squeezed, the images and None."""
         if self.resize == "squeeze":
             return images, None
         used = used_columns(images)
