@@ -213,9 +213,8 @@ def lexicon_decode(
         logits, steps, widths: as in `candidates.choose`.
         weight: 0 leaves out how common words are (plain lexicon); 1 is Bayes' rule. Between them is often best, as
             networks are too sure of what they see. Choose it on validation images.
-        closed: only words of the lexicon can win. False also lets the `beam` best texts of any spelling compete,
-            with `P(text) = unknown_share * ngram(text)`, while known words share the rest; so it needs `weight` > 0,
-            or else the lexicon has no say.
+        closed: only words of the lexicon can win. False also lets the `beam` best texts of any spelling compete, with
+            `P(text) = unknown_share * ngram(text)`, while known words share the rest; with weight 0 they have no say.
         unknown_share: the probability that a word is not in the lexicon; `lexicon.unknown_share` by default.
 
     Raises ValueError: `weight` or `unknown_share` is out of its range, or as `candidates.choose`.

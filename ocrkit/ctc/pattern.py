@@ -106,9 +106,8 @@ def pattern_decode(
     """The most probable text that the pattern allows, by prefix search decoding.
 
     For each beginning it is known how probable all allowed texts that begin so are together (`_ends`). The most
-    probable beginning is gone on with, a character at a time, until whole texts are more probable than all beginnings
-    that are left. So the winner and the runner-up are exact, unless more than `width` beginnings of one length would
-    have to be gone on with, as on an image that shows nothing; of these the most probable are taken.
+    probable one grows, a character at a time, until whole texts are more probable than all beginnings that are left. So
+    winner and runner-up are exact, unless more than `width` beginnings of one length are needed, as on an empty image.
 
     `logits`, `steps` and `widths` are those of `candidates.choose`; `pattern` may be the name of one. Returns N
     `Choice`s; their confidence is the winner's share among all allowed texts.

@@ -82,8 +82,7 @@ def deletion_insertion(
     Args:
         images, target: as for `cam.grad_cam`; where the target is a number, it is the probability of that class.
         maps: name -> maps `(N, H, W)` or `(N, M, H, W)`, as the scores of the target; a ValueError where they are not.
-        steps: how often pixels are taken away.
-        fill: the value of covered pixels; 0 is mid-gray for a `Recognizer`.
+        steps, fill: how often pixels are taken away, and the value of covered ones: 0 is mid-gray for a `Recognizer`.
         random: how many maps of random boxes are averaged in the row `"random boxes"`; 0 leaves it out.
 
     Returns a row a name, best first: `map`, `deletion`, `insertion`, `difference` (insertion less deletion), and `n`,

@@ -183,8 +183,7 @@ class Recognizer:
     def load(cls, where: str | Path, device: str | torch.device | None = None) -> Recognizer:
         """Load what `save` wrote, from a folder or by the name of a shipped model (`"plates"`).
 
-        Raises FileNotFoundError: there is neither, or a file is missing; ValueError: a file is damaged, or config and
-        weights do not belong together.
+        Raises FileNotFoundError: nothing is there, or a file is missing; ValueError: damaged files, or of two models.
         """
         keys = "backbone", "image_size", "mode", "alphabet"
         folder, config, metadata, weights = read_model(where, "Recognizer", keys)
