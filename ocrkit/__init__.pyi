@@ -3,7 +3,7 @@
 from ocrkit.training.centers import AlignedLoss as AlignedLoss
 from ocrkit.reader.crnn import CRNN as CRNN
 from ocrkit.training.centers import CenterLoss as CenterLoss
-from ocrkit.ctc.ngrams import CharacterNgram as CharacterNgram
+from ocrkit.ctc.lexicon import CharacterNgram as CharacterNgram
 from ocrkit.ctc.candidates import Choice as Choice
 from ocrkit.tasks.letters.classical import ClassicalReader as ClassicalReader
 from ocrkit.errors.browser.browser import ErrorBrowser as ErrorBrowser
@@ -94,7 +94,7 @@ from ocrkit.training.center_tracking import plot_distances as plot_distances
 from ocrkit.errors.plots import plot_reliability as plot_reliability
 from ocrkit.maps.checks import randomized_check as randomized_check
 from ocrkit.data.images import read_image as read_image
-from ocrkit.reader.receptive_fields import receptive_field as receptive_field
+from ocrkit.maps.receptive_fields import receptive_field as receptive_field
 from ocrkit.errors.calibration import reliability as reliability
 from ocrkit.synth import render_characters as render_characters
 from ocrkit.synth import render_dates as render_dates

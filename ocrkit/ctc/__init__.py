@@ -1,1 +1,1 @@
-"""ctc: from logits to text. Lattice, alignment, greedy and beam search, lexicon, pattern, confidence."""
+"""ctc: from logits to text. Lattice, alignment, greedy, beam, lexicon and pattern decoding, confidence."""

@@ -32,8 +32,7 @@ def forced_alignment(
 
     Args:
         log_probs: `(T, N, K)` natural-log probabilities.
-        targets: N texts as class numbers without blanks, of any lengths, or one tensor `(N, L)`.
-        lengths: N, how many entries of each target count, where the rest fills up the rectangle.
+        targets: N texts as class numbers without blanks; or a tensor `(N, L)`, of which the first `lengths` count.
 
     Raises ValueError: not N targets; a target has a blank or a class that `log_probs` lacks; or no path writes it, as
     it needs more time steps (`feasible` tells before) or all its paths have probability 0.
@@ -85,12 +84,9 @@ def forced_alignment(
     for i, score in enumerate(scores):
         if not score > float("-inf"):
             raise ValueError(f"target {i} cannot be aligned: every path that writes it has probability 0, or NaN")
-    return [
-        Alignment([_run(place, 2 * k + 1) for k in range(len(row))], path, score)
-        for row, place, path, score in zip(rows, places, paths, scores)
-    ]
-
-
-def _run(places: list[int], wanted: int) -> tuple[int, int]:
-    start = places.index(wanted)
-    return start, start + places.count(wanted)
+    found = []
+    for row, place, path, score in zip(rows, places, paths, scores):
+        starts = [place.index(2 * k + 1) for k in range(len(row))]
+        frames = [(start, start + place.count(place[start])) for start in starts]
+        found.append(Alignment(frames, path, score))
+    return found

@@ -19,16 +19,11 @@ def beam_candidates(
 ) -> list[tuple[str, float]]:
     """CTC prefix beam search: the most probable texts of one image, whatever they spell.
 
-    Args:
-        log_probs: `(T, K)` natural-log probabilities.
-        width: how many beginnings are kept after each step.
-        symbols: how many of the most probable characters are tried at each step.
-        cut: a character is not tried at a step where it has less than `cut` times the probability of the blank or of
-            the best character; 0 tries all of them.
+    Of `(T, K)` natural-log probabilities it keeps `width` beginnings after each step, and tries at each the `symbols`
+    most probable characters, without those that have less than `cut` times the probability of the best class.
 
-    Returns:
-        At most `width` pairs (text, log P), best first. P is the sum over the paths that stayed in the beam: never
-        more than the true one, and equal to it where nothing was dropped.
+    Returns at most `width` pairs (text, log P), best first. P is the sum over the paths that stayed in the beam: never
+    more than the true one, and equal to it where nothing was dropped.
 
     Raises ValueError: K differs from the tokenizer's classes, a number is NaN, or `width` or `symbols` is below 1.
 
@@ -48,8 +43,7 @@ def beam_decode(
 ) -> list[Choice]:
     """The most probable text of each image, whatever it spells: the beam's texts, compared by their exact P.
 
-    `logits`, `steps` and `widths` are those of `candidates.choose`, `width` and `symbols` those of `beam_candidates`;
-    both say what is raised. Taught in notebook 11.
+    Arguments and errors are those of `candidates.choose` and `beam_candidates`. Taught in notebook 11.
     """
 
     def find(image: Tensor):

@@ -23,11 +23,10 @@ Candidates = tuple[list[str], np.ndarray, np.ndarray] | tuple[list[str], np.ndar
 
 
 class Choice(NamedTuple):
-    """What was read in one image, and what nearly was; the first three fields are those of a `Reading`.
+    """What was read in one image, and what nearly was.
 
     `confidence` is the winner's share (0..1) among all candidates, `log_prob` its log P(text | image); `runner_up` the
-    second best text (None where there is none) and `margin` by how much its score is lower, in nats (inf where there
-    is none).
+    second best text, and `margin` by how much its score is lower, in nats; None and inf where there is none.
     """
 
     text: str
@@ -39,10 +38,7 @@ class Choice(NamedTuple):
 
 
 def checked_log_probs(logits: Tensor, tokenizer: Tokenizer) -> Tensor:
-    """`(..., K)` logits or log probabilities to natural-log probabilities in float64 on the CPU.
-
-    Raises a ValueError where K differs from the tokenizer's classes, or a number is NaN.
-    """
+    """`(..., K)` logits to natural-log probabilities, float64 on the CPU; ValueError: another K, or a NaN."""
     check_classes(logits, tokenizer)
     lp = logits.detach().cpu().double().log_softmax(-1)  # which leaves log probabilities as they are
     if lp.isnan().any():
@@ -74,22 +70,18 @@ def choose(
     Args:
         logits: `(T, N, K)` logits or log probabilities.
         steps: N, how many time steps of each image count, where images of different widths are padded to T.
-        widths: N, how many pixels wide the counted steps are together; the spans are given in them. `steps` (or T)
-            where it is left out.
+        widths: N, how many pixels wide the counted steps are together; the spans are given in them. By default `steps`.
         find: `(steps, K)` log probabilities of one image to its `Candidates`.
 
-    Returns:
-        N `Choice`s. Where there is no candidate that can be: an empty text, confidence 0, log_prob -inf, margin 0.
+    Returns N `Choice`s. Where there is no candidate that can be: an empty text, confidence 0, log_prob -inf, margin 0.
 
     Raises ValueError: `steps` or `widths` has not N entries or a wrong one, or as `checked_log_probs`.
     """
     lp = checked_log_probs(logits, tokenizer)
-    n = lp.shape[1]
-    given = [n if sizes is None else len(sizes) for sizes in (steps, steps if widths is None else widths)]
-    if given != [n, n]:
-        raise ValueError(f"{given[0]} steps and {given[1]} widths for {n} images: give one an image")
     steps = checked_steps(steps, lp)
     widths = steps if widths is None else list(widths)
+    if len(widths) != len(steps):
+        raise ValueError(f"{len(widths)} widths for {len(steps)} images: give one an image")
     choices = [_best(*find(lp[:s, i])) for i, s in enumerate(steps)]
     found = [i for i, choice in enumerate(choices) if choice.log_prob > -math.inf]
     # All winners are aligned at once; the steps that do not count are certainly blank.

@@ -1,7 +1,4 @@
-"""How sure a reading is: three numbers for the text that greedy decoding reads. Taught in notebook 11.
-
-`weakest` asks for its least sure character, `path` for the whole best path, `margin` for the text that nearly won.
-"""
+"""How sure a reading is: three numbers for the text that greedy decoding reads. Taught in notebook 11."""
 
 import math
 from collections.abc import Sequence
@@ -25,11 +22,8 @@ def confidences(
 ) -> pd.DataFrame:
     """Rate the greedy reading of each image in three ways. Taught in notebook 11.
 
-    Args:
-        logits: `(T, N, K)` logits or log probabilities.
-        steps: N, how many time steps of each image count, where images of different widths are padded to T.
-        temperature: the logits are divided by it first (`calibration.fit_temperature` finds one).
-        width: of the beam that looks for the runner-up.
+    `logits` and `steps` are those of `candidates.choose`; the logits are divided by `temperature` first
+    (`calibration.fit_temperature` finds one), and a beam of `width` looks for the runner-up.
 
     Returns:
         N rows with the columns

@@ -23,10 +23,8 @@ def make_decoder(
 ) -> Callable[..., list[Choice]] | None:
     """What `Recognizer.read` takes as `decoder`: a function of logits, `steps` and `widths`; None for `"greedy"`.
 
-    Args:
-        kind: one of `DECODERS`.
-        lexicon, weight, closed: as in `lexicon_decode`, for `"lexicon"`; words with counts do for a `Lexicon`.
-        pattern: the name of a pattern, for `"pattern"`; by default the one that fits the alphabet.
+    `kind` is one of `DECODERS`. For `"lexicon"`, `lexicon`, `weight` and `closed` are those of `lexicon_decode`; words
+    with counts do. For `"pattern"`, `pattern` is the name of one; by default the one that fits the alphabet.
 
     Raises ValueError: there is no such kind or pattern, the words or the pattern are missing or do not fit the
     alphabet, or other texts than the words may win with weight 0, where the words have no say.

@@ -33,16 +33,12 @@ class Reading(NamedTuple):
 def greedy_decode(logits: Tensor, tokenizer: Tokenizer, widths: Sequence[float] | None = None) -> list[Reading]:
     """Take the best class of each time step and collapse: the best path, which is not always the best text.
 
-    Args:
-        logits: `(T, N, K)` logits or log probabilities.
-        tokenizer: with K classes. Blank, OOV and PAD give no text.
-        widths: N image widths in pixels, in which the spans are given; T where it is left out, so
-            that spans count time steps.
+    `logits` are `(T, N, K)` logits or log probabilities; blank, OOV and PAD give no text. `widths` are N image widths
+    in pixels, in which the spans are given; T where it is left out, so that spans count time steps.
 
-    Returns:
-        N `Reading`s. A character's confidence is its highest probability among the steps merged
-        into it; the reading's is the lowest of its characters. An empty reading has the lowest
-        probability of the blank over all steps: how sure the model is that there is nothing.
+    Returns N `Reading`s. A character's confidence is its highest probability among the steps merged into it; the
+    reading's is the lowest of its characters, or, where it is empty, the lowest probability of the blank over all
+    steps: how sure the model is that there is nothing.
 
     Raises ValueError: K differs from the tokenizer's classes, or `widths` has not N entries. Taught in notebook 03.
     """

@@ -23,13 +23,12 @@ def feasible(target: Sequence, time_steps: int) -> bool:
 def all_paths(target: Sequence[int], time_steps: int) -> Iterator[tuple[int, ...]]:
     """Every path of `time_steps` class numbers that collapses to `target`, found by trying all.
 
-    For small cases only: it tries `(distinct classes + 1) ** time_steps` paths. Raises ValueError: more than a million
-    paths would have to be tried.
+    Raises ValueError: more than a million, `(distinct classes + 1) ** time_steps`, would have to be tried.
     """
     classes = sorted({BLANK, *target})
-    if len(classes) ** time_steps > 1_000_000:
+    if (tried := len(classes) ** time_steps) > 1_000_000:
         raise ValueError(
-            f"{len(classes)} classes over {time_steps} steps are {len(classes) ** time_steps:,} paths; "
+            f"{len(classes)} classes over {time_steps} steps are {tried:,} paths; "
             "take a shorter word or fewer steps, or forward_lattice, which needs no list of paths"
         )
     return (path for path in product(classes, repeat=time_steps) if collapse(path) == tuple(target))
@@ -43,16 +42,11 @@ def _check_classes(target: Sequence[int], classes: int) -> None:
 def forward_lattice(log_probs: Tensor, target: Sequence[int]) -> tuple[Tensor, Tensor]:
     """The CTC forward algorithm: the probability of `target`, summed over all its paths.
 
-    Args:
-        log_probs: `(T, K)` natural-log probabilities of one image.
-        target: L class numbers without blanks.
+    `log_probs` are `(T, K)` natural-log probabilities of one image, `target` L class numbers without blanks.
 
-    Returns:
-        `(alpha, log_prob)`. `alpha` is `(T, 2L + 1)`: alpha[t, s] is the log probability of all
-        beginnings that stand at symbol s of `blank c1 blank c2 ... blank` after step t.
-        `log_prob` is the log probability of the whole target (minus `torch.nn.CTCLoss`).
-
-    Raises ValueError: the target has a blank or a class that `log_probs` lacks.
+    Returns `(alpha, log_prob)`. `alpha` is `(T, 2L + 1)`: alpha[t, s] is the log probability of all beginnings that
+    stand at symbol s of `blank c1 blank c2 ... blank` after step t. `log_prob` is that of the whole target (minus
+    `torch.nn.CTCLoss`). Raises ValueError: the target has a blank or a class that `log_probs` lacks.
     """
     steps, classes = log_probs.shape
     _check_classes(target, classes)

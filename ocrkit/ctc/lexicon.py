@@ -1,23 +1,21 @@
 """Reading with a list of words: the CTC forward algorithm over a trie, and a choice weighted by how common words are.
 
 `P(word | image)` is summed over all paths, for all words at once, since words with the same beginning share the work.
-Taught in notebooks 08 and 11.
+A word that no list has is spelled by a character n-gram, letter by letter. Taught in notebooks 08 and 11.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
 
 from ocrkit.ctc.beam import beam_search
-from ocrkit.ctc.candidates import checked_log_probs, choose, rescored
-from ocrkit.ctc.greedy import Span
+from ocrkit.ctc.candidates import Choice, checked_log_probs, choose, rescored
 from ocrkit.ctc.lattice import BLANK
-from ocrkit.ctc.ngrams import CharacterNgram
-from ocrkit.text.strings import quote
+from ocrkit.text.strings import normalize, quote
 from ocrkit.text.tokenizer import Tokenizer
 from ocrkit.text.words import count_words
 
@@ -26,25 +24,68 @@ from ocrkit.text.words import count_words
 # logarithms.
 _ONE, _LEAST_OF_STEP, _LEAST, _FAR = 1e300, *(-power * math.log(10) for power in (300, 550, 600))
 
+_START, _END = "\x02", "\x03"  # Unicode's "start of text" and "end of text"
 
-class LexiconReading(NamedTuple):
-    """A `candidates.Choice`, and `known`: whether the lexicon has the winner."""
 
-    text: str
-    confidence: float
-    spans: list[Span]
-    log_prob: float
-    runner_up: str | None
-    margin: float
-    known: bool
+class CharacterNgram:
+    """The probability of any text: of each character after the `order - 1` before it, and of the end.
+
+    Interpolated Witten-Bell smoothing: a history h that was seen n times, with d different characters after it,
+    gives `P(c | h) = (count(h, c) + d * P(c | shorter h)) / (n + d)`; the shortest falls back on equal shares.
+
+    It learns from `words`, a list or a mapping word -> count, n-grams of length `order`: 5 looks at four characters
+    before. `alphabet` are the characters that a text may have; those of the words by default.
+
+    Raises TypeError, ValueError: as `count_words`; or `order` is below 1.
+
+    Source: Witten and Bell (1991); as in Chen and Goodman (1999), https://doi.org/10.1006/csla.1999.0128.
+    Taught in notebook 11.
+    """
+
+    def __init__(self, words: Iterable[str] | Mapping[str, int], order: int = 5, alphabet: str | None = None):
+        if order < 1:
+            raise ValueError(f"order={order}: the shortest n-grams have order 1")
+        counts = count_words(words)
+        self.order = order
+        self.alphabet = frozenset("".join(counts) if alphabet is None else alphabet)
+        self._grams: Counter[str] = Counter()
+        for word, count in counts.items():
+            text = _START + word + _END
+            for end in range(2, len(text) + 1):
+                for start in range(max(0, end - order), end):
+                    self._grams[text[start:end]] += count
+        self._seen, self._followers = Counter(), Counter()
+        for gram, count in self._grams.items():
+            self._seen[gram[:-1]] += count
+            self._followers[gram[:-1]] += count > 0
+
+    def probability(self, character: str, before: str = "") -> float:
+        """P(character | the text before it, from its first character on). The character `""` is the end."""
+        if character and character not in self.alphabet:
+            return 0.0
+        return self._probability(character or _END, (_START + before)[-self.order + 1 :] if self.order > 1 else "")
+
+    def _probability(self, character: str, history: str) -> float:
+        p = 1 / (len(self.alphabet) + 1)
+        for start in range(len(history), -1, -1):  # from the empty history to the whole one
+            shorter = history[start:]
+            seen, followers = self._seen[shorter], self._followers[shorter]
+            if not seen:
+                break
+            p = (self._grams[shorter + character] + followers * p) / (seen + followers)
+        return p
+
+    def log_prob(self, text: str) -> float:
+        """Natural log of the probability of the whole text, its end included; -inf for a strange character."""
+        text = normalize(text)
+        parts = [self.probability(c, text[:i]) for i, c in enumerate([*text, ""])]
+        return sum(map(math.log, parts)) if all(parts) else -math.inf
 
 
 class Lexicon:
     """Words, how often each was seen, and the trie (prefix tree) of their class numbers. Taught in notebook 08.
 
-    Args:
-        words: a list, where a repeated word counts again, or a mapping word -> count.
-        tokenizer: that of the model.
+    It is made of a list, where a repeated word counts again, or of a mapping word -> count.
 
     Attributes:
         words, counts: the W words in NFC, each once, and `(W,)` how often each was seen.
@@ -114,10 +155,10 @@ class Lexicon:
         return CharacterNgram(dict(zip(self.words, self.counts.tolist())), alphabet=self.tokenizer.alphabet)
 
     def log_probs(self, log_probs: Tensor) -> np.ndarray:
-        """`(T, K)` log probabilities of one image to `(W,)` log P(word | image), each summed over all paths.
+        """`(T, K)` log probabilities of one image to `(W,)` log P(word | image), exact, summed over all paths.
 
-        Exact (float64). -inf for a word that does not fit in T steps, and, unless the best word is below 1e-550 of
-        all that can be written with its letters, for a word below about 1e-600 of it. Raises as `checked_log_probs`.
+        -inf for a word that does not fit in T steps, and, unless the best word is below 1e-550 of all that can be
+        written with its letters, for a word below about 1e-600 of it. Raises as `checked_log_probs`.
         """
         checked = checked_log_probs(log_probs, self.tokenizer).numpy()
         used = np.unique(self.symbol)  # the blank is that of node 0
@@ -165,16 +206,15 @@ def lexicon_decode(
     widths: Sequence[float] | None = None,
     unknown_share: float | None = None,
     beam: int = 25,
-) -> list[LexiconReading]:
+) -> list[Choice]:
     """The word with the highest `log P(word | image) + weight * log P(word)`. Taught in notebooks 08 and 11.
 
     Args:
         logits, steps, widths: as in `candidates.choose`.
         weight: 0 leaves out how common words are (plain lexicon); 1 is Bayes' rule. Between them is often best, as
             networks are too sure of what they see. Choose it on validation images.
-        closed: only words of the lexicon can win. False also lets the `beam` best texts of any spelling compete,
-            with `P(text) = unknown_share * ngram(text)`, while known words share the rest; so it needs `weight` > 0,
-            or else the lexicon has no say.
+        closed: only words of the lexicon can win. False also lets the `beam` best texts of any spelling compete, with
+            `P(text) = unknown_share * ngram(text)`, while known words share the rest; with weight 0 they have no say.
         unknown_share: the probability that a word is not in the lexicon; `lexicon.unknown_share` by default.
 
     Raises ValueError: `weight` or `unknown_share` is out of its range, or as `candidates.choose`.
@@ -195,5 +235,4 @@ def lexicon_decode(
             priors = np.append(priors + math.log1p(-share), spelled)
         return texts, log_probs, log_probs + weight * priors
 
-    choices = choose(logits, lexicon.tokenizer, steps, widths, find)
-    return [LexiconReading(*choice, known=choice.text in lexicon) for choice in choices]
+    return choose(logits, lexicon.tokenizer, steps, widths, find)

@@ -1,7 +1,6 @@
-"""Reading what must have a form, such as a number plate: a search that grows only what the form allows.
+"""Reading what must have a form, such as a number plate: which of all texts of that form does the image show?
 
-A network reads each character for itself, so it may put a letter where only a digit can stand. Here the question is:
-which of all texts of that form does the image show? Taught in notebook 11.
+Taught in notebook 11.
 """
 
 from __future__ import annotations
@@ -25,20 +24,12 @@ from ocrkit.text.tokenizer import Tokenizer
 class Pattern:
     """The texts of one form: one place after the other, each with the characters that may stand there.
 
-    `Pattern(["AB", "12", "12"], shortest=2)` allows A1, B2 and A12 among others. `p | q` allows what p or q allows,
-    and `text in p` tells whether the whole text is allowed. Places run from left to right, as the text stands on paper
-    (`Tokenizer.on_paper`). Taught in notebook 11.
+    `Pattern(["AB", "12", "12"], shortest=2)` allows A1, B2 and A12 among others: `shortest` says how many places a text
+    fills at least, all by default. `p | q` allows what p or q allows, and `text in p` tells whether the whole text is
+    allowed. Places run from left to right, as the text stands on paper (`Tokenizer.on_paper`). `forms` are pairs
+    (slots, shortest), one an alternative. Taught in notebook 11.
 
-    Args:
-        slots: for each place the characters that may stand there.
-        shortest: how many places a text fills at least; those after it may stay empty from the end on. All by default.
-
-    Attributes:
-        forms: a pair (slots, shortest) for each alternative.
-
-    Raises:
-        TypeError: `slots` is one string.
-        ValueError: there is no slot, one is empty, or `shortest` is not in 1..number of slots.
+    Raises TypeError: `slots` is one string; ValueError: there is no slot, one is empty, or no such `shortest`.
     """
 
     def __init__(self, slots: Sequence[str], shortest: int | None = None):
@@ -69,11 +60,6 @@ class Pattern:
             raise ValueError(f"no pattern is named {name!r}; there are: {', '.join(PATTERNS)}")
         return PATTERNS[name]
 
-    @property
-    def characters(self) -> set[str]:
-        """All characters that may stand somewhere."""
-        return {c for slots, _ in self.forms for slot in slots for c in slot}
-
     def codes(self, tokenizer: Tokenizer) -> list[tuple[list[list[int]], int]]:
         """`forms` in class numbers, as far as the alphabet has the characters; ValueError where it can write none."""
         forms = []
@@ -100,7 +86,7 @@ PATTERNS = {"plates": reduce(or_, (Pattern(slots) for ways in PLATE_SLOTS.values
 def pattern_of(tokenizer: Tokenizer) -> str | None:
     """The name of the pattern that fits the alphabet, which has no other characters, or None."""
     for name, pattern in PATTERNS.items():
-        if pattern.characters >= set(tokenizer.alphabet):
+        if {c for slots, _ in pattern.forms for slot in slots for c in slot} >= set(tokenizer.alphabet):
             try:
                 pattern.codes(tokenizer)
             except ValueError:  # digits alone make no plate
@@ -120,16 +106,11 @@ def pattern_decode(
     """The most probable text that the pattern allows, by prefix search decoding.
 
     For each beginning it is known how probable all allowed texts that begin so are together (`_ends`). The most
-    probable beginning is gone on with, a character at a time, until whole texts are more probable than all beginnings
-    that are left. So the winner and the runner-up are exact, unless more than `width` beginnings of one length would
-    have to be gone on with, as on an image that shows nothing; of these the most probable are taken.
+    probable one grows, a character at a time, until whole texts are more probable than all beginnings that are left. So
+    winner and runner-up are exact, unless more than `width` beginnings of one length are needed, as on an empty image.
 
-    Args:
-        logits, steps, widths: as in `candidates.choose`.
-        pattern: a `Pattern` or the name of one.
-
-    Returns:
-        N `Choice`s; their confidence is the winner's share among all allowed texts.
+    `logits`, `steps` and `widths` are those of `candidates.choose`; `pattern` may be the name of one. Returns N
+    `Choice`s; their confidence is the winner's share among all allowed texts.
 
     Raises ValueError: as `candidates.choose`; no text of the pattern can be written in the alphabet, there is no such
     pattern, or `width` is below 1.
@@ -151,9 +132,8 @@ def pattern_decode(
 def _road(forms: list[tuple[list[list[int]], int]], classes: int) -> tuple[np.ndarray, np.ndarray]:
     """The allowed texts as a graph: a node for each set of `forms` that a beginning of some length still fits.
 
-    Returns:
-        `to`: `(nodes, K)` the node to which a class leads; the last one is where no allowed text comes from. `ends`:
-        `(nodes,)` whether an allowed text may end there.
+    Returns `to`, `(nodes, K)`: the node to which a class leads, of which the last is where no allowed text comes from;
+    and `ends`, `(nodes,)`: whether an allowed text may end there.
     """
     start = (0, tuple(range(len(forms))))
     numbers, waiting, edges = {start: 0}, [start], []
@@ -177,9 +157,8 @@ def _road(forms: list[tuple[list[list[int]], int]], classes: int) -> tuple[np.nd
 def _ends(to: np.ndarray, ends: np.ndarray, log_probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How probable all ways to an allowed end are together, after each step: the backward algorithm on the road.
 
-    Returns:
-        log P of the steps that are left, `(T + 1, nodes)` for paths that stand at a blank, and `(T + 1, nodes, K)` for
-        those that stand at the letter by which the node was entered.
+    Returns log P of the steps that are left, `(T + 1, nodes)` for paths that stand at a blank, and `(T + 1, nodes, K)`
+    for those that stand at the letter by which the node was entered.
     """
     steps, classes = log_probs.shape
     blank = np.empty((steps + 1, len(ends)))
@@ -241,11 +220,6 @@ def _grown(
     before = in_blank if text[-2:-1] == text[-1:] else np.logaddexp(in_blank, in_letter)
     blank, letter, rows = [-math.inf], [-math.inf], log_probs[:, [BLANK, text[-1]]].tolist()
     for (of_blank, of_letter), enter in zip(rows, before.tolist()):
-        blank.append(of_blank + _log_add(blank[-1], letter[-1]))
-        letter.append(of_letter + _log_add(letter[-1], enter))
+        blank.append(of_blank + np.logaddexp(blank[-1], letter[-1]))
+        letter.append(of_letter + np.logaddexp(letter[-1], enter))
     return np.array(blank), np.array(letter)
-
-
-def _log_add(a: float, b: float) -> float:
-    low, high = (a, b) if a < b else (b, a)
-    return high + math.log1p(math.exp(low - high)) if low > -math.inf else high

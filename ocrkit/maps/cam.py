@@ -1,8 +1,8 @@
-"""Heat maps: which pixels speak for a class, or for one character of a text.
+"""Heat maps: which pixels speak for a class, or for one character of a text. All leave the model as it was.
 
-A map is a float array of the image's size: what a layer gives at few places is enlarged, with each place at the center
-of its receptive field. What is explained is a target (`targets`): scores `(N,)`, or `(N, M)` for M characters an image,
-and the maps are of the scores' shape with `(H, W)` behind. All leave the model as it was. Taught in notebook 06.
+What is explained is a target (`targets`): scores `(N,)`, or `(N, M)` for M characters an image. The maps have the
+scores' shape with `(H, W)` behind: what a layer gives at few places is enlarged, with each place at the center of its
+receptive field. Taught in notebook 06.
 """
 
 import os
@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from ocrkit.data.images import read_sample
 from ocrkit.data.sizes import fit_size
+from ocrkit.maps.receptive_fields import Cells, ReceptiveFields, places_of, seen_places
 from ocrkit.maps.targets import Target, class_target, text_target
 from ocrkit.reader.device import normalize_images
-from ocrkit.reader.hooks import Hook, find_layer, kept, observed, places_of
-from ocrkit.reader.receptive_fields import Cells, ReceptiveFields
+from ocrkit.reader.hooks import Hook, find_layer, observed
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.text.reading_order import visual_order
 from ocrkit.text.strings import normalize
@@ -28,18 +28,11 @@ from ocrkit.text.strings import normalize
 def activation_map(model: nn.Module, images: Tensor, layer: str | nn.Module) -> np.ndarray:
     """The mean over the channels of what a layer gives: where it responds at all, `(N, H, W)`. It has no target.
 
-    Args:
-        images: `(N, C, H, W)`, uint8 (then scaled as a `Recognizer` does) or floats as the model takes them.
-        layer: dotted name or module. It gives `(N, C', H', W')`, or, as an LSTM, a vector a time step.
+    `images` are `(N, C, H, W)`, uint8 (then scaled as a `Recognizer` does) or floats as the model takes them; `layer`,
+    a dotted name or a module, gives `(N, C', H', W')`, or, as an LSTM, a vector a time step.
     """
-    name, module = find_layer(model, layer)
-    images = prepare(model, images)
-    with observed(model), torch.no_grad(), Hook(module) as hook, ReceptiveFields(images) as fields:
-        model(images)
-        features = kept(hook, name)
-        shown = places_of(features, module, name, len(images))
-        cells = fields.of(features, shown.shape[-2:])
-    return _enlarge(shown.mean(1), cells, fields.size)
+    features, cells = seen_places(model, layer, prepare(model, images))
+    return _enlarge(features.mean(1), cells, images.shape[-2:])
 
 
 def grad_cam(model: nn.Module, images: Tensor, layer: str | nn.Module, target: Target | int) -> np.ndarray:
@@ -71,8 +64,7 @@ def grad_cam_plus_plus(model: nn.Module, images: Tensor, layer: str | nn.Module,
 def hires_cam(model: nn.Module, images: Tensor, layer: str | nn.Module, target: Target | int) -> np.ndarray:
     """HiResCAM: as `grad_cam`, but each place of a channel is weighted by its own gradient, not by the mean.
 
-    For one class in a photo the mean does little harm. For one character among seven it does: a channel that helps to
-    read this one here also responds to the others, and Grad-CAM then marks them all.
+    A channel that helps to read one character also responds to others in the text, and Grad-CAM then marks them all.
 
     Source: Draelos and Carin (2020), https://arxiv.org/abs/2011.08891. Taught in notebook 06.
     """
@@ -81,14 +73,14 @@ def hires_cam(model: nn.Module, images: Tensor, layer: str | nn.Module, target: 
 
 def _cam(model, images, layer, target, weights: Callable[[Tensor, Tensor], Tensor]) -> np.ndarray:
     name, module = find_layer(model, layer)
-    images, target = prepare(model, images), _as_target(target)
+    images, target = prepare(model, images), target if callable(target) else class_target(target)
     with observed(model), Hook(module) as hook:
         # A model with frozen weights has gradients too, if they are asked for by the image.
         images = images.clone().requires_grad_()
         with ReceptiveFields(images) as fields:
             output = model(images)
         scores = target(output, torch.arange(len(images)))
-        features, columns, maps = kept(hook, name), scores.reshape(len(images), -1), []
+        features, columns, maps = hook.output, scores.reshape(len(images), -1), []
         shown = places_of(features, module, name, len(images))
         cells = fields.of(features, shown.shape[-2:])
         for m in range(columns.shape[1]):
@@ -97,7 +89,11 @@ def _cam(model, images, layer, target, weights: Callable[[Tensor, Tensor], Tenso
                 raise ValueError(f"the score does not depend on layer {name!r}; choose one that leads to the output")
             weight = weights(shown, places_of(gradient, module, name, len(images)))
             maps.append((weight * shown).sum(1).relu().detach())
-    return _shaped(maps, scores.detach(), cells, fields.size)
+    large = np.zeros((*scores.shape, *fields.size), np.float32)
+    if maps:
+        large = np.stack([_enlarge(m, cells, fields.size) for m in maps], 1).reshape(large.shape)
+    large[torch.isnan(scores).cpu().numpy()] = np.nan  # where there is no character
+    return large
 
 
 @torch.no_grad()
@@ -113,13 +109,12 @@ def occlusion_map(
 
     It needs no gradients and no layer, and many forward passes. Maps as of `grad_cam`.
 
-    Args:
-        box, stride: (height, width) in pixels of the box, and of its steps.
-        fill: the value of covered pixels, as the model takes them; 0 is mid-gray for a `Recognizer`.
+    `box` and `stride` are (height, width) in pixels of the box, and of its steps; `fill` is the value of covered
+    pixels, as the model takes them: 0 is mid-gray for a `Recognizer`.
 
     Source: Zeiler and Fergus (2014), https://arxiv.org/abs/1311.2901. Taught in notebook 06.
     """
-    images, target = prepare(model, images), _as_target(target)
+    images, target = prepare(model, images), target if callable(target) else class_target(target)
     n, _, height, width = images.shape
     box = min(box[0], height), min(box[1], width)
     tops, lefts = (
@@ -191,14 +186,11 @@ def character_maps(
 
     Args:
         image: a row of a samples table, a path, or a uint8 array `(H, W, 3)` or `(H, W)`.
-        method: a key of `METHODS`.
+        method: a key of `METHODS`; `scale`: as for `class_target`.
         layer: dotted name; by default the last of `feature_layers`.
         text: explain this text instead of the one that is read, for instance the label.
-        scale: as for `class_target`.
 
-    Raises:
-        ImageError: the image cannot be read.
-        ValueError: no such method or layer, or the text cannot be written by the recognizer.
+    Raises ImageError: the image cannot be read; ValueError: no such method or layer, or a text that cannot be written.
     """
     pixels, tensor = read_one(recognizer, image)
     target, (alignment,) = text_target(recognizer, tensor, None if text is None else [text], scale)
@@ -234,10 +226,6 @@ def prepare(model: nn.Module, images: Tensor) -> Tensor:
     return images if images.is_floating_point() else normalize_images(images)
 
 
-def _as_target(target: Target | int) -> Target:
-    return target if callable(target) else class_target(target)
-
-
 def _enlarge(maps: Tensor, cells: tuple[Cells, Cells], size: tuple[int, int]) -> np.ndarray:
     """Small maps `(N, h, w)` to `(N, H, W)`: each place stands at its center, and between centers it is linear."""
     rows, columns = (_between(c.center, n).to(maps.device) for c, n in zip(cells, size))
@@ -250,12 +238,3 @@ def _between(centers: np.ndarray, size: int) -> Tensor:
     shares = np.eye(len(places))[:, which] / np.bincount(which)[:, None]
     near = np.stack([np.interp(np.arange(size) + 0.5, places, one) for one in np.eye(len(places))], 1)
     return torch.from_numpy(near @ shares).float()
-
-
-def _shaped(maps: list[Tensor], scores: Tensor, cells: tuple[Cells, Cells], size: tuple[int, int]) -> np.ndarray:
-    """M small maps `(N, h, w)` to maps of the scores' shape; NaN where there is no character."""
-    shape = (*scores.shape, *size)
-    large = np.stack([_enlarge(m, cells, size) for m in maps], 1) if maps else np.zeros(shape, np.float32)
-    large = large.reshape(shape)
-    large[torch.isnan(scores).cpu().numpy()] = np.nan
-    return large

@@ -22,12 +22,9 @@ def randomized_check(
 ) -> pd.DataFrame:
     """Compare the maps of the trained model with those of ever more random ones, from the last layer to the first.
 
-    A map that stays the same when the weights become random does not show what the model has learned. The arguments
-    are those of `cam.grad_cam`, and `method` is a key of `cam.METHODS`.
-
-    Returns:
-        A row a layer: `layer` (it and all after it are random) and `rank_correlation` with the maps of the trained
-        model, the mean over all maps. 1 is the same map; a map of one value correlates with none: 0.
+    A map that stays the same when the weights become random does not show what the model has learned. Arguments as of
+    `cam.grad_cam`; `method` is a key of `cam.METHODS`. Returns a row a layer: `layer` (it and all after it are random)
+    and `rank_correlation` with the maps of the trained model, the mean over all maps.
 
     Source: Adebayo et al. (2018), "Sanity checks for saliency maps", https://arxiv.org/abs/1810.03292.
     Taught in notebook 06.
@@ -84,17 +81,12 @@ def deletion_insertion(
 
     Args:
         images, target: as for `cam.grad_cam`; where the target is a number, it is the probability of that class.
-        maps: name -> maps `(N, H, W)` or `(N, M, H, W)`, as the scores of the target.
-        steps: how often pixels are taken away.
-        fill: the value of covered pixels; 0 is mid-gray for a `Recognizer`.
+        maps: name -> maps `(N, H, W)` or `(N, M, H, W)`, as the scores of the target; a ValueError where they are not.
+        steps, fill: how often pixels are taken away, and the value of covered ones: 0 is mid-gray for a `Recognizer`.
         random: how many maps of random boxes are averaged in the row `"random boxes"`; 0 leaves it out.
 
-    Returns:
-        A row a name, best first: `map`, `deletion`, `insertion`, `difference` (insertion less deletion), and `n`,
-        the number of single maps.
-
-    Raises:
-        ValueError: maps do not have the shape of the scores.
+    Returns a row a name, best first: `map`, `deletion`, `insertion`, `difference` (insertion less deletion), and `n`,
+    the number of single maps.
 
     Source: Petsiuk, Das, Saenko (2018), "RISE", https://arxiv.org/abs/1806.07421. Taught in notebook 06.
     """

@@ -27,8 +27,8 @@ _NOTES = {
 class MapExplorer:
     """Heat maps of a table of images in a notebook; the last expression of a cell shows it.
 
-    `choose` does what the four fields do, so everything works without widgets. Where ipywidgets are missing or the
-    page cannot show them (GitHub, a PDF), the maps that are chosen stand there as HTML. Taught in notebook 06.
+    `choose` does what the four fields do; where widgets cannot be shown (GitHub, a PDF), the chosen maps stand there as
+    HTML. Taught in notebook 06.
     """
 
     def __init__(self, recognizer: Recognizer, samples: pd.DataFrame):
@@ -149,8 +149,8 @@ def _page(note: str, found: CharacterMaps, character: int | None) -> str:
 def map_button(recognizer: Recognizer, method: str = "hires_cam", layer: str | None = None) -> Callable:
     """A function of a row that shows the map of its first wrong character: `ErrorBrowser(buttons={"map": ...})`.
 
-    Where a character was read wrong or too much, it is that of the reading; where one is missing, that of the label,
-    at the frames where the label would have to stand. A right reading shows all characters. Taught in notebook 06.
+    It is that of the reading, or, where a character is missing, that of the label, at the frames where it would have to
+    stand. A right reading shows all characters. Taught in notebook 06.
     """
 
     def show(row: pd.Series) -> Gallery:

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ocrkit.maps.cam import prepare
-from ocrkit.reader.hooks import Hook, find_layer, kept, observed, places_of
-from ocrkit.reader.receptive_fields import ReceptiveFields
+from ocrkit.maps.receptive_fields import seen_places
 
 
 class Patch(NamedTuple):
@@ -27,18 +26,12 @@ def top_patches(model: nn.Module, layer: str, images: Tensor, channel: int, n: i
 
     Source: Zeiler and Fergus (2014), https://arxiv.org/abs/1311.2901. Taught in notebook 06.
     """
-    name, module = find_layer(model, layer)
     best = []
-    with observed(model), torch.no_grad(), Hook(module) as hook:
-        for part in images.split(128):
-            part = prepare(model, part)
-            with ReceptiveFields(part) as fields:
-                model(part)
-            features = places_of(kept(hook, name), module, name, len(part))
-            if not 0 <= channel < features.shape[1]:
-                raise ValueError(f"layer {name!r} has channels 0..{features.shape[1] - 1}, and no channel {channel}")
-            rows, columns = fields.of(hook.output, features.shape[-2:])
-            best.append(torch.stack(features[:, channel].flatten(1).max(1), 1).cpu())
+    for part in images.split(128):
+        features, (rows, columns) = seen_places(model, layer, prepare(model, part))
+        if not 0 <= channel < features.shape[1]:
+            raise ValueError(f"layer {layer!r} has channels 0..{features.shape[1] - 1}, and no channel {channel}")
+        best.append(torch.stack(features[:, channel].flatten(1).max(1), 1).cpu())
     responses, places = torch.cat([pair[:, 0] for pair in best]), torch.cat([pair[:, 1] for pair in best]).long()
     patches = []
     for row in responses.argsort(descending=True, stable=True)[:n].tolist():

@@ -40,9 +40,8 @@ def overlay(image: np.ndarray, heat: np.ndarray, alpha: float = 0.6) -> np.ndarr
 def ctc_frames(recognizer: Recognizer, image, text: str | None = None, others: int = 2) -> Figure:
     """Where did it read that? The image, and below it the probability of each class at each time step.
 
-    A row a character of the text, in reading order, so a right reading goes down like a staircase; the frames that
-    belong to it are boxed. Below stand the strongest `others` that were not chosen, and the blank. A character that no
-    font has is written in words. Arguments and errors are those of `cam.character_maps`. Taught in notebook 06.
+    A row a character of the text, in reading order, with its frames boxed; below them the strongest `others` that were
+    not chosen, and the blank. Arguments and errors are those of `cam.character_maps`. Taught in notebook 06.
     """
     pixels, tensor = read_one(recognizer, image)
     tokenizer, log_probs = recognizer.tokenizer, recognizer.logits(tensor).log_softmax(-1)
@@ -63,11 +62,11 @@ def ctc_frames(recognizer: Recognizer, image, text: str | None = None, others: i
     top.set_yticks([])
     top.tick_params(bottom=False)
     title = f"read: {''.join(_names(reading.text)) or '(nothing)'}, confidence {reading.confidence:.2f}"
-    top.set_title(title, fontsize=10, fontfamily=_families(reading.text))
+    top.set_title(title, fontsize=10, fontfamily=find_fonts(reading.text)[0])
     picture = below.imshow(
         probs[:, rows].T.numpy(), cmap="magma", vmin=0, vmax=1, aspect="auto", extent=(0, steps, len(rows), 0)
     )
-    below.set_yticks(np.arange(len(rows)) + 0.5, names, fontsize=9, fontfamily=_families(text))
+    below.set_yticks(np.arange(len(rows)) + 0.5, names, fontsize=9, fontfamily=find_fonts(text)[0])
     below.set(xlabel="time step")
     below.axhline(len(codes), color="white", linewidth=0.8)
     for k, (start, end) in enumerate(frames):
@@ -79,10 +78,7 @@ def ctc_frames(recognizer: Recognizer, image, text: str | None = None, others: i
 
 
 def maps_html(found: CharacterMaps, characters: Iterable[int] | None = None, height: int = 72) -> Gallery:
-    """Overlays as HTML, `height` pixels high, below each the text with its character marked; every text is escaped.
-
-    `characters` says which are shown, by their place in the text; all by default.
-    """
+    """Overlays as HTML, `height` pixels high, of all `characters` or those at the given places, marked in the text."""
     chosen = range(len(found.text)) if characters is None else characters
     width = round(height * found.image.shape[1] / found.image.shape[0])
     boxes = [
@@ -106,7 +102,3 @@ def _names(characters: Iterable[str]) -> list[str]:
     """What matplotlib can write: a character that no font here has is written in words."""
     missing = find_fonts("".join(characters))[1]
     return [in_words(c) if c in missing else visible(c).replace("$", r"\$") for c in characters]
-
-
-def _families(text: str) -> list[str]:
-    return find_fonts(text)[0]

@@ -27,10 +27,7 @@ def _scaled(scale: str) -> Callable[[Tensor], Tensor]:
 
 
 def class_target(classes: int | Sequence[int], scale: str = "logit") -> Target:
-    """The score of a class, or of one class an image, for a classifier that gives logits `(N, K)`.
-
-    `scale` is `"logit"`, `"log_prob"` or `"probability"`.
-    """
+    """The score of a class, or of one an image, for logits `(N, K)`; `scale` "logit", "log_prob" or "probability"."""
     scaled, classes = _scaled(scale), torch.as_tensor(classes)
 
     def score(output: Tensor, rows: Tensor) -> Tensor:
@@ -41,10 +38,7 @@ def class_target(classes: int | Sequence[int], scale: str = "logit") -> Target:
 
 
 def character_target(alignments: Sequence[Alignment], scale: str = "log_prob") -> Target:
-    """The score of each character at its aligned frames (their mean), for a model that gives logits `(T, N, K)`.
-
-    The scores are `(N, M)`, as the longest of the N alignments has M characters; `scale` as for `class_target`.
-    """
+    """The mean score of each character at its aligned frames, `(N, M)`, for logits `(T, N, K)`; see `class_target`."""
     scaled = _scaled(scale)
     longest = max((len(a.frames) for a in alignments), default=0)
     steps = len(alignments[0].path) if alignments else 0
@@ -68,10 +62,8 @@ def character_target(alignments: Sequence[Alignment], scale: str = "log_prob") -
 def text_target(
     recognizer: Recognizer, images: Tensor, texts: Sequence[str] | None = None, scale: str = "log_prob"
 ) -> tuple[Target, list[Alignment]]:
-    """The target of each character of each text in `(N, C, H, W)` uint8 images, and where the characters are.
-
-    By default, the texts are what the recognizer reads. Raises a ValueError where a text has a character that the
-    recognizer does not know, or needs more time steps than there are.
+    """The target of each character of each text (by default what is read) in `(N, C, H, W)` uint8 images, and where
+    the characters are; ValueError where the recognizer cannot write a text: its alphabet or its time steps lack some.
     """
     log_probs = recognizer.logits(images).log_softmax(-1)
     if texts is None:

@@ -9,14 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ocrkit.ctc.lattice import BLANK
+from ocrkit.reader.device import evaluating
 
 
 def _conv_bn_relu(c_in: int, c_out: int, kernel: int = 3, stride: int = 1, padding: int = 1) -> list[nn.Module]:
-    return [
-        nn.Conv2d(c_in, c_out, kernel, stride, padding, bias=False),
-        nn.BatchNorm2d(c_out),
-        nn.ReLU(inplace=True),
-    ]
+    return [nn.Conv2d(c_in, c_out, kernel, stride, padding, bias=False), nn.BatchNorm2d(c_out), nn.ReLU(inplace=True)]
 
 
 def light(in_channels: int) -> nn.Sequential:
@@ -86,37 +83,27 @@ def lenet(in_channels: int) -> nn.Sequential:
     )  # fmt: skip
 
 
-class SharedDropout(nn.Module):
-    """Dropout of `(T, N, D)` that leaves out the same features of an image at all its time steps, as Keras does.
-
-    Gal, Ghahramani (2016), https://arxiv.org/abs/1512.05287.
-    """
-
-    def __init__(self, p: float):
-        super().__init__()
-        self.dropout = nn.Dropout(p)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * self.dropout(torch.ones_like(x[:1]))
-
-
 class NarrowingLSTM(nn.Module):
-    """Dense layer, BiLSTM 128, BiLSTM 64 of the Keras names system; `(T, N, D)` to `(T, N, 128)`.
+    """Dense layer, BiLSTM 128, BiLSTM 64 of the Keras names system: `(T, N, D)` to `(T, N, 128)` and None, as an LSTM.
 
-    Called as an `nn.LSTM` is, it gives a pair, of which the second is None.
+    Its dropout leaves out the same features of an image at all time steps: Gal, Ghahramani (2016),
+    https://arxiv.org/abs/1512.05287.
     """
 
     def __init__(self, features: int):
         super().__init__()
         self.dense = nn.Linear(features, 64)
         self.dropout = nn.Dropout(0.2)
-        self.first_dropout, self.first = SharedDropout(0.2), nn.LSTM(64, 128, bidirectional=True)
-        self.second_dropout, self.second = SharedDropout(0.25), nn.LSTM(256, 64, bidirectional=True)
+        self.first = nn.LSTM(64, 128, bidirectional=True)
+        self.second = nn.LSTM(256, 64, bidirectional=True)
 
     def forward(self, columns: Tensor) -> tuple[Tensor, None]:
         x = self.dropout(F.relu(self.dense(columns)))
-        x, _ = self.first(self.first_dropout(x))
-        return self.second(self.second_dropout(x))[0], None
+        x, _ = self.first(self._shared_dropout(x, 0.2))
+        return self.second(self._shared_dropout(x, 0.25))[0], None
+
+    def _shared_dropout(self, x: Tensor, p: float) -> Tensor:
+        return x * F.dropout(torch.ones_like(x[:1]), p, self.training)
 
 
 def _init_resnet(module: nn.Module) -> None:
@@ -165,15 +152,10 @@ class CRNN(nn.Module):
         backbone: `"light"` (1.2M parameters, for a laptop), `"vgg"` (5 convolutions and 2 BiLSTM, 16.3M) or `"resnet"`
             (5 stages and 3 BiLSTM, T = 256), after two plate systems, or `"lenet"` (2 convolutions, a dense layer and
             2 BiLSTM, 0.6M for grey 64 x 256), after a Keras system for handwritten names.
-        in_channels: C, 3 for RGB and 1 for grey.
-        image_size: (H, W) in pixels of the images to come; a dry pass finds what the LSTM is given of them.
+        image_size: (H, W) in pixels of the images to come, which have values from -1 to 1 (`device.normalize_images`).
 
-    Input values are floats from -1 to 1, see `device.normalize_images`. The logits are raw: take `log_softmax(-1)`.
-
-    Raises:
-        ValueError: an unknown backbone, fewer than 2 classes, or an image too small for the convolutions.
-
-    Taught in notebook 03.
+    `time_steps` is T for such images, `feature_size` D, the inputs of the last linear layer. Raises ValueError: an
+    unknown backbone, fewer than 2 classes, or an image too small for the convolutions. Taught in notebook 03.
     """
 
     def __init__(
@@ -191,7 +173,7 @@ class CRNN(nn.Module):
         self.features = convolutions(in_channels)
         if backbone == "resnet":
             self.features.append(Stretch())
-        channels, height, self._steps = self._dry_pass()
+        channels, height, self.time_steps = self._dry_pass()
         if backbone == "lenet":
             self.lstm = NarrowingLSTM(channels * height)
         else:
@@ -199,29 +181,20 @@ class CRNN(nn.Module):
         last = nn.Dropout(0.1 if backbone == "light" else 0.0), nn.Linear(2 * width, num_classes)
         if backbone == "resnet":
             last = nn.Linear(2 * width, 256), nn.GELU(), nn.Dropout(0.15), nn.Linear(256, num_classes)
-        self.classifier = nn.Sequential(*last)
+        self.classifier, self.feature_size = nn.Sequential(*last), last[-1].in_features
         if init := {"resnet": _init_resnet, "lenet": _init_lenet}.get(backbone):
             self.apply(init)
 
     @torch.no_grad()
     def _dry_pass(self) -> tuple[int, int, int]:
-        training, rng = self.training, torch.get_rng_state()
         try:
-            shape = self.features.eval()(torch.zeros(1, self.in_channels, *self.image_size)).shape
+            with evaluating(self.features):
+                return tuple(self.features(torch.zeros(1, self.in_channels, *self.image_size)).shape[1:])
         except RuntimeError as error:
             raise ValueError(
                 f"an image of {self.image_size[0]} x {self.image_size[1]} pixels is too small for "
                 f"the {self.backbone!r} backbone ({error}); use 32 x 128 or more"
             ) from error
-        finally:
-            self.features.train(training)
-            torch.set_rng_state(rng)
-        return tuple(shape[1:])
-
-    @property
-    def time_steps(self) -> int:
-        """T, the number of time steps that an image of `image_size` gives."""
-        return self._steps
 
     def sequence(self, images: Tensor, steps: Tensor | None = None) -> Tensor:
         """`(N, C, H, W) -> (T, N, D)`: what the last layer sees, one vector a time step.
@@ -237,11 +210,6 @@ class CRNN(nn.Module):
     def forward(self, images: Tensor, steps: Tensor | None = None) -> Tensor:
         """`(N, C, H, W)` float images to `(T, N, K)` float32 logits; past an image's `steps` `(N,)` all is blank."""
         return _blank_rest(self.classifier(self.sequence(images, steps)).float(), steps)
-
-    @property
-    def feature_size(self) -> int:
-        """D, the number of inputs of the last linear layer."""
-        return self.classifier[-1].in_features
 
     def features_and_logits(self, images: Tensor, steps: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """What the last linear layer sees, and `forward`: `(T, N, D)` and `(T, N, K)` float32. See notebook 07."""

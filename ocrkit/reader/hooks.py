@@ -1,7 +1,4 @@
-"""Hooks: what single layers give out in a forward pass, and the gradients that come back to them.
-
-They always remove themselves, and `observed` puts a model back as it was, bit by bit. Taught in notebook 06.
-"""
+"""Hooks: what single layers give out in a forward pass, and the gradients that come back. Taught in notebook 06."""
 
 from __future__ import annotations
 
@@ -33,10 +30,10 @@ def find_layer(model: nn.Module, layer: str | nn.Module) -> tuple[str, nn.Module
 class Hook:
     """Keeps what one layer gives out: `with Hook(model.lstm) as hook: model(images).sum().backward()`.
 
-    `output` is the tensor that the layer gave in the last forward pass; of a tuple, as an LSTM gives, its first part.
-    `gradient` is what the last `backward` brought to it, of the same shape; None where no gradient is computed.
-    Inside the block, `output` belongs to the graph, so `torch.autograd.grad(score, hook.output)` works; on leaving, it
-    is cut off, and the graph can go. A layer that gives no tensor raises a TypeError. Taught in notebook 06.
+    `output` is the tensor of the last forward pass (of a tuple, as an LSTM gives, its first part), and `gradient` what
+    the last `backward` brought to it; None where there is none. Inside the block, `output` belongs to the graph, so
+    `torch.autograd.grad(score, hook.output)` works; on leaving, it is cut off. A layer that gives no tensor raises a
+    TypeError. Taught in notebook 06.
     """
 
     def __init__(self, layer: nn.Module):
@@ -67,38 +64,20 @@ class Hook:
             self.output = self.output.detach()
 
 
-def kept(hook: Hook, name: str) -> Tensor:
-    """What the hook of a layer holds; raises a ValueError where the forward pass left the layer out."""
-    if hook.output is None:
-        raise ValueError(f"layer {name!r} took no part in the forward pass")
-    return hook.output
-
-
-def places_of(values: Tensor, module: nn.Module, name: str, n: int) -> Tensor:
-    """What a layer gave as `(N, C, H, W)`; a vector a time step `(T, N, D)` becomes `(N, D, 1, T)`."""
-    if values.ndim == 3 and getattr(module, "batch_first", False):
-        values = values.transpose(0, 1)
-    if values.ndim == 3 and values.shape[1] == n:
-        values = values.permute(1, 2, 0)[:, :, None]
-    if values.ndim != 4:
-        raise ValueError(f"layer {name!r} gives {tuple(values.shape)}, which has no places; choose a convolution")
-    return values
-
-
-class Hooks:
+class Hooks(dict[str, Hook]):
     """A `Hook` a layer: `with Hooks(model, "features.2", model.lstm) as hooks: ...`, then `hooks["lstm"].output`.
 
-    Layers are given as modules or by dotted name, see `find_layer`, and found again by dotted name. Without any, all
-    modules that have no parts of their own are hooked. Taught in notebook 06.
+    Layers are given as modules or by dotted name; without any, all modules that have no parts of their own are hooked.
+    Taught in notebook 06.
     """
 
     def __init__(self, model: nn.Module, *layers: str | nn.Module):
         chosen = layers or [m for m in model.modules() if not any(m.children())]
-        self._hooks = {name: Hook(layer) for name, layer in (find_layer(model, layer) for layer in chosen)}
+        super().__init__((name, Hook(module)) for name, module in (find_layer(model, layer) for layer in chosen))
 
     def __enter__(self) -> Hooks:
         with ExitStack() as stack:  # if one fails, those before it are removed
-            for hook in self._hooks.values():
+            for hook in self.values():
                 stack.enter_context(hook)
             self._stack = stack.pop_all()
         return self
@@ -106,23 +85,13 @@ class Hooks:
     def __exit__(self, *error) -> None:
         self._stack.close()
 
-    def __getitem__(self, name: str) -> Hook:
-        return self._hooks[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._hooks)
-
-    def __len__(self) -> int:
-        return len(self._hooks)
-
 
 @contextmanager
 def observed(model: nn.Module) -> Iterator[nn.Module]:
     """Evaluation mode with gradients; afterwards the model is bit by bit as it was, also where the block raises.
 
-    Restored are weights, buffers, the gradients in `.grad`, train or eval mode of every module by itself, dropout, and
-    the random generators. Inside, the gradients are empty and the block may even change the weights. Gradients are
-    computed although the caller said `no_grad`. Taught in notebook 06.
+    Restored are weights, buffers, `.grad` (empty inside), the mode of each module, dropout, and the random generators.
+    Gradients are computed although the caller said `no_grad`. Taught in notebook 06.
     """
     dropouts = {module: module.dropout for module in model.modules() if isinstance(module, nn.RNNBase)}
     gradients = {parameter: parameter.grad for parameter in model.parameters()}

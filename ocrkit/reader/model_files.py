@@ -29,12 +29,10 @@ def model_folder(where: str | Path) -> Path:
     for folder in (Path(where), MODELS / str(where)):
         if (folder / "config.json").is_file():
             return folder
-    shipped = sorted(p.parent.name for p in MODELS.glob("*/config.json"))
     if Path(where).is_dir():
         raise FileNotFoundError(f"{where} has no config.json: it is not a model folder that ocrkit wrote")
-    raise FileNotFoundError(
-        f"no model {str(where)!r}: give a folder, or a shipped name ({', '.join(shipped) or 'none is here'})"
-    )
+    shipped = ", ".join(sorted(p.parent.name for p in MODELS.glob("*/config.json"))) or "none is here"
+    raise FileNotFoundError(f"no model {str(where)!r}: give a folder, or a shipped name ({shipped})")
 
 
 def read_config(where: str | Path, kind: str, keys: tuple[str, ...]) -> tuple[Path, dict]:

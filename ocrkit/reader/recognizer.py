@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.nn.functional import ctc_loss
 
-from ocrkit.ctc.candidates import Choice
+from ocrkit.ctc.candidates import Choice, ctc_losses
 from ocrkit.ctc.greedy import Reading, greedy_decode
 from ocrkit.data.packed import Packed, pack_any
 from ocrkit.data.sizes import RESIZES, batch_width, used_columns
@@ -28,15 +27,9 @@ _CHANNELS = {"RGB": 3, "L": 1}
 class Recognizer:
     """Reads text in images.
 
-    Args:
-        model: a `CRNN`.
-        tokenizer: with as many classes as the model.
-        mode: `"RGB"` or `"L"`, what the model was made for.
-        resize: how images are brought to its size, `"squeeze"` or `"pad"`, see `sizes.fit_size`. With `"pad"` only
-            the columns with ink count.
-        device: the fastest one that is here by default.
-
-    Raises a ValueError where model and tokenizer, mode or resize do not fit each other.
+    `mode`, `"RGB"` or `"L"`, is what the model was made for; `resize` how images are brought to its size, `"squeeze"`
+    or `"pad"` (then only the columns with ink count), see `sizes.fit_size`; `device` the fastest one that is here by
+    default. Raises a ValueError where model and tokenizer, mode or resize do not fit each other.
     """
 
     def __init__(
@@ -89,8 +82,6 @@ class Recognizer:
 
     def steps(self, images: Tensor) -> Tensor:
         """`(N, C, H, W)` uint8 images -> `(N,)`, how many time steps of each count: all, or those over its ink."""
-        if self.resize == "squeeze":
-            return torch.full((len(images),), self.model.time_steps)
         return self.steps_of_columns(used_columns(images))
 
     def steps_of_columns(self, used: Tensor) -> Tensor:
@@ -101,37 +92,27 @@ class Recognizer:
 
     @torch.inference_mode()
     def logits(self, images: Tensor, batch_size: int = 64) -> Tensor:
-        """`(N, C, H, W)` uint8 images to `(T, N, K)` float32 logits on the CPU, in evaluation mode.
-
-        With `resize="pad"`, the steps that do not count are certainly blank, and what is read in an image does not
-        depend on the others of its batch.
-        """
+        """`(N, C, H, W)` uint8 images to `(T, N, K)` float32 logits on the CPU; steps that do not count are blank."""
         logits = blank_logits(self.model.num_classes).repeat(self.model.time_steps, len(images), 1)
-        used = None if self.resize == "squeeze" else used_columns(images)
         with evaluating(self.model):
-            for some in self._alike(used, len(images), batch_size):
-                part, steps = self.trim(images[some], None if used is None else used[some])
+            for some in self._alike(images, batch_size):
+                part, steps = self.trim(images[some])
                 found = self.model(normalize_images(part.to(self.device)), steps)
                 logits[: len(found), some] = found.cpu()
         return logits
 
-    def trim(self, images: Tensor, used: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """What of a batch the model has to look at: the images cut to the widest, and `(N,)` steps that count.
-
-        With `resize="squeeze"` that is all, and None. `used` are the `used_columns` of the images, where known.
-        """
+    def trim(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The images cut to the widest of the batch and `(N,)` steps that count; if squeezed, the images and None."""
         if self.resize == "squeeze":
             return images, None
-        used = used_columns(images) if used is None else used
-        images = images[..., : batch_width(used, images.shape[-1])]
-        return images, self.steps_of_columns(used).to(self.device)
+        used = used_columns(images)
+        return images[..., : batch_width(used, images.shape[-1])], self.steps_of_columns(used).to(self.device)
 
-    def _alike(self, used: Tensor | None, n: int, batch_size: int) -> Iterator[Tensor]:
-        """Indices of batches of n images; where `used` columns are given, of images that are cut to one width."""
-        if used is None:
-            yield from torch.arange(n).split(batch_size)
-            return
-        widths = torch.tensor([batch_width(columns, self.image_size[1]) for columns in used])
+    def _alike(self, images: Tensor, batch_size: int) -> Iterator[Tensor]:
+        """Indices of batches of images that `trim` cuts to one width."""
+        widths = torch.zeros(len(images))
+        if self.resize == "pad":
+            widths = torch.tensor([batch_width(columns, self.image_size[1]) for columns in used_columns(images)])
         for width in widths.unique():
             yield from torch.nonzero(widths == width).flatten().split(batch_size)
 
@@ -149,7 +130,7 @@ class Recognizer:
 
         Args:
             samples: a samples table, a `Packed`, one image or a list of them. An image is a path or a uint8 array
-                `(H, W, 3)` or `(H, W)`.
+                `(H, W, 3)` or `(H, W)`. Anything else raises a TypeError.
             decoder: what finds the text, called with logits `(T, N, K)`, `steps` and `widths`, such as
                 `partial(lexicon_decode, lexicon=...)`; `greedy_decode` by default.
 
@@ -158,9 +139,6 @@ class Recognizer:
             pixels of the image as it was), where the decoder gives `Choice`s `log_prob`, `runner_up` ("" where there is
             none) and `margin`, `error` (why an image could not be read, else ""), and, where the table has labels in
             `text`, `distance` (edit distance) and `operations` (the edits that are errors).
-
-        Raises:
-            TypeError: `samples` is none of these.
         """
         packed = samples if isinstance(samples, Packed) else self.pack(by_place(samples))
         if decoder is None:
@@ -169,20 +147,14 @@ class Recognizer:
             logits, steps = self.logits(packed.images, batch_size), self.steps(packed.images).tolist()
             widths = [width * s / len(logits) for width, s in zip(packed.widths, steps)]
             readings = decoder(logits, steps=steps, widths=widths)
-        columns = {
-            "prediction": [r.text for r in readings],
-            "confidence": [r.confidence for r in readings],
-            "spans": [r.spans for r in readings],
-        }
-        unread = {"prediction": "", "confidence": 0.0, "spans": [[] for _ in range(len(packed.rejected))]}
+        unread = {"confidence": 0.0, "spans": [[] for _ in range(len(packed.rejected))]}
         if decoder is not None and all(hasattr(r, "runner_up") for r in readings):
-            columns |= {
-                "log_prob": [r.log_prob for r in readings],
-                "runner_up": [r.runner_up or "" for r in readings],
-                "margin": [r.margin for r in readings],
-            }
             unread |= {"log_prob": -np.inf, "runner_up": "", "margin": 0.0}
-        columns["error"] = ""
+        columns = {"prediction": [r.text for r in readings]}
+        columns |= {name: [getattr(r, name) for r in readings] for name in unread}
+        if "runner_up" in columns:
+            columns["runner_up"] = [text or "" for text in columns["runner_up"]]
+        columns["error"], unread["prediction"] = "", ""
         return results_table(samples, packed, columns, unread, operations)
 
     def label_losses(self, packed: Packed, batch_size: int = 64) -> np.ndarray:
@@ -192,10 +164,8 @@ class Recognizer:
         if known.any():
             packed = packed.keep(known)
             log_probs = self.logits(packed.images, batch_size).log_softmax(-1)
-            codes, lengths = self.tokenizer.encode_batch(packed.texts)
-            targets = torch.tensor(codes, dtype=torch.long).reshape(len(codes), -1)
-            sizes = self.steps(packed.images), torch.tensor(lengths)
-            losses[known] = ctc_loss(log_probs, targets, *sizes, reduction="none").numpy()
+            codes = [self.tokenizer.encode(text) for text in packed.texts]
+            losses[known] = ctc_losses(log_probs, codes, self.steps(packed.images).tolist()).numpy()
         return losses
 
     def pack(self, samples: pd.DataFrame | str | Path | np.ndarray | Sequence) -> Packed:
@@ -212,9 +182,7 @@ class Recognizer:
     def load(cls, where: str | Path, device: str | torch.device | None = None) -> Recognizer:
         """Load what `save` wrote, from a folder or by the name of a shipped model (`"plates"`).
 
-        Raises:
-            FileNotFoundError: there is neither, or a file is missing.
-            ValueError: a file is damaged, or config and weights do not belong together.
+        Raises FileNotFoundError: nothing is there, or a file is missing; ValueError: damaged files, or of two models.
         """
 
         def build(config: dict) -> tuple[CRNN, str]:

@@ -16,10 +16,8 @@ def by_place(samples):
 def results_table(
     samples, packed: Packed, columns: dict, unread: dict, edits: Callable[[str, str], list[Edit]]
 ) -> pd.DataFrame:
-    """The table that `read` returns: the rows of `packed` with `columns`, and where `samples` is a table, those of the
-    images that could not be read, with `unread` and the reason in `error`; compared with the labels by `edits`.
-
-    Of a table, `packed` has the places of its rows as index, see `by_place`.
+    """The table that `read` returns: the rows of `packed` (`by_place`) with `columns`, and where `samples` is a table,
+    those of the images that could not be read, with `unread` and why in `error`; compared with labels by `edits`.
     """
     # Made in one go: for a single image, `assign` would take as long as the model.
     table = pd.DataFrame({**packed.samples, **columns}, index=packed.samples.index)

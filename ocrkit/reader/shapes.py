@@ -1,7 +1,4 @@
-"""What a network is made of: the shape that each layer gives out, its parameters, and how much is computed.
-
-Taught in notebooks 03 and 12.
-"""
+"""What a network is made of: the shape that each layer gives out, its parameters, and how much is computed."""
 
 import copy
 

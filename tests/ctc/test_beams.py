@@ -155,6 +155,6 @@ def test_bad_input_is_refused():
         beam_candidates(log_probs(3, classes=7), TOKENIZER)
     with pytest.raises(ValueError, match="NaN"):
         beam_candidates(torch.full((3, 5), float("nan")), TOKENIZER)
-    with pytest.raises(ValueError, match="2 steps and 2 widths for 1 images"):
+    with pytest.raises(ValueError, match="2 steps for 1 images"):
         beam_decode(log_probs(3)[:, None], TOKENIZER, steps=[3, 3])
     assert beam_candidates(torch.tensor([[-math.inf, 0, -math.inf, -math.inf, -math.inf]]), TOKENIZER) == []

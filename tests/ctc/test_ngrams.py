@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from ocrkit.ctc.ngrams import _END, _START, CharacterNgram
+from ocrkit.ctc.lexicon import _END, _START, CharacterNgram
 from ocrkit.text.words import count_words
 
 WORDS = {"ab": 5, "abba": 2, "ba": 1, "cab": 0}

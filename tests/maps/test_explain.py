@@ -11,8 +11,8 @@ import ocrkit as ok
 from ocrkit.ctc.alignment import Alignment
 from ocrkit.data.images import ImageError
 from ocrkit.maps import cam
+from ocrkit.maps.receptive_fields import receptive_field
 from ocrkit.maps.targets import character_target
-from ocrkit.reader.receptive_fields import receptive_field
 
 
 @pytest.fixture(scope="module")

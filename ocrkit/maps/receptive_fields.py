@@ -1,11 +1,8 @@
 """Receptive fields: which pixels a place of a layer sees, and where among them its center is. Taught in notebook 06.
 
-They are found while the model runs: each convolution and pool that an image goes through, called as a module or as a
-function, says by its kernel, stride and padding which places of its input a place of its output comes from.
-
-The center of a place is the middle of its window, also where a part of that lies in the padding. Where the first one
-lies, kernels and paddings decide: place i of stride 16 is at 16 i + 8 pixels behind four pools of 2 x 2, and at
-16 i + 0.5 in a ResNet.
+They are found while the model runs: each convolution and pool that an image goes through says by its kernel, stride and
+padding from where a place of its output comes. Place i of stride 16 has its center at 16 i + 8 pixels behind four pools
+of 2 x 2, and at 16 i + 0.5 in a ResNet.
 """
 
 import math
@@ -19,14 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from ocrkit.reader.hooks import Hook, find_layer, kept, observed, places_of
+from ocrkit.reader.hooks import Hook, find_layer, observed
 
 
 class Cells(NamedTuple):
     """The n places of a layer along the rows or the columns of the image, in pixels; pixel 0 goes from 0 to 1.
 
-    `start` and `end` `(n,)` are what a place sees, end excluded, cut to the image (where that is padding alone, `end`
-    lies before `start`); `center` `(n,)` is the middle of its window, uncut. `step` is the distance of the centers,
+    `start` and `end` `(n,)` are what a place sees, end excluded, cut to the image (`end` lies before `start` where that
+    is padding alone); `center` `(n,)` is the middle of its window, uncut. `step` is the distance of the centers, and
     `reach` the length of a window, inf where it is not known.
     """
 
@@ -40,11 +37,10 @@ class Cells(NamedTuple):
 class ReceptiveFields(TorchFunctionMode):
     """Follows the tensor `images` `(N, C, H, W)` through a model that is called with it in the block.
 
-    Where ways through the model meet (a shortcut, a feature pyramid), a place sees what any of them sees, and its
-    center is that of the way with the smallest window. What mixes places otherwise, as LSTMs and attention do, is not
-    followed: a time step keeps the center of its column. Nor are maps that are turned or mirrored. Where the way is
-    lost (the rows of `crnn.Stretch`, an operation that is not PyTorch's own), places count as spread evenly over
-    the image, and each as seeing all of it.
+    Where ways meet (a shortcut, a feature pyramid), a place sees what any of them sees, with the center of the smallest
+    window. What mixes places otherwise, as LSTMs and attention do, or turns them, is not followed: a time step keeps
+    the center of its column. Where the way is lost (the rows of `crnn.Stretch`, an operation that is not PyTorch's
+    own), places count as spread evenly over the image, and each as seeing all of it.
     """
 
     def __init__(self, images: Tensor):
@@ -160,10 +156,6 @@ def _avg_pool(into, out, kernel_size, stride=None, padding=0, *others, **more) -
     return _max_pool(into, out, kernel_size, stride, padding)
 
 
-def _lp_pool(into, out, norm_type, kernel_size, stride=None, ceil_mode=False) -> list:
-    return _max_pool(into, out, kernel_size, stride)
-
-
 def _adaptive_pool(into, out, *others, **more) -> list:
     found = []
     for k in (-2, -1):
@@ -193,20 +185,7 @@ def _interpolate(into, out, size=None, scale_factor=None, mode="nearest", align_
 
 
 def _pad(into, out, pad, *others, **more) -> list:
-    before = [pad[2] if len(pad) > 2 else 0, pad[0]]
-    return _window(into, out, 1, 1, before)
-
-
-def _getitem(into, out, key) -> list:
-    """Places are taken out, as by `x[:, :, ::2, ::2]`: those of numbered rows and columns tell which."""
-    found = []
-    for k in (-2, -1):
-        shape = [1, 1, 1, 1]
-        shape[k] = into[k]
-        taken = np.broadcast_to(np.arange(into[k]).reshape(shape), into)[key]
-        i = taken.max(tuple(a for a in range(4) if a != k % 4))
-        found.append((i[:, None], i, (i[-1] - i[0]) / max(len(i) - 1, 1) or 1))
-    return found
+    return _window(into, out, 1, 1, [pad[2] if len(pad) > 2 else 0, pad[0]])
 
 
 _WINDOWS = {
@@ -216,14 +195,37 @@ _WINDOWS = {
     F.max_pool2d_with_indices: _max_pool,
     torch.max_pool2d: _max_pool,
     F.avg_pool2d: _avg_pool,
-    F.lp_pool2d: _lp_pool,
     F.adaptive_avg_pool2d: _adaptive_pool,
     F.adaptive_max_pool2d: _adaptive_pool,
     F.adaptive_max_pool2d_with_indices: _adaptive_pool,
     F.interpolate: _interpolate,
     F.pad: _pad,
-    Tensor.__getitem__: _getitem,
 }
+
+
+def places_of(values: Tensor | None, module: nn.Module, name: str, n: int) -> Tensor:
+    """What a layer gave as `(N, C, H, W)`; a vector a time step `(T, N, D)` becomes `(N, D, 1, T)`.
+
+    Raises a ValueError where the layer has no places, or the forward pass left it out.
+    """
+    if values is None:
+        raise ValueError(f"layer {name!r} took no part in the forward pass")
+    if values.ndim == 3 and getattr(module, "batch_first", False):
+        values = values.transpose(0, 1)
+    if values.ndim == 3 and values.shape[1] == n:
+        values = values.permute(1, 2, 0)[:, :, None]
+    if values.ndim != 4:
+        raise ValueError(f"layer {name!r} gives {tuple(values.shape)}, which has no places; choose a convolution")
+    return values
+
+
+def seen_places(model: nn.Module, layer: str | nn.Module, images: Tensor) -> tuple[Tensor, tuple[Cells, Cells]]:
+    """What a layer gives for images, `(N, C, h, w)`, and the rows and the columns of its places."""
+    name, module = find_layer(model, layer)
+    with observed(model), torch.no_grad(), Hook(module) as hook, ReceptiveFields(images) as fields:
+        model(images)
+        features = places_of(hook.output, module, name, len(images))
+        return features, fields.of(hook.output, features.shape[-2:])
 
 
 def receptive_field(model: nn.Module, layer: str | None = None, axis: str = "columns") -> pd.DataFrame:
@@ -231,19 +233,12 @@ def receptive_field(model: nn.Module, layer: str | None = None, axis: str = "col
 
     With the dotted name of a `layer`, the places of its output are meant instead; `axis` may be `"rows"` too.
 
-    Returns a row a time step: `step`, `start` and `end` (pixel columns, end excluded, cut to the image), and `center`,
-    the middle of its window, of which at the border a part lies outside the image. The LSTM after the convolutions
-    mixes all steps; this is where a step looks first. Taught in notebooks 03 and 06.
-
-    Raises:
-        ValueError: the model has no such layer, its forward pass leaves it out, or there is no such axis.
+    Returns a row a time step: `step`, and the `start`, `end` and `center` of `Cells`. The LSTM after the convolutions
+    mixes all steps; this is where a step looks first. Raises ValueError: the model has no such layer, its forward pass
+    leaves it out, or there is no such axis. Taught in notebooks 03 and 06.
     """
     if axis not in ("columns", "rows"):
         raise ValueError(f'axis={axis!r}: it must be "columns" or "rows"')
-    name, module = find_layer(model, layer or "features")
     images = torch.zeros(1, model.in_channels, *model.image_size, device=next(model.parameters()).device)
-    with observed(model), torch.no_grad(), Hook(module) as hook, ReceptiveFields(images) as fields:
-        model(images)
-        features = kept(hook, name)
-        cells = fields.of(features, places_of(features, module, name, 1).shape[-2:])[axis == "columns"]
+    cells = seen_places(model, layer or "features", images)[1][axis == "columns"]
     return pd.DataFrame({"step": range(len(cells.center)), **dict(zip(("start", "end", "center"), cells))})

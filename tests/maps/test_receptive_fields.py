@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 import ocrkit as ok
 from ocrkit.maps import cam
+from ocrkit.maps.receptive_fields import ReceptiveFields, receptive_field
 from ocrkit.reader.crnn import CRNN
-from ocrkit.reader.receptive_fields import ReceptiveFields, receptive_field
 from ocrkit.tasks.glyphs.network import BACKBONES, GlyphNet
 from ocrkit.tasks.letters.detector_models import Body
 
@@ -277,7 +277,7 @@ def test_any_stack_sees_what_is_said(stack, size):
 
 
 class Block(nn.Module):
-    """Steps that are functions and no modules: padding as TensorFlow's, a shortcut by slices, a gate, channels last."""
+    """Steps that are functions and no modules: padding as TensorFlow's, a shortcut by a pool, a gate, channels last."""
 
     def __init__(self):
         super().__init__()
@@ -286,7 +286,7 @@ class Block(nn.Module):
 
     def forward(self, x):
         x = self.first(F.pad(x, (0, 1, 0, 1)))
-        y = self.second(x) + x[:, :, ::2, ::2]
+        y = self.second(x) + F.max_pool2d(x, 1, 2)
         y = y * self.gate(F.adaptive_avg_pool2d(y, 1)).sigmoid()
         y = F.layer_norm(y.permute(0, 2, 3, 1), (2,)).permute(0, 3, 1, 2)
         return self.out(torch.cat([y, F.relu(y)], 1))
