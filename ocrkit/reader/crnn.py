@@ -83,27 +83,27 @@ def lenet(in_channels: int) -> nn.Sequential:
     )  # fmt: skip
 
 
-class NarrowingLSTM(nn.Module):
-    """Dense layer, BiLSTM 128, BiLSTM 64 of the Keras names system: `(T, N, D)` to `(T, N, 128)` and None, as an LSTM.
+class SharedDropout(nn.Dropout):
+    """Leaves out the same features of an image at all time steps `(T, N, D)`: https://arxiv.org/abs/1512.05287."""
 
-    Its dropout leaves out the same features of an image at all time steps: Gal, Ghahramani (2016),
-    https://arxiv.org/abs/1512.05287.
-    """
+    def forward(self, x: Tensor) -> Tensor:
+        return x * super().forward(torch.ones_like(x[:1]))
+
+
+class NarrowingLSTM(nn.Module):
+    """Dense layer, BiLSTM 128, BiLSTM 64 of the Keras names system: `(T, N, D)` to `(T, N, 128)` and None."""
 
     def __init__(self, features: int):
         super().__init__()
         self.dense = nn.Linear(features, 64)
-        self.dropout = nn.Dropout(0.2)
+        self.dropout, self.before_first, self.before_second = nn.Dropout(0.2), SharedDropout(0.2), SharedDropout(0.25)
         self.first = nn.LSTM(64, 128, bidirectional=True)
         self.second = nn.LSTM(256, 64, bidirectional=True)
 
     def forward(self, columns: Tensor) -> tuple[Tensor, None]:
         x = self.dropout(F.relu(self.dense(columns)))
-        x, _ = self.first(self._shared_dropout(x, 0.2))
-        return self.second(self._shared_dropout(x, 0.25))[0], None
-
-    def _shared_dropout(self, x: Tensor, p: float) -> Tensor:
-        return x * F.dropout(torch.ones_like(x[:1]), p, self.training)
+        x, _ = self.first(self.before_first(x))
+        return self.second(self.before_second(x))[0], None
 
 
 def _init_resnet(module: nn.Module) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from ocrkit.synth.bulk import Rendered, render_many
-from ocrkit.synth.ink import BICUBIC, Rng, Seed, Size, lay, moved, one_of, require_known, saved
+from ocrkit.synth.ink import BICUBIC, Rng, Seed, Size, lay, mapped, one_of, require_known, saved
 from ocrkit.synth.ink import reweigh as ink_reweigh
 from ocrkit.synth.persian_faces import ALEF, BASELINE, DIGITS, HEIGHT, LETTERS, OTHER, ROUND_FIVES, WORDS, load_persian
 
@@ -192,7 +192,7 @@ def _place(ink: np.ndarray, size: Size, text: str, tight: bool, rng: Rng | None)
         shift = rng.uniform(-0.8, 0.8, 2) * room * ([1, 0.12] if text in "-_" else [1, 0.7])
     forward = scale * np.array([[across, -slant], [0, 1]])
     forward = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ forward
-    return moved(ink, forward, np.array([w / 2, middle + 0.5]), size, np.array([width, height]) / 2 + shift)
+    return mapped(ink, forward, np.array([w / 2, middle + 0.5]), size, np.array([width, height]) / 2 + shift)
 
 
 def _neighbors(size: Size, face: str, rng: Rng) -> np.ndarray:

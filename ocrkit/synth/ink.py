@@ -35,7 +35,7 @@ def reweigh(ink: Image.Image, rng: Rng, blur: float, cut: tuple[int, int], steep
     return ink.filter(ImageFilter.GaussianBlur(blur)).point(table.astype(int).tolist())
 
 
-def moved(ink: np.ndarray, forward: np.ndarray, middle: np.ndarray, size: Size, to: np.ndarray) -> np.ndarray:
+def mapped(ink: np.ndarray, forward: np.ndarray, middle: np.ndarray, size: Size, to: np.ndarray) -> np.ndarray:
     """Ink after `forward`, (2, 2), on an empty ground of `size` (height, width); its point `middle` comes to `to`."""
     # Drawn twice as large and halved, so that thin strokes are not lost between two pixels.
     inverse = np.linalg.inv(2 * forward)

@@ -9,7 +9,7 @@ from ocrkit.data.images import resize
 from ocrkit.synth.bulk import Rendered, render_many
 from ocrkit.synth.degrade import degrade as spoil
 from ocrkit.synth.faces import CELL, load_faces
-from ocrkit.synth.ink import Rng, Seed, Size, moved, one_of, require_known, reweigh
+from ocrkit.synth.ink import Rng, Seed, Size, mapped, one_of, require_known, reweigh
 from ocrkit.text.alphabets import ALPHABETS, LOOK_ALIKES, UNLIKE
 from ocrkit.text.strings import normalize, quote
 
@@ -123,7 +123,7 @@ def _place(ink: np.ndarray, size: Size, rng: Rng | None) -> np.ndarray:
     forward = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ forward
     room = np.array([width, height]) - np.array([w * scale * across, h * scale])
     center = np.array([width, height]) / 2 + (free - 0.5) * np.maximum(room, 0)
-    return moved(ink, forward, np.array([w, h]) / 2, size, center)
+    return mapped(ink, forward, np.array([w, h]) / 2, size, center)
 
 
 def _print(mask: np.ndarray, rng: Rng) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ocrkit.synth.bulk import Rendered, render_many
 from ocrkit.synth.glyphs import reweigh, scan
-from ocrkit.synth.ink import Rng, Seed, Size, lay, moved, one_of, weighted
+from ocrkit.synth.ink import Rng, Seed, Size, lay, mapped, one_of, weighted
 from ocrkit.synth.joined import joined_faces, joined_ink
 from ocrkit.synth.letter_text import persian, pick, random_date, random_number
 from ocrkit.synth.persian_faces import ALEF, BASELINE, HEIGHT, SPLITS
@@ -102,7 +102,7 @@ def render_crop(text: str, face: str, rng: Seed = None) -> np.ndarray:
     height, width = max(8, round(ink.shape[0] * scale)), max(8, round(ink.shape[1] * across))
     forward = np.array([[across, -slant * scale], [turn * across, scale]])
     middle, to = np.array(ink.shape[::-1]) / 2, np.array([width, height]) / 2
-    return scan(moved(ink, forward, middle, (height, width), to), rng)
+    return scan(mapped(ink, forward, middle, (height, width), to), rng)
 
 
 def _surrounded(ink: np.ndarray, face: str, room: tuple[float, float], rng: Rng) -> np.ndarray:

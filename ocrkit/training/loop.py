@@ -25,7 +25,7 @@ from ocrkit.errors.metrics import accuracy, cer
 from ocrkit.reader.model_files import copied_weights
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from ocrkit.training.processes import check_same, gather, print_once, rank_and_world, set_seed, share
+from ocrkit.training.processes import check_same, gather, own_part, print_once, rank_and_world, set_seed
 from ocrkit.training.recipe import Recipe
 from ocrkit.training.shards import Shards
 from ocrkit.training.step import Stepper, keep_memory
@@ -198,7 +198,7 @@ def validate(recognizer: Recognizer, stepper: Stepper, valid: Packed, batch_size
         from accelerate.utils import broadcast
 
         broadcast([*recognizer.model.buffers()])  # the statistics of batch norm: on CPUs each process has its own
-    rows = share(len(valid))
+    rows = own_part(len(valid))
     images, mine = valid.images[rows], Subset(valid, range(len(valid))[rows])
     batches = loader(mine, recognizer.tokenizer, batch_size)
     losses = [stepper.loss(batch).item() * len(batch.texts) for batch in batches]

@@ -47,7 +47,7 @@ def accelerator() -> Accelerator | None:
     return made
 
 
-def share(n: int) -> slice:
+def own_part(n: int) -> slice:
     """Which of n images this process computes; the parts of the processes differ by one image at most."""
     rank, world = rank_and_world()
     return slice(n * rank // world, n * (rank + 1) // world)

@@ -13,7 +13,7 @@ from ocrkit.data.batches import Batch
 from ocrkit.reader.device import normalize_images
 from ocrkit.reader.model_files import copied_weights
 from ocrkit.reader.recognizer import Recognizer
-from ocrkit.training.processes import accelerator, rank_and_world, share
+from ocrkit.training.processes import accelerator, own_part, rank_and_world
 from ocrkit.training.recipe import Recipe
 
 
@@ -132,7 +132,7 @@ class Stepper:
 
     def __call__(self, batch: Batch) -> Tensor:
         n, world = len(batch.texts), rank_and_world()[1]
-        rows = share(n) if n >= world else slice(0, n)  # of fewer images than processes each computes all
+        rows = own_part(n) if n >= world else slice(0, n)  # of fewer images than processes each computes all
         own = rows.stop - rows.start
         inputs, total = self._inputs(batch, rows), torch.zeros((), device=self.device)
         self.optimizer.zero_grad(set_to_none=True)

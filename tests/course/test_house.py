@@ -100,10 +100,13 @@ def test_all_of_it_stays_small():
 
 
 def test_the_taught_core_can_be_read_in_one_evening():
-    core = [*PACKAGE.glob("text/*.py"), *PACKAGE.glob("data/*.py"), *PACKAGE.glob("ctc/*.py"), *PACKAGE.glob("reader/*.py")]
-    core += [PACKAGE / name for name in ("training/loop.py", "errors/metrics.py", "errors/confusions.py")]
-    beside = [PACKAGE / name for name in ("data/platforms.py", "ctc/lexicon.py", "ctc/pattern.py")]
-    assert set(beside) <= set(core) and lines_of(set(core) - set(beside)) <= 4_000
+    rooms = {"text", "data", "ctc", "reader"}
+    core = {name_of(path): path for path in FILES if path.parent.parent == PACKAGE and path.parent.name in rooms}
+    core |= {name: PACKAGE / f"{name}.py" for name in ("training/loop", "errors/metrics", "errors/confusions")}
+    # Lexicons and patterns, the choice among all decoders, and what the set-up cell of a notebook needs stand beside it.
+    for name in ("ctc/lexicon", "ctc/pattern", "ctc/decoding", "data/platforms"):
+        del core[name]
+    assert len(core) > 30 and lines_of(core.values()) <= 4_000
 
 
 def test_the_front_door():

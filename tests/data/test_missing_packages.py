@@ -15,7 +15,8 @@ from ocrkit.data import platforms
 ROOT = Path(__file__).parents[2]
 #: Reading, measuring and notebook 00 need none of these.
 OPTIONAL = (
-    "persiantools", "regex", "ipywidgets", "jiwer", "nltk", "evaluate", "accelerate", "datasets", "tensorboard"
+    "persiantools", "regex", "ipywidgets", "jiwer", "nltk", "evaluate", "accelerate", "datasets",
+    "webdataset", "tensorboard"
 )  # fmt: skip
 #: What has to be there for a command, and for which: package -> the arguments.
 NEEDED = {
@@ -74,8 +75,8 @@ def test_it_is_decided_for_each_package_what_works_without_it():
     listed = [*platforms.requirements()]
     for extra in ("notebooks", "scale", "tensorboard"):
         listed += platforms.requirements(extra)
-    # tomli is there for Python 3.10 alone, where it reads recipes.
-    everywhere = {"torch", "torchvision", "numpy", "pandas", "pillow", "jupyterlab", "tomli"}
+    # tomli is there for Python 3.10 alone, where it reads recipes; torch brings jinja2.
+    everywhere = {"torch", "torchvision", "numpy", "pandas", "pillow", "jinja2", "jupyterlab", "tomli"}
     assert set(listed) <= everywhere | {*OPTIONAL, *NEEDED, *NOT_FOR_READING}
 
 

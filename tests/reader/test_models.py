@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ocrkit.maps.receptive_fields import receptive_field
-from ocrkit.reader.crnn import CRNN, NarrowingLSTM
+from ocrkit.reader.crnn import CRNN, SharedDropout
 from ocrkit.reader.shapes import summary
 
 
@@ -70,11 +70,11 @@ def test_lenet_learns_all_but_the_second_biases():
 
 def test_shared_dropout_leaves_out_the_same_features_at_all_steps():
     torch.manual_seed(0)
-    layer, x = NarrowingLSTM(8), torch.ones(9, 50, 40)
-    dropped = layer._shared_dropout(x, 0.5)
+    layer, x = SharedDropout(0.5), torch.ones(9, 50, 40)
+    dropped = layer(x)
     assert torch.equal(dropped, dropped[:1].expand_as(x)) and set(dropped.unique().tolist()) == {0.0, 2.0}
     assert (dropped == 0).float().mean().item() == pytest.approx(0.5, abs=0.05)
-    assert torch.equal(layer.eval()._shared_dropout(x, 0.5), x)
+    assert torch.equal(layer.eval()(x), x)
 
 
 def test_summary_counts_every_parameter_and_changes_nothing():

@@ -27,7 +27,7 @@ from ocrkit.reader.recognizer import Recognizer
 from ocrkit.tasks.run import run_recipe
 from ocrkit.training.centers import AlignedLoss, CenterLoss
 from ocrkit.training.loop import fit
-from ocrkit.training.processes import accelerator, rank_and_world, set_seed, share
+from ocrkit.training.processes import accelerator, own_part, rank_and_world, set_seed
 from ocrkit.training.rates import lr_find
 from ocrkit.training.recipe import Recipe, find_recipe
 from ocrkit.training.step import Stepper
@@ -326,7 +326,7 @@ def test_shares_are_all_images_once_and_nearly_equal(monkeypatch):
             shares = []
             for rank in range(world):
                 monkeypatch.setenv("RANK", str(rank))
-                shares.append([*range(n)[share(n)]])
+                shares.append([*range(n)[own_part(n)]])
             assert [i for part in shares for i in part] == [*range(n)]
             assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
