@@ -64,7 +64,7 @@ from ocrkit.ctc.greedy import greedy_decode as greedy_decode
 from ocrkit.maps.cam import hires_cam as hires_cam
 from ocrkit.errors.measures import image_facts as image_facts
 from ocrkit.errors.suspects import label_losses as label_losses
-from ocrkit.training.memory import largest_batch as largest_batch
+from ocrkit.training.resources import largest_batch as largest_batch
 from ocrkit.ctc.lexicon import lexicon_decode as lexicon_decode
 from ocrkit.errors.suspects import likely_mislabelled as likely_mislabelled
 from ocrkit.data.lint import lint as lint
@@ -77,7 +77,7 @@ from ocrkit.ctc.decoding import make_decoder as make_decoder
 from ocrkit.maps.explorer import map_button as map_button
 from ocrkit.maps.pictures import maps_html as maps_html
 from ocrkit.tasks.letters.templates import match_template as match_template
-from ocrkit.training.speed import measure_steps as measure_steps
+from ocrkit.training.resources import measure_steps as measure_steps
 from ocrkit.errors.confusions import most_confused as most_confused
 from ocrkit.data.duplicates import near_duplicates as near_duplicates
 from ocrkit.reader.hooks import observed as observed
@@ -89,9 +89,6 @@ from ocrkit.data.packed import pack as pack
 from ocrkit.training.shards import packed_shards as packed_shards
 from ocrkit.tasks.letters.dates import parse_jalali as parse_jalali
 from ocrkit.ctc.pattern import pattern_decode as pattern_decode
-from ocrkit.errors.plots import plot_accept_reject as plot_accept_reject
-from ocrkit.training.center_tracking import plot_distances as plot_distances
-from ocrkit.errors.plots import plot_reliability as plot_reliability
 from ocrkit.maps.checks import randomized_check as randomized_check
 from ocrkit.data.images import read_image as read_image
 from ocrkit.maps.receptive_fields import receptive_field as receptive_field
@@ -124,7 +121,7 @@ from ocrkit.text.reading_order import to_logical as to_logical
 from ocrkit.text.reading_order import to_visual as to_visual
 from ocrkit.errors.tolerances import tolerances as tolerances
 from ocrkit.errors.suspects import top_losses as top_losses
-from ocrkit.maps.patches import top_patches as top_patches
+from ocrkit.maps.cam import top_patches as top_patches
 from ocrkit.data.layouts.archives import unpack as unpack
 from ocrkit.training.shards import write_shards as write_shards
 

@@ -3,8 +3,6 @@
 Taught in notebook 11.
 """
 
-from __future__ import annotations
-
 import heapq
 import math
 from collections import Counter
@@ -42,7 +40,7 @@ class Pattern:
             raise ValueError(f"shortest={shortest}: a text fills between 1 and {len(slots)} of these places")
         self.forms = [(tuple(slots), shortest)]
 
-    def __or__(self, other: Pattern) -> Pattern:
+    def __or__(self, other: "Pattern") -> "Pattern":
         either = Pattern.__new__(Pattern)
         either.forms = self.forms + other.forms
         return either
@@ -54,7 +52,7 @@ class Pattern:
         )
 
     @classmethod
-    def named(cls, name: str) -> Pattern:
+    def named(cls, name: str) -> "Pattern":
         """The pattern of that name; `"plates"` allows what `alphabets.PLATE_PATTERNS` does."""
         if name not in PATTERNS:
             raise ValueError(f"no pattern is named {name!r}; there are: {', '.join(PATTERNS)}")

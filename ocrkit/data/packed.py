@@ -1,7 +1,5 @@
 """Packed images: decoded and resized once, kept as bytes, and mixed from several sets. Taught in notebook 03."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,7 +49,7 @@ class Packed(Dataset):
         """A whole batch in one indexing step; `DataLoader` calls this instead of N times `__getitem__`."""
         return self.images[torch.as_tensor(indices)], [self.texts[i] for i in indices]
 
-    def keep(self, mask: Sequence[bool]) -> Packed:
+    def keep(self, mask: Sequence[bool]) -> "Packed":
         """The part of the pack where `mask` (N booleans) is true."""
         mask = np.asarray(mask, dtype=bool)
         widths = [w for w, kept in zip(self.widths, mask) if kept]

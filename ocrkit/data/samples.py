@@ -37,9 +37,8 @@ def load_samples(where: str | os.PathLike, *, split: str | None = None) -> pd.Da
         some label was not in NFC or not as its layout spells, and `problem` where some file has no usable label; such
         a row has the text `""`. Nothing is dropped: `lint` reports it.
 
-    Raises:
-        FileNotFoundError: there is no such folder, file or registered set.
-        ValueError: the layout is not known, a CSV cannot be used, or the split does not exist.
+    Raises FileNotFoundError: there is no such folder, file or registered set; ValueError: the layout is not known, a
+    CSV cannot be used, or the split does not exist.
     """
     place = sources.locate(where) if where in sources.SOURCES else Path(where).expanduser()
     if not place.exists():
@@ -64,13 +63,9 @@ def load_samples(where: str | os.PathLike, *, split: str | None = None) -> pd.Da
 def assign_splits(samples: pd.DataFrame, fractions: Mapping[str, float] = FRACTIONS, by: str = "text") -> pd.DataFrame:
     """Return a copy of `samples` whose `split` follows from the text alone, or from another column.
 
-    This is the convention of the course: a set that comes without splits gets the same split everywhere, so a
-    test plate never leaks into training. The SHA-1 of the NFC text, read as a number from 0 to 1, falls in
-    the share of one split; so the same text has the same split in every set and on every machine.
-
-    Args:
-        fractions: split name -> share, adding up to 1.
-        by: the column that decides, such as `writer_id`: rows that agree in it stay together.
+    The SHA-1 of the NFC text, read as a number from 0 to 1, falls in the share of one split; so the same text has the
+    same split in every set and on every machine, and a test plate never leaks into training.
+    `fractions` is split name -> share; rows that agree in the column `by`, such as `writer_id`, stay together.
 
     Raises ValueError: a share is negative, they do not add up to 1, or there is no column `by`. Taught in notebook 01.
     """

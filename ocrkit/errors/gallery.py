@@ -6,7 +6,6 @@ one does not turn its neighbors around.
 
 import base64
 import os
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from io import BytesIO
@@ -14,17 +13,15 @@ from io import BytesIO
 import numpy as np
 import pandas as pd
 from matplotlib import font_manager
-from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw
 
 from ocrkit.data.images import ImageError, read_sample, resize
 from ocrkit.errors.diffs import diff_html
 from ocrkit.errors.metrics import cer
-from ocrkit.errors.plots import Picture
 from ocrkit.errors.templates import template
 from ocrkit.text.alphabets import PROVINCE_NAMES
-from ocrkit.text.strings import normalize, quote
+from ocrkit.text.strings import normalize
 
 _HTML = template("cards").module
 #: The look of cards and diffs; goes once on every page that shows them.
@@ -148,50 +145,9 @@ def draw_spans(image: np.ndarray, spans: Sequence, height: int = 96) -> np.ndarr
     return np.asarray(picture)
 
 
-def figure(results: pd.DataFrame, n: int = 12, columns: int = 3, font: str | os.PathLike | None = None) -> Figure:
-    """The first `n` rows as a matplotlib figure, for print: image, label, prediction (a wrong one is red), confidence.
-
-    Fonts of this machine that have the characters are looked for, after `font`, a file (.ttf, .otf, .ttc). Where there
-    is none, a Chinese province is written in English, any other such character by its number, and a line says what to
-    do. Before version 3.11, matplotlib neither joins nor turns around Persian; use `cards` there. Raises a
-    FileNotFoundError where there is no such font file. Taught in notebook 05.
-    """
-    rows = [(row, *judged(row)) for row in results.head(n).itertuples()]
-    families, missing = find_fonts("".join(label + (read or "") for _, label, read, _ in rows), font)
-    if missing:
-        print(
-            f"figure: no font here has {quote(missing)}. Install one (Debian, Ubuntu, Colab: apt-get install "
-            "fonts-noto-cjk, and restart), or pass font='a font file', or use gallery.cards, which needs none."
-        )
-    lines = -(-max(len(rows), 1) // columns)
-    drawing = Picture(figsize=(2.6 * columns, 1.3 * lines), layout="constrained")
-    for axes in drawing.subplots(lines, columns, squeeze=False).flat:
-        axes.set_axis_off()
-        if not rows:
-            continue
-        row, label, read, wrong = rows.pop(0)
-        texts = [label] * bool(label) + [read] * (read is not None)
-        shown = ["".join(in_words(c) if c in missing else c for c in text) or "(nothing)" for text in texts]
-        if any(unicodedata.bidirectional(c) in ("R", "AL") for text in texts for c in text):
-            shown = [f"\u200e{text}\u200e" for text in shown]  # left-to-right marks keep the order of the parts
-        title = " / ".join(shown).replace("$", r"\$")  # $ would start a formula
-        title += f"  {row.confidence:.2f}" if hasattr(row, "confidence") else ""
-        axes.set_title(title, fontsize=9, fontfamily=families, color="#c00000" if wrong else "black")
-        try:
-            axes.imshow(read_sample(row), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        except ImageError as error:
-            axes.text(0.5, 0.5, error.reason, ha="center", va="center", wrap=True, fontsize=8)
-    return drawing
-
-
-def find_fonts(text: str, font: str | os.PathLike | None = None) -> tuple[list[str], list[str]]:
+def find_fonts(text: str) -> tuple[list[str], list[str]]:
     """Families in which matplotlib can write `text`, best first, and the characters that none of them has."""
     families, missing = ["DejaVu Sans"], {c for c in text if c.isprintable() and not c.isspace()}
-    if font is not None:
-        if not os.path.isfile(font):
-            raise FileNotFoundError(f"there is no font file {os.fspath(font)!r}")
-        font_manager.fontManager.addfont(font)
-        families.insert(0, font_manager.FontProperties(fname=font).get_name())
     fonts = [f for f in font_manager.fontManager.ttflist if not f.name.startswith("Last Resort")]  # boxes for all
     for f in sorted(fonts, key=lambda f: (f.name not in families, f.style != "normal", abs(int(f.weight) - 400))):
         if missing and (found := missing & _characters(f.fname)):

@@ -1,14 +1,11 @@
-"""Plots of training runs and confidences; each function returns its figure, a `Picture`. See notebooks 03 and 11."""
+"""Plots of training runs; each function returns its figure, a `Picture`. See notebooks 03 and 11."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from io import BytesIO
 
 import pandas as pd
 from matplotlib.figure import Figure
-
-#: Colors that color-blind eyes tell apart (Okabe and Ito), each with a mark of its own.
-MARKS = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"))
 
 
 class Picture(Figure):
@@ -73,58 +70,3 @@ def plot_lr_find(found: pd.DataFrame) -> Figure:
     axes.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(0, 2 * found["smooth"].iloc[0]))
     axes.legend()
     return figure
-
-
-def plot_reliability(tables: pd.DataFrame | Mapping[str, pd.DataFrame]) -> Picture:
-    """Draw `calibration.reliability`: accuracy against confidence with 95% intervals, and below it how many readings.
-
-    `tables` is one table or up to five with names. Below the gray line the model is too sure. Taught in notebook 11.
-    """
-    figure = Picture(figsize=(5, 5), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    above.plot([0, 1], [0, 1], color="0.6", linewidth=1)
-    named = _named(tables)
-    for (name, table), (color, mark) in zip(named.items(), MARKS):
-        x, y = table["confidence"], table["accuracy"]
-        bars = [y - table["accuracy_low"], table["accuracy_high"] - y]
-        above.errorbar(x, y, bars, fmt=f"{mark}-", color=color, markersize=5, linewidth=1, capsize=2, label=name)
-        below.vlines(x, 0, table["n"], color=color, linewidth=2, alpha=0.7)
-        below.plot(x, table["n"], mark, color=color, markersize=4)
-    above.set(ylabel="accuracy (95% interval)", ylim=(-0.02, 1.02), xlim=(-0.02, 1.02))
-    most = max(table["n"].max() for table in named.values())
-    below.set(xlabel="confidence, mean of the bin", ylabel="readings", ylim=(0, 1.15 * most))
-    if named is tables:
-        above.legend(fontsize=8, frameon=False)
-    return figure
-
-
-def plot_accept_reject(curves: pd.DataFrame | Mapping[str, pd.DataFrame], max_error: float | None = None) -> Picture:
-    """Draw `calibration.accept_reject`: the error among accepted readings against how many are accepted.
-
-    A dotted line is the upper limit of the error; a mark shows where it is below `max_error` for the last time, as in
-    `threshold_for`. `curves` is one table or up to five with names. Taught in notebook 11.
-    """
-    figure = Picture(figsize=(6, 3.6), layout="constrained")
-    axes = figure.subplots()
-    named = _named(curves)
-    for (name, curve), (color, mark) in zip(named.items(), MARKS):
-        some = curve[curve["n"] > 0]
-        axes.plot(some["accepted"], some["error"], color=color, label=name)
-        axes.plot(some["accepted"], some["error_high"], ":", color=color, linewidth=1)
-        if max_error is not None:
-            last = some[some["error_high"] <= max_error].tail(1)
-            axes.plot(last["accepted"], last["error_high"], mark, color=color)
-    if max_error is not None:
-        axes.axhline(max_error, color="0.3", linestyle="--", linewidth=1)
-        axes.annotate(f"{max_error:.1%}", (0.005, max_error), va="bottom", fontsize=8)
-    all_of = ", ".join(f"{n:,}" for n in sorted({curve["n"].max() for curve in named.values()}))
-    axes.set(xlabel=f"share of readings accepted, of {all_of}", ylabel="error (dotted: upper limit)", xlim=(0, 1.01))
-    highest = max(curve["error_high"].iloc[-1] for curve in named.values())
-    axes.set_ylim(0, 1.3 * max(highest, max_error or 0))
-    if named is curves:
-        axes.legend(fontsize=8, frameon=False)
-    return figure
-
-
-def _named(tables: pd.DataFrame | Mapping[str, pd.DataFrame]) -> Mapping[str, pd.DataFrame]:
-    return {"": tables} if isinstance(tables, pd.DataFrame) else tables

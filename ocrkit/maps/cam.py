@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -238,3 +239,36 @@ def _between(centers: np.ndarray, size: int) -> Tensor:
     shares = np.eye(len(places))[:, which] / np.bincount(which)[:, None]
     near = np.stack([np.interp(np.arange(size) + 0.5, places, one) for one in np.eye(len(places))], 1)
     return torch.from_numpy(near @ shares).float()
+
+
+class Patch(NamedTuple):
+    """A piece of image `row`: its uint8 `pixels`, its `box` (left, top, right, bottom), and the channel's response."""
+
+    row: int
+    response: float
+    box: tuple[int, int, int, int]
+    pixels: np.ndarray
+
+
+def top_patches(model: nn.Module, layer: str, images: Tensor, channel: int, n: int = 9) -> list[Patch]:
+    """The patches of `(N, C, H, W)` uint8 images that a channel of a layer responds to most, one an image.
+
+    They are cut by the receptive field; a ValueError says where there is no such layer or channel.
+
+    Source: Zeiler and Fergus (2014), https://arxiv.org/abs/1311.2901. Taught in notebook 06.
+    """
+    best = []
+    for part in images.split(128):
+        features, (rows, columns) = seen_places(model, layer, prepare(model, part))
+        if not 0 <= channel < features.shape[1]:
+            raise ValueError(f"layer {layer!r} has channels 0..{features.shape[1] - 1}, and no channel {channel}")
+        best.append(torch.stack(features[:, channel].flatten(1).max(1), 1).cpu())
+    responses, places = torch.cat([pair[:, 0] for pair in best]), torch.cat([pair[:, 1] for pair in best]).long()
+    patches = []
+    for row in responses.argsort(descending=True, stable=True)[:n].tolist():
+        y, x = divmod(places[row].item(), features.shape[-1])
+        top, bottom, left, right = (int(v) for v in (rows.start[y], rows.end[y], columns.start[x], columns.end[x]))
+        pixels = images[row, :, top:bottom, left:right].permute(1, 2, 0).cpu().numpy()
+        pixels = np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        patches.append(Patch(row, responses[row].item(), (left, top, right, bottom), pixels))
+    return patches

@@ -1,7 +1,5 @@
 """`MapExplorer`: choose image, layer, method and character, and see the heat map. Taught in notebook 06."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cached_property
 from html import escape
@@ -46,7 +44,7 @@ class MapExplorer:
         layer: str | None = None,
         method: str | None = None,
         character: int | str | None = None,
-    ) -> MapExplorer:
+    ) -> "MapExplorer":
         """Set what is shown: the row from 0, a name of `layers`, a key of `METHODS`, the place in the text or "all".
 
         Raises a ValueError where there is no such choice; nothing is changed then.

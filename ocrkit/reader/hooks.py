@@ -1,7 +1,5 @@
 """Hooks: what single layers give out in a forward pass, and the gradients that come back. Taught in notebook 06."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from difflib import get_close_matches
@@ -41,7 +39,7 @@ class Hook:
         self.output: Tensor | None = None
         self.gradient: Tensor | None = None
 
-    def __enter__(self) -> Hook:
+    def __enter__(self) -> "Hook":
         self._handle = self.layer.register_forward_hook(self._keep)
         return self
 
@@ -75,7 +73,7 @@ class Hooks(dict[str, Hook]):
         chosen = layers or [m for m in model.modules() if not any(m.children())]
         super().__init__((name, Hook(module)) for name, module in (find_layer(model, layer) for layer in chosen))
 
-    def __enter__(self) -> Hooks:
+    def __enter__(self) -> "Hooks":
         with ExitStack() as stack:  # if one fails, those before it are removed
             for hook in self.values():
                 stack.enter_context(hook)

@@ -1,7 +1,5 @@
 """`Recognizer`: a model, its tokenizer and its image size, which belong together. Taught in notebook 03."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -68,7 +66,7 @@ class Recognizer:
         seed: int = 0,
         device: str | torch.device | None = None,
         resize: str = "squeeze",
-    ) -> Recognizer:
+    ) -> "Recognizer":
         """Make an untrained recognizer; `alphabet` is a key of `ALPHABETS` or a tokenizer. Same seed, same weights."""
         tokenizer = alphabet if isinstance(alphabet, Tokenizer) else Tokenizer.from_name(alphabet)
         torch.manual_seed(seed)
@@ -179,7 +177,7 @@ class Recognizer:
         return write_model(folder, "Recognizer", config, self.model, "alphabet", self.tokenizer.alphabet, half)
 
     @classmethod
-    def load(cls, where: str | Path, device: str | torch.device | None = None) -> Recognizer:
+    def load(cls, where: str | Path, device: str | torch.device | None = None) -> "Recognizer":
         """Load what `save` wrote, from a folder or by the name of a shipped model (`"plates"`).
 
         Raises FileNotFoundError: nothing is there, or a file is missing; ValueError: damaged files, or of two models.

@@ -156,12 +156,8 @@ def render_plates(
 ) -> Rendered:
     """Draw `n` random plates, the fast way to a training set that never touches the disk. Taught in notebook 01.
 
-    Plate i depends on `seed` and i alone, so neither `n` nor `workers` changes its pixels.
-
-    Args:
-        size: of all images; None leaves each in its own.
-        workers: processes that share the work; 0 or 1 does it here.
-        first: number of the first plate, to go on where another call ended.
+    Plate i depends on `seed` and i alone, so neither `n` nor the number of `workers` (processes; 0 or 1 draws here)
+    changes its pixels. `size` is that of all images, None leaves each in its own; `first` is the number of the first.
 
     Returns `(images, table)`: images uint8 (n, H, W, 3), or a list of them without `size`, and a table with the
     columns `text`, `color` and `split` ("train"), one row an image.

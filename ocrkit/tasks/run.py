@@ -1,7 +1,5 @@
 """Runs: a recipe from its data to a model folder with a card, as `python -m ocrkit train` makes it. See notebook 03."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 from collections.abc import Callable
@@ -160,7 +158,7 @@ def run_recipe(recipe: BaseRecipe, run_dir: str | Path, resume: bool = False, co
     return model
 
 
-def _check_run(recipe: BaseRecipe, kind: Kind, run_dir: Path, resume: bool, processes: int) -> None:
+def _check_run(recipe: BaseRecipe, kind: "Kind", run_dir: Path, resume: bool, processes: int) -> None:
     if kind.resumes:
         if (run_dir / "checkpoint.safetensors").exists() and not resume:
             raise FileExistsError(f"{run_dir} holds a run already: pass --resume to go on, or choose another --out")

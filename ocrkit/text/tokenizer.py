@@ -1,7 +1,5 @@
 """The tokenizer: labels to class numbers and back, and the collapse of CTC. Taught in notebook 02."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from ocrkit.text.alphabets import ALPHABETS, RIGHT_TO_LEFT, _sorted
@@ -60,14 +58,14 @@ class Tokenizer:
         self._index = {c: i for i, c in enumerate(alphabet, start=self.SPECIAL)}
 
     @classmethod
-    def from_name(cls, name: str, unknown: str = "error") -> Tokenizer:
+    def from_name(cls, name: str, unknown: str = "error") -> "Tokenizer":
         """Build from a key of `ALPHABETS`, such as `"plates"`."""
         if name not in ALPHABETS:
             raise ValueError(f"no alphabet is named {name!r}; there are: {', '.join(ALPHABETS)}")
         return cls(ALPHABETS[name], unknown, "visual" if name in RIGHT_TO_LEFT else "logical")
 
     @classmethod
-    def from_texts(cls, texts: Iterable[str], unknown: str = "error") -> Tokenizer:
+    def from_texts(cls, texts: Iterable[str], unknown: str = "error") -> "Tokenizer":
         """Build from the characters that occur in `texts`, sorted by code point."""
         return cls(_sorted("".join(normalize(t) for t in texts)), unknown)
 
@@ -135,7 +133,7 @@ class Tokenizer:
         return {"alphabet": self.alphabet, "unknown": self.unknown, "order": self.order}
 
     @classmethod
-    def from_dict(cls, saved: dict) -> Tokenizer:
+    def from_dict(cls, saved: dict) -> "Tokenizer":
         """Undo `to_dict`."""
         return cls(saved["alphabet"], saved.get("unknown", "error"), saved.get("order", "logical"))
 

@@ -4,14 +4,12 @@ Taught in notebook 07.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import pandas as pd
 import torch
 from torch import Tensor
 
 from ocrkit.data.packed import Packed
-from ocrkit.errors.plots import Picture
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.text.alphabets import LOOK_ALIKES, brothers
 from ocrkit.text.tokenizer import Tokenizer
@@ -121,39 +119,3 @@ class Tracker:
             "spread": distances["own"].mean(),
             **dict(zip(("between_brothers", "between_all"), between)),
         }
-
-
-def plot_distances(table: pd.DataFrame) -> Picture:
-    """Draw a `Tracker.table`: distances on the left, the share that went astray and the agreement on the right."""
-    figure = Picture(figsize=(9, 3.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for column, label in {"own": "to own center", "brother": "to nearest brother's center", "margin": "margin"}.items():
-        left.plot(table["step"], table[column], "o-", markersize=3, label=label)
-    left.plot(table["step"], table["between_brothers"], "--", color="0.5", label="between brothers' centers")
-    left.axhline(0, color="0.8", linewidth=1)
-    left.set(xlabel="step", ylabel="distance", title="look-alikes, mean")
-    right.plot(table["step"], table["astray"], "o-", markersize=3, color="tab:red", label="nearer to a brother")
-    right.plot(table["step"], table["agreement"], "o-", markersize=3, label="margin and confidence, rank correlation")
-    right.set(xlabel="step", ylim=(-0.05, 1.05))
-    for axes, columns in ((left, 2), (right, 1)):  # below the axes, where no legend covers a curve
-        axes.legend(fontsize=8, frameon=False, ncols=columns, loc="upper center", bbox_to_anchor=(0.5, -0.16))
-    return figure
-
-
-def to_tensorboard(tracker: Tracker, folder: str | Path) -> Path:
-    """Write a tracker's curves as scalars and its `maps` for the projector; look with `tensorboard --logdir FOLDER`."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise RuntimeError(
-            "TensorBoard is missing: run `pip install tensorboard`, or install ocrkit with its extra [tensorboard]; "
-            "Tracker.table and plot_distances show the same without it"
-        ) from error
-    with SummaryWriter(str(folder)) as writer:
-        for row in tracker.rows:
-            for name in row.keys() - {"step"}:
-                writer.add_scalar(name, row[name], int(row["step"]))
-        for step, found in tracker.maps.items():
-            texts = [tracker.recognizer.tokenizer.decode([c]) for c in found.classes.tolist()]
-            writer.add_embedding(found.features, texts, global_step=step, tag="features")
-    return Path(folder)

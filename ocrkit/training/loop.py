@@ -219,13 +219,13 @@ def _explains_out_of_memory(fit: Callable) -> Callable:
         try:
             return fit(recognizer, train, valid, recipe, run_dir, *args, **kwargs)
         except (RuntimeError, MemoryError) as error:
-            from ocrkit.training import memory
+            from ocrkit.training import resources
 
-            if not memory.is_out_of_memory(error):
+            if not resources.is_out_of_memory(error):
                 raise
-            reason, used = (str(error) or type(error).__name__).splitlines()[0], memory.in_use(recognizer.device)
+            reason, used = (str(error) or type(error).__name__).splitlines()[0], resources.in_use(recognizer.device)
         # Only here, behind the error, is what the failed step held given back.
-        raise MemoryError(f"{memory.advice(recognizer, recipe, run_dir, used)} ({reason})")
+        raise MemoryError(f"{resources.advice(recognizer, recipe, run_dir, used)} ({reason})")
 
     return explained
 
@@ -258,10 +258,8 @@ def fit(
 
     Raises ValueError (no usable sample is left, or the checkpoint is of another recipe or alphabet), FloatingPointError
     (the loss is no number any more) and MemoryError, which says which batch size fits. Ctrl-C ends the training early
-    and keeps the best weights so far; of several processes it also stops what follows. Each of several processes (see
-    `processes`) calls this with all the data and gets the same history; only the main one prints and writes, and
-    `recipe.batch_size` is that of all. Augmentation and dropout draw other numbers than in one process; batch norm sees
-    a part of the batch on CPUs, and of `recipe.accumulate` a piece. See notebooks 03, 12.
+    and keeps the best weights so far. Several processes (see `processes`) each call this with all the data and get the
+    same history; only the main one writes, and `recipe.batch_size` is that of all. See notebooks 03, 12.
     """
     train, valid, lost = usable_only(set_aside, train, valid, recognizer, _first_reasons)
     run_dir = Path(run_dir) if run_dir else None

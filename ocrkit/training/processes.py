@@ -3,8 +3,6 @@
 Each computes its part of every batch, and torch's `DistributedDataParallel` averages the gradients. See notebook 12.
 """
 
-from __future__ import annotations
-
 import os
 from datetime import timedelta
 from multiprocessing import parent_process
@@ -24,7 +22,7 @@ def rank_and_world() -> tuple[int, int]:
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
-def accelerator() -> Accelerator | None:
+def accelerator() -> "Accelerator | None":
     """Connect this process with the others, through NCCL or on CPUs through gloo; None where it is alone.
 
     In a function for `accelerate.notebook_launcher`, call it before anything is computed: if the notebook has used

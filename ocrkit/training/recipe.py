@@ -1,7 +1,5 @@
 """Recipes: the settings of a training run, checked before it starts. Taught in notebook 03."""
 
-from __future__ import annotations
-
 import dataclasses
 import sys
 from dataclasses import dataclass
@@ -85,7 +83,7 @@ class BaseRecipe:
             )
 
     @staticmethod
-    def from_dict(values: dict) -> BaseRecipe:
+    def from_dict(values: dict) -> "BaseRecipe":
         """A recipe of the kind that the values are of; texts become the setting's type, `a,b` a tuple."""
         cls = _kind(values)
         fields = {f.name: f.default for f in dataclasses.fields(cls)}

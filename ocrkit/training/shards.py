@@ -4,8 +4,6 @@ A record is `000000042.png`, a packed image, and `000000042.json`, its text and 
 (https://github.com/webdataset/webdataset); `store.json` has numbers of records and checksums. Taught in notebook 12.
 """
 
-from __future__ import annotations
-
 import copy
 import io
 import json
@@ -40,7 +38,7 @@ class ShardError(StoreError):
     """What cannot be read as shards; the message says why, and how to write them anew."""
 
 
-def write_shards(packs: Iterable[Packed], folder: str | Path, per_shard: int = CHUNK, source: str = "") -> Shards:
+def write_shards(packs: Iterable[Packed], folder: str | Path, per_shard: int = CHUNK, source: str = "") -> "Shards":
     """Write packs of one image size, maybe of different sets, as shards of `per_shard` records.
 
     `packs` may be a generator. `source` says what they are made from, such as a path and a seed: shards of it that are
@@ -61,7 +59,7 @@ def packed_shards(
     mode: str = "RGB",
     resize: str = "squeeze",
     per_shard: int = CHUNK,
-) -> Shards:
+) -> "Shards":
     """As `store.packed_store`, in shards; errors are those of `write_shards`."""
     source = digest(samples.to_dict("list"), [file_mark(path) for path in samples["image"]], size, mode, resize)
     parts = (samples.iloc[first : first + CHUNK] for first in range(0, len(samples), CHUNK))
@@ -113,7 +111,7 @@ def _webdataset() -> ModuleType:
     return webdataset
 
 
-def open_shards(folder: str | Path, window: int = WINDOW) -> Shards:
+def open_shards(folder: str | Path, window: int = WINDOW) -> "Shards":
     """Open what `write_shards` or `packed_shards` wrote; `window` shards are in memory, and shuffled, at a time.
 
     Raises ShardError where the folder holds no shards, or those of an older ocrkit; ValueError for `window` below 1.
@@ -187,7 +185,7 @@ class Shards(Dataset):
         )
         return False
 
-    def set_aside(self, recognizer: Recognizer) -> tuple[Shards, pd.DataFrame]:
+    def set_aside(self, recognizer: Recognizer) -> "tuple[Shards, pd.DataFrame]":
         """`loop.set_aside` of a sharded set, without the images; a damaged shard is lost as a whole."""
         kept, lost = [], [*self.facts["rejected"]]
         for number, (places, rows, steps) in enumerate(self._rows_and_steps(recognizer)):
@@ -212,7 +210,7 @@ class Shards(Dataset):
             rows = [json.loads(records[place]["json"]) for place in places[: len(records)]]
             yield places, rows, recognizer.steps_of_columns(torch.tensor([row["used"] for row in rows]).long()).numpy()
 
-    def batch_order(self, batch_size: int, seed: int, used: np.ndarray | None = None) -> ShardOrder:
+    def batch_order(self, batch_size: int, seed: int, used: np.ndarray | None = None) -> "ShardOrder":
         """What `batches.loader` shuffles by."""
         return ShardOrder(self.ends, self.window, batch_size, seed, used, self.is_whole)
 

@@ -103,7 +103,7 @@ def test_the_taught_core_can_be_read_in_one_evening():
     rooms = {"text", "data", "ctc", "reader"}
     core = {name_of(path): path for path in FILES if path.parent.parent == PACKAGE and path.parent.name in rooms}
     core |= {name: PACKAGE / f"{name}.py" for name in ("training/loop", "errors/metrics", "errors/confusions")}
-    # Lexicons and patterns, the choice among all decoders, and what the set-up cell of a notebook needs stand beside it.
+    # Beside it: lexicons and patterns, the choice among all decoders, what the set-up cell of a notebook needs.
     for name in ("ctc/lexicon", "ctc/pattern", "ctc/decoding", "data/platforms"):
         del core[name]
     assert len(core) > 30 and lines_of(core.values()) <= 4_000

@@ -8,7 +8,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.colors import to_hex
 
 import ocrkit as ok
 from ocrkit.ctc.candidates import ctc_losses
@@ -23,7 +22,6 @@ from ocrkit.errors.calibration import (
     threshold_for,
 )
 from ocrkit.errors.intervals import wilson_interval
-from ocrkit.errors.plots import MARKS, plot_accept_reject, plot_reliability
 from ocrkit.text.tokenizer import Tokenizer
 from tests.helpers import cases
 
@@ -279,29 +277,3 @@ def test_bad_settings_are_refused():
         threshold_for(accept_reject([0.5], [True]), 1)
     with pytest.raises(ValueError, match="no column 'error_high'; it has: threshold; make it with accept_reject"):
         threshold_for(pd.DataFrame({"threshold": [0.5]}), 0.1)
-
-
-# --- figures
-
-
-def test_reliability_figure_shows_accuracy_and_counts():
-    before, after = reliability(*readings(300, bias=0.2)), reliability(*readings(300))
-    figure = plot_reliability({"before": before, "after": after})
-    above, below = figure.axes
-    assert [t.get_text() for t in above.get_legend().get_texts()] == ["before", "after"]
-    drawn = [line for line in below.lines if line.get_marker() in ("o", "s")]
-    assert [list(line.get_ydata()) for line in drawn] == [before["n"].tolist(), after["n"].tolist()]
-    assert [to_hex(line.get_color()) for line in drawn] == [color.lower() for color, _ in MARKS[:2]]
-    assert list(above.lines[1].get_ydata()) == before["accuracy"].tolist()
-    assert plot_reliability(after).axes[0].get_legend() is None
-
-
-def test_gate_figure_marks_what_may_be_accepted():
-    curve = accept_reject(*readings(2000, seed=5))
-    figure = plot_accept_reject({"share": curve}, max_error=0.05)
-    threshold = threshold_for(curve, 0.05)
-    (mark,) = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
-    assert list(mark.get_xdata()) == curve["accepted"][curve["threshold"] == threshold].tolist()
-    assert figure.axes[0].get_xlabel().endswith("of 2,000") and mark.get_ydata()[0] <= 0.05
-    perfect = plot_accept_reject(accept_reject([0.5, 0.6], [True, True]))
-    assert perfect.axes[0].get_ylim()[1] > 0

@@ -175,9 +175,6 @@ def test_without_a_label_nothing_is_wrong(strip):
     html = gallery.cards(table).html
     assert html.count('class="ok-card ok-open"') == 2 and "CER" not in html and "<table" not in html
     assert "(no images)" in gallery.worst(table).html
-    figure = gallery.figure(table)
-    assert [axes.get_title() for axes in figure.axes[:2]] == ["A  0.50", "(nothing)  0.50"]
-    assert {axes.title.get_color() for axes in figure.axes} == {"black"}
 
 
 def test_with_a_label_a_wrong_reading_is_red():
@@ -185,8 +182,6 @@ def test_with_a_label_a_wrong_reading_is_red():
     page = Page(gallery.show(table))
     assert [span["style"] for span in page.all("span")] == ["color:#c00"] and "read C (0.50)" in page.text
     assert gallery.cards(table).html.count("ok-card ok-wrong") == 1
-    colors = [axes.title.get_color() for axes in gallery.figure(table).axes]
-    assert colors == ["black", "#c00000", "black"]
 
 
 def test_a_report_judges_what_has_a_label(tmp_path):
@@ -253,34 +248,10 @@ def test_a_failed_report_leaves_the_old_page(tmp_path, monkeypatch):
         ok.report(rows(("A", "B")).drop(columns="confidence"), path)
 
 
-def test_the_figure_has_titles_and_images(tmp_path):
-    table = rows(("A$1$", "A1"), ("A", "A"), ("B", ""), ("C", "C"))
-    table.loc[3, "image"] = str(tmp_path / "none.png")
-    figure = gallery.figure(table, columns=3)
-    titles = [axes.get_title() for axes in figure.axes]
-    assert titles == [r"A\$1\$ / A1  0.50", "A / A  0.50", "B / (nothing)  0.50", "C / C  0.50", "", ""]
-    assert [len(axes.images) for axes in figure.axes] == [1, 1, 1, 0, 0, 0]
-    figure.savefig(tmp_path / "figure.pdf")
-    (axes,) = gallery.figure(rows(("سلام", "سلم")), columns=1).axes
-    assert axes.get_title() == "\u200eسلام\u200e / \u200eسلم\u200e  0.50"  # label first, though it runs from the right
-
-
-def test_without_a_font_the_figure_says_what_to_do(monkeypatch, capsys):
+def test_a_font_with_the_glyphs_is_found(monkeypatch):
+    families, missing = gallery.find_fonts("皖")
+    assert missing == ["皖"] or len(families) == 2 and not families[1].startswith("Last Resort")
     only = [f for f in gallery.font_manager.fontManager.ttflist if f.name == "DejaVu Sans"]
     monkeypatch.setattr(gallery.font_manager.fontManager, "ttflist", only)
-    figure = gallery.figure(rows(("皖A", "警A")))
-    assert figure.axes[0].get_title() == "[Anhui]A / [U+8B66]A  0.50"
-    said = capsys.readouterr().out
-    assert "'皖' (U+7696)" in said and "fonts-noto-cjk" in said and "gallery.cards" in said
-    assert gallery.find_fonts("سلام é")[1] == []
-    with pytest.raises(FileNotFoundError, match="no font file 'none.ttf'"):
-        gallery.figure(rows(("皖A", "警A")), font="none.ttf")
-
-
-def test_a_font_with_the_glyphs_is_found(tmp_path, capsys):
-    families, missing = gallery.find_fonts("皖")
-    if missing:
-        pytest.skip("no Chinese font is installed: apt-get install fonts-noto-cjk")
-    assert len(families) == 2 and not families[1].startswith("Last Resort")
-    figure = gallery.figure(rows(("皖A", "皖A")))
-    assert figure.axes[0].get_title() == "皖A / 皖A  0.50" and capsys.readouterr().out == ""
+    assert gallery.find_fonts("سلام é")[1] == [] and gallery.find_fonts("皖é")[1] == ["皖"]
+    assert gallery.in_words("皖") == "[Anhui]" and gallery.in_words("警") == "[U+8B66]"

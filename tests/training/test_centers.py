@@ -1,6 +1,5 @@
 """Center loss: gradients by finite differences, a brute-force twin, alignments, training, tracking."""
 
-import builtins
 import copy
 import dataclasses
 
@@ -12,7 +11,7 @@ from test_training import RECIPE, bars, reader, same, weights
 from ocrkit.reader.crnn import BACKBONES, CRNN
 from ocrkit.text.alphabets import LOOK_ALIKES, brothers
 from ocrkit.text.tokenizer import Tokenizer
-from ocrkit.training.center_tracking import Tracker, center_distances, plot_distances, to_tensorboard
+from ocrkit.training.center_tracking import Tracker, center_distances
 from ocrkit.training.centers import (
     ALIGNMENTS,
     Aligned,
@@ -376,29 +375,5 @@ def test_tracker_measures_every_so_many_steps_and_changes_nothing(tmp_path):
         "own", "brother", "margin", "astray", "agreement", "spread", "between_brothers", "between_all",
     ]  # fmt: skip
     assert table.margin.to_numpy() == pytest.approx((table.brother - table.own).to_numpy(), rel=1e-5)
-    assert len(plot_distances(table).axes) == 2
     other = Tracker(tracked, bars(12, seed=3), loss, groups=("17",), every=2).table
     assert not np.isclose(other.own[0], table.own.iloc[-1])
-
-
-def test_tensorboard_export(tmp_path):
-    pytest.importorskip("tensorboard", reason="the extra [tensorboard] is not installed")
-    tracker = Tracker(reader(), bars(12), groups=("17",), keep=(0,))
-    to_tensorboard(tracker, tmp_path)
-    assert list(tmp_path.rglob("events.out.tfevents.*"))
-    (words,) = tmp_path.rglob("metadata.tsv")
-    assert words.read_text().split() == list("".join(tracker.packed.texts))
-
-
-def test_tensorboard_is_asked_for_when_it_is_missing(tmp_path, monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *args, **kwargs):
-        if name.startswith("torch.utils.tensorboard"):
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    tracker = Tracker(reader(), bars(4), groups=("17",))
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(RuntimeError, match="pip install tensorboard"):
-        to_tensorboard(tracker, tmp_path)

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from ocrkit.errors.plots import MARKS, Picture
+from ocrkit.errors.plots import Picture
 
+#: Colors that color-blind eyes tell apart (Okabe and Ito), each with a mark of its own.
+MARKS = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"))
 PLAIN = "plain CTC"
 MEASURES = {"accuracy": "exact match", "look_alikes": "look-alikes right"}
 #: Student's t for n = 2, 3, ... 10 values: 95% of their means lie within so many standard errors of the true one.

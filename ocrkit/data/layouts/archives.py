@@ -4,8 +4,6 @@ A tar file can name places outside of the folder, hold links and devices, and be
 disk full. Here all of that is refused, and nothing is left behind. Taught in notebook 09.
 """
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import lzma
@@ -61,7 +59,7 @@ def unpack(tar: str | Path, folder: str | Path, max_bytes: int = 4 << 30, max_fi
     return folder
 
 
-def _unpack_into(stream: _Metered, folder: Path, tar: Path, max_bytes: int, max_files: int) -> None:
+def _unpack_into(stream: "_Metered", folder: Path, tar: Path, max_bytes: int, max_files: int) -> None:
     total = written = 0
     # Not tarfile's filter="data", which accepts links, names that come twice, and an archive that stops too early.
     with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Entry) as archive:

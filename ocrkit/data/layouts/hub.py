@@ -102,9 +102,8 @@ def from_datasets(dataset, image: str = "image", text: str = "text") -> pd.DataF
 
     A row with an image that cannot be read, or without a label, has a `problem` and the text "", as in `load_samples`.
 
-    Raises:
-        TypeError: `dataset` is neither, for instance one that is streamed.
-        ValueError: a column is missing, or the labels are no strings any more.
+    Raises TypeError: `dataset` is neither, for instance one that is streamed; ValueError: a column is missing, or the
+    labels are no strings any more.
     """
     datasets = _package()
     if isinstance(dataset, datasets.DatasetDict):

@@ -40,10 +40,8 @@ class ErrorBrowser:
     """Browse the errors of a results table in a notebook; the last expression of a cell shows it.
 
     Filter by right or wrong, kind of edit, text, slices, confidence or confusion; sort; page; look at one image; say
-    what is wrong with its label. Marks are saved at once. After a click into the field `keys`, each key acts at once.
-
-    Without ipywidgets, and on GitHub, the first page stands there as HTML. The methods do all that a person can, with
-    rows by their position in the table, from 0, and take milliseconds with 100,000 rows.
+    what is wrong with its label. Marks are saved at once. Without ipywidgets, and on GitHub, the first page stands as
+    HTML. The methods do all that a person can, with rows by their position in the table, from 0.
 
     Args:
         results: N rows with `image` (path or uint8 array), `text` and `prediction`; the other columns of

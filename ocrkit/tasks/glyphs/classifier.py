@@ -3,8 +3,6 @@
 It is to single characters, or small words that count as one, what `Recognizer` is to texts. Taught in notebook 09.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -67,10 +65,10 @@ class GlyphClassifier:
         mode: str = "RGB",
         resize: str = "squeeze",
         weights: str | None = None,
-        start: GlyphClassifier | str | Path | None = None,
+        start: "GlyphClassifier | str | Path | None" = None,
         seed: int = 0,
         device: str | torch.device | None = None,
-    ) -> GlyphClassifier:
+    ) -> "GlyphClassifier":
         """Make a classifier whose head is new; the same seed gives the same weights.
 
         `backbone` is a key of `network.BACKBONES`. The body is that of `start`, a glyph model or where it lies; with
@@ -174,7 +172,7 @@ class GlyphClassifier:
         return write_model(folder, "GlyphClassifier", config, self.model, "classes", "\n".join(self.classes), half)
 
     @classmethod
-    def load(cls, where: str | Path, device: str | torch.device | None = None) -> GlyphClassifier:
+    def load(cls, where: str | Path, device: str | torch.device | None = None) -> "GlyphClassifier":
         """Load what `save` wrote, from a folder or by the name of a shipped model; errors as of `Recognizer.load`."""
 
         def build(config: dict) -> tuple[GlyphNet, str]:

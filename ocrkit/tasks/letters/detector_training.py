@@ -47,12 +47,9 @@ def fit_detector(
     The best epoch finds the largest share of the validation fields, as a mean over the kinds, with a box that overlaps
     the right one by 0.5 (IoU); among equal ones, the one with the closest boxes.
 
-    Args:
-        train, valid: made by `detector.pack`.
-        learning_rate: the highest of the cycle.
-        augment: change the pages, see `augment_pages`.
-        window: learn from pieces of the pages, so many pixels high, which takes less time; see `cut_windows`. The
-            detector looks at whole pages all the same, as nothing in it depends on their size.
+    `train` and `valid` are made by `detector.pack`; `learning_rate` is the highest of the cycle; `augment` changes the
+    pages, see `augment_pages`. With a `window` it learns from pieces of the pages, so many pixels high, which takes less
+    time (`cut_windows`), and looks at whole pages all the same, as nothing in it depends on their size.
 
     Returns the history of `run_epochs`, with `valid_recall` and `valid_iou` (mean overlap, 0 for a field not found).
     Raises a ValueError where the pages do not fit the detector or a setting cannot work. All else is as in `fit`.

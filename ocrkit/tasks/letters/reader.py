@@ -1,7 +1,5 @@
 """Letters: the fields of a page are found, cut out, read, and the date is checked."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 
@@ -137,7 +135,7 @@ class LetterReader:
         return folder
 
     @classmethod
-    def load(cls, where: str | Path, device: str | torch.device | None = None) -> LetterReader:
+    def load(cls, where: str | Path, device: str | torch.device | None = None) -> "LetterReader":
         """Load what `save` wrote, from a folder or by the name of a shipped model; errors as of `Recognizer.load`."""
         folder, config = read_config(where, "LetterReader", ("date_order",))
         for name in PARTS:
