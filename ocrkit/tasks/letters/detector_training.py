@@ -48,8 +48,8 @@ def fit_detector(
     the right one by 0.5 (IoU); among equal ones, the one with the closest boxes.
 
     `train` and `valid` are made by `detector.pack`; `learning_rate` is the highest of the cycle; `augment` changes the
-    pages, see `augment_pages`. With a `window` it learns from pieces of the pages, so many pixels high, which takes less
-    time (`cut_windows`), and looks at whole pages all the same, as nothing in it depends on their size.
+    pages, see `augment_pages`. With a `window` it learns from pieces of the pages, so many pixels high, in less time
+    (`cut_windows`), and looks at whole pages all the same, as nothing in it depends on their size.
 
     Returns the history of `run_epochs`, with `valid_recall` and `valid_iou` (mean overlap, 0 for a field not found).
     Raises a ValueError where the pages do not fit the detector or a setting cannot work. All else is as in `fit`.
