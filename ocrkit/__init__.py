@@ -91,10 +91,10 @@ _LISTED = {
     "LetterReader": "tasks.letters.reader",
     "parse_jalali": "tasks.letters.dates",
 }
-#: What single notebooks use besides; it works as `ocrkit.NAME` too.
+#: What is needed more rarely; it works as `ocrkit.NAME` too.
 _MORE = {
     "count_flops": "reader.shapes",
-    "measure_steps": "training.resources",
+    "measure_steps": "training.speed",
     "to_logical": "text.reading_order",
     "to_visual": "text.reading_order",
     "image_facts": "errors.measures",
@@ -118,7 +118,7 @@ _MORE = {
     "shard_batches": "training.shards",
     "packed_shards": "training.shards",
     "write_shards": "training.shards",
-    "largest_batch": "training.resources",
+    "largest_batch": "training.memory",
     "accelerator": "training.processes",
     "AlignedLoss": "training.centers",
     "align_features": "training.centers",

@@ -64,7 +64,7 @@ from ocrkit.ctc.greedy import greedy_decode as greedy_decode
 from ocrkit.maps.cam import hires_cam as hires_cam
 from ocrkit.errors.measures import image_facts as image_facts
 from ocrkit.errors.suspects import label_losses as label_losses
-from ocrkit.training.resources import largest_batch as largest_batch
+from ocrkit.training.memory import largest_batch as largest_batch
 from ocrkit.ctc.lexicon import lexicon_decode as lexicon_decode
 from ocrkit.errors.suspects import likely_mislabelled as likely_mislabelled
 from ocrkit.data.lint import lint as lint
@@ -77,7 +77,7 @@ from ocrkit.ctc.decoding import make_decoder as make_decoder
 from ocrkit.maps.explorer import map_button as map_button
 from ocrkit.maps.pictures import maps_html as maps_html
 from ocrkit.tasks.letters.templates import match_template as match_template
-from ocrkit.training.resources import measure_steps as measure_steps
+from ocrkit.training.speed import measure_steps as measure_steps
 from ocrkit.errors.confusions import most_confused as most_confused
 from ocrkit.data.duplicates import near_duplicates as near_duplicates
 from ocrkit.reader.hooks import observed as observed

@@ -32,7 +32,7 @@ def import_all() -> int:
         except ModuleNotFoundError as error:
             if error.name not in EXTRAS:
                 raise
-            print(f"  {name} waits for {error.name}, of the extra `notebooks`")
+            print(f"  {name} waits for {error.name}, of an extra")
     for name in ocrkit.__all__:
         with contextlib.suppress(ModuleNotFoundError):
             getattr(ocrkit, name)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ocrkit.ctc.lattice import BLANK, _check_classes, feasible
+from ocrkit.ctc.lattice import BLANK, check_target, feasible
 from ocrkit.text.tokenizer import min_steps
 
 
@@ -46,7 +46,7 @@ def forced_alignment(
     if len(rows) != n:
         raise ValueError(f"{len(rows)} targets for {n} images: give one target an image")
     for i, row in enumerate(rows):
-        _check_classes(row, classes)
+        check_target(row, classes)
         if not feasible(row, steps):
             raise ValueError(
                 f"target {i} needs {min_steps(row)} time steps (one a character, one more between equal neighbors) "

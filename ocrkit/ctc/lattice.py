@@ -34,7 +34,7 @@ def all_paths(target: Sequence[int], time_steps: int) -> Iterator[tuple[int, ...
     return (path for path in product(classes, repeat=time_steps) if collapse(path) == tuple(target))
 
 
-def _check_classes(target: Sequence[int], classes: int) -> None:
+def check_target(target: Sequence[int], classes: int) -> None:
     if wrong := [c for c in target if not 0 < c < classes]:
         raise ValueError(f"target has class {wrong[0]}; classes of characters are 1..{classes - 1}, and 0 is the blank")
 
@@ -49,7 +49,7 @@ def forward_lattice(log_probs: Tensor, target: Sequence[int]) -> tuple[Tensor, T
     `torch.nn.CTCLoss`). Raises ValueError: the target has a blank or a class that `log_probs` lacks.
     """
     steps, classes = log_probs.shape
-    _check_classes(target, classes)
+    check_target(target, classes)
     symbols = [BLANK]
     for c in target:
         symbols += [c, BLANK]

@@ -28,7 +28,7 @@ def load_samples(where: str | os.PathLike, *, split: str | None = None) -> pd.Da
 
     Args:
         where: a name (`"plates"`, the shipped samples; `"ccpd"`, the full set), a folder in one of the
-            layouts of `ocrkit.layouts`, or a file, `.csv` or `.cdb`. A name goes first: `"./plates"` is a folder.
+            layouts of `ocrkit.data.layouts`, or a file, `.csv` or `.cdb`. A name goes first: `"./plates"` is a folder.
         split: keep only this split, `"train"`, `"valid"` (or `"val"`) or `"test"`.
 
     Returns:

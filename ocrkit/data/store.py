@@ -45,7 +45,7 @@ def packed_store(
     source = digest("samples", samples.to_dict("list"), [file_mark(p) for p in samples["image"]], size, mode, resize)
     parts = (samples.iloc[first : first + CHUNK] for first in range(0, len(samples), CHUNK))
     chunks = (pack(part, size, mode, resize) for part in parts)
-    return _open_or_make(Path(folder), source, len(samples), size, mode, chunks)
+    return open_or_make(Path(folder), source, len(samples), size, mode, chunks)
 
 
 def open_store(folder: str | Path, check: bool = True) -> Packed:
@@ -60,7 +60,7 @@ def open_store(folder: str | Path, check: bool = True) -> Packed:
     return Packed(mapped_images(folder)[:n], samples, tables["widths"], rejected)
 
 
-def _open_or_make(
+def open_or_make(
     folder: Path, source: str, n: int, size: tuple[int, int], mode: str, chunks: Iterable[Packed]
 ) -> Packed:
     if not n:

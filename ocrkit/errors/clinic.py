@@ -17,8 +17,8 @@ from ocrkit.data.duplicates import CLOSELY, NEARLY, near_pairs, thumbnail
 from ocrkit.data.images import ImageError, read_sample
 from ocrkit.data.packed import Packed
 from ocrkit.errors.metrics import cer
-from ocrkit.reader.device import normalize_images
-from ocrkit.reader.hooks import evaluating, observed
+from ocrkit.reader.device import evaluating, normalize_images
+from ocrkit.reader.hooks import observed
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.text.strings import require_columns
 from ocrkit.text.tokenizer import Tokenizer, min_steps

@@ -71,11 +71,6 @@ def accuracy(references: Sequence[str], predictions: Sequence[str]) -> float:
     return float(np.mean([r == p for r, p in zip(*paired_texts(references, predictions))]))
 
 
-def length_accuracy(references: Sequence[str], predictions: Sequence[str]) -> float:
-    """Return the fraction of images whose prediction is as long as its reference. Raises as `cer` does."""
-    return float(np.mean([len(r) == len(p) for r, p in zip(*paired_texts(references, predictions))]))
-
-
 def edit_counts(results: pd.DataFrame) -> pd.DataFrame:
     """Count the edits of each row of a results table, along the alignment of `ocrkit.text.edits.align`.
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ocrkit import synth
 from ocrkit.data.packed import Packed, pack
-from ocrkit.data.store import CHUNK, _open_or_make, digest
+from ocrkit.data.store import CHUNK, digest, open_or_make
 from ocrkit.synth.ink import Size
 from ocrkit.text.words import read_counts
 
@@ -61,7 +61,7 @@ def rendered_store(
             packed.samples = packed.samples.assign(image=names)
             yield packed
 
-    return _open_or_make(Path(folder), source, n, size, mode, chunks())
+    return open_or_make(Path(folder), source, n, size, mode, chunks())
 
 
 def renderer_code(*patterns: str) -> list[str]:

@@ -36,7 +36,7 @@ UNLIKE = "的我国学家爱心安高马水山火车347AEHKMX"
 PLATE_LOOK_ALIKES = ("0DOQ", "8B", "2Z", "5S", "CG", "EF", "VY", "挂桂")
 
 
-def _sorted(characters: str) -> str:
+def in_order(characters: str) -> str:
     return "".join(sorted(set(characters)))
 
 
@@ -44,13 +44,13 @@ def _sorted(characters: str) -> str:
 #: course rebuilds: the first has O and no marks, the second has 警 and 学 and no O.
 ALPHABETS = {
     "digits": DIGITS,
-    "plates": _sorted(DIGITS + PLATE_LETTERS + "O" + PROVINCES + PLATE_MARKS),
-    "plates-resnet": _sorted(DIGITS + PLATE_LETTERS + "O" + PROVINCES),
-    "plates-vgg": _sorted(DIGITS + PLATE_LETTERS + PROVINCES + "警学"),
-    "look-alikes": _sorted("".join(LOOK_ALIKES) + UNLIKE),
-    "names": _sorted(string.ascii_uppercase + "'- "),
-    "persian-dates": _sorted(PERSIAN_DIGITS + "/-."),
-    "persian": _sorted(PERSIAN_LETTERS + PERSIAN_DIGITS + " \u200c/-.:_()،"),
+    "plates": in_order(DIGITS + PLATE_LETTERS + "O" + PROVINCES + PLATE_MARKS),
+    "plates-resnet": in_order(DIGITS + PLATE_LETTERS + "O" + PROVINCES),
+    "plates-vgg": in_order(DIGITS + PLATE_LETTERS + PROVINCES + "警学"),
+    "look-alikes": in_order("".join(LOOK_ALIKES) + UNLIKE),
+    "names": in_order(string.ascii_uppercase + "'- "),
+    "persian-dates": in_order(PERSIAN_DIGITS + "/-."),
+    "persian": in_order(PERSIAN_LETTERS + PERSIAN_DIGITS + " \u200c/-.:_()،"),
 }
 #: Those whose text stands on paper in another order than it is typed in. A date does not: it runs from left to right.
 RIGHT_TO_LEFT = ("persian",)

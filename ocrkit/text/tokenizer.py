@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from ocrkit.text.alphabets import ALPHABETS, RIGHT_TO_LEFT, _sorted
+from ocrkit.text.alphabets import ALPHABETS, RIGHT_TO_LEFT, in_order
 from ocrkit.text.reading_order import to_logical, to_visual
 from ocrkit.text.strings import normalize, quote
 
@@ -67,7 +67,7 @@ class Tokenizer:
     @classmethod
     def from_texts(cls, texts: Iterable[str], unknown: str = "error") -> "Tokenizer":
         """Build from the characters that occur in `texts`, sorted by code point."""
-        return cls(_sorted("".join(normalize(t) for t in texts)), unknown)
+        return cls(in_order("".join(normalize(t) for t in texts)), unknown)
 
     @property
     def num_classes(self) -> int:

@@ -16,8 +16,7 @@ from ocrkit.ctc.alignment import forced_alignment
 from ocrkit.ctc.lattice import BLANK
 from ocrkit.data.batches import collate
 from ocrkit.data.packed import Packed
-from ocrkit.reader.device import normalize_images
-from ocrkit.reader.hooks import evaluating
+from ocrkit.reader.device import evaluating, normalize_images
 from ocrkit.reader.recognizer import Recognizer
 
 

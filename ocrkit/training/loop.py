@@ -219,13 +219,13 @@ def _explains_out_of_memory(fit: Callable) -> Callable:
         try:
             return fit(recognizer, train, valid, recipe, run_dir, *args, **kwargs)
         except (RuntimeError, MemoryError) as error:
-            from ocrkit.training import resources
+            from ocrkit.training import memory
 
-            if not resources.is_out_of_memory(error):
+            if not memory.is_out_of_memory(error):
                 raise
-            reason, used = (str(error) or type(error).__name__).splitlines()[0], resources.in_use(recognizer.device)
+            reason, used = (str(error) or type(error).__name__).splitlines()[0], memory.in_use(recognizer.device)
         # Only here, behind the error, is what the failed step held given back.
-        raise MemoryError(f"{resources.advice(recognizer, recipe, run_dir, used)} ({reason})")
+        raise MemoryError(f"{memory.advice(recognizer, recipe, run_dir, used)} ({reason})")
 
     return explained
 

@@ -14,7 +14,7 @@ else:
     import tomli as tomllib
 
 RECIPES = COURSE / "data" / "recipes"
-#: What can be rendered: `store.RENDERERS` says how, `detector_run` for the pages of "letters", where a detector learns.
+#: What can be rendered: `synth.store.RENDERERS` says how; for "letters", pages for a detector, `detector_run`.
 RENDERER_NAMES = (
     "plates", "look-alikes", "names", "chinese-glyphs", "persian-glyphs", "persian-letters", "persian-words",
     "persian-dates", "letters",

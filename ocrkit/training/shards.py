@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from types import ModuleType
 
@@ -87,8 +87,10 @@ def _write(packs: Iterable[Packed], fresh: Path, per_shard: int, folder: str | P
     stream = records()
     while (first := next(stream, None)) is not None:
         with open(fresh / f"shard-{len(counts):05d}.tar", "wb") as file, _webdataset().TarWriter(file, mtime=0) as tar:
-            tar.write(first)
-            counts.append(1 + sum(1 for record in islice(stream, per_shard - 1) if tar.write(record)))
+            counts.append(0)
+            for record in chain([first], islice(stream, per_shard - 1)):
+                tar.write(record)
+                counts[-1] += 1
     if not counts:
         raise ValueError(f"there is no image to write into {folder}: no pack came, or nothing in it could be read")
     return {"image": [*shapes.pop()], "records": counts, "rejected": json.loads(json.dumps(rejected, default=plain))}

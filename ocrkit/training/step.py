@@ -95,8 +95,8 @@ class Stepper:
         if extra is not None and (learned := [*self.extra.parameters()]):
             groups.append({"params": learned, "weight_decay": 0.0})  # decay would pull centers to the origin
         adam = recipe.optimizer == "adam"
-        way, decay = (torch.optim.Adam, 0.0) if adam else (torch.optim.AdamW, recipe.weight_decay)
-        self.optimizer = way(groups, recipe.learning_rate, weight_decay=decay)
+        kind, decay = (torch.optim.Adam, 0.0) if adam else (torch.optim.AdamW, recipe.weight_decay)
+        self.optimizer = kind(groups, recipe.learning_rate, weight_decay=decay)
         self.augmentation = None if recipe.augment == "none" else augmentation(recipe.augment)
         self.dtype = autocast_dtype(self.device, recipe.amp)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)

@@ -177,7 +177,10 @@ def test_evaluate_on_a_cdb_names_images_by_their_number(tmp_path, glyphs, capsys
 
 
 def test_cdb_as_files(tmp_path, glyphs):
-    folder = hoda.write_images(cdb(tmp_path / "x.cdb", glyphs), tmp_path / "images")
+    folder = tmp_path / "images"
+    for number, (image, label) in enumerate(hoda.read_cdb(cdb(tmp_path / "x.cdb", glyphs)), start=1):
+        (folder / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / str(label) / f"{number:06d}.png")
     samples = load_samples(folder)
     assert len(samples) == 20 and set(samples["text"]) == set("0123456789")
     row = samples[samples["glyph_file"] == "000004.png"].iloc[0]

@@ -449,7 +449,7 @@ def test_top_losses_of_a_classifier(trained, samples):
 
 
 def test_heat_maps_of_a_classifier(trained, samples):
-    """The map for the block lies on the block, and all methods of `explain` take the network as it is."""
+    """The map for the block lies on the block, and all methods of `cam` take the network as it is."""
     reader, _ = trained
     rng = np.random.default_rng(5)
     packed = reader.pack([np.array(draw(name, rng)) for name in ("Date", "7")])

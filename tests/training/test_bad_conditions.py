@@ -22,7 +22,7 @@ from ocrkit.reader.recognizer import Recognizer
 from ocrkit.synth.bulk import draw_many
 from ocrkit.training import shards
 from ocrkit.training.loop import fit
-from ocrkit.training.resources import is_out_of_memory, largest_batch
+from ocrkit.training.memory import is_out_of_memory, largest_batch
 from ocrkit.training.shards import open_shards, write_shards
 from ocrkit.training.step import Stepper
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 _HEADER = struct.Struct("<HBBBBI128IB256s245s")
 _MARK = 255
@@ -83,15 +82,3 @@ def _unpack_runs(runs: np.ndarray, height: int, width: int) -> np.ndarray:
         raise ValueError(f"its runs do not fill {height} rows of {width} pixels")
     in_row = np.arange(len(runs)) - np.repeat(firsts, np.diff(firsts, append=len(runs)))
     return np.repeat(np.where(in_row % 2, 0, 255).astype(np.uint8), runs)
-
-
-def write_images(cdb: str | Path, folder: str | Path) -> Path:
-    """Write each record as `folder/CLASS/NUMBER.png`, which `load_samples` reads as glyphs; numbers count from 1.
-    Taught in notebook 09.
-    """
-    folder = Path(folder)
-    for number, (image, label) in enumerate(read_cdb(cdb), start=1):
-        path = folder / str(label) / f"{number:06d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(path)
-    return folder

@@ -16,8 +16,7 @@ from ocrkit.data.images import ImageError, read_sample, resize
 from ocrkit.data.layouts.pages import FIELDS, Box
 from ocrkit.data.packed import as_table
 from ocrkit.data.sizes import CONTRAST
-from ocrkit.reader.device import normalize_images, pick_device
-from ocrkit.reader.hooks import evaluating
+from ocrkit.reader.device import evaluating, normalize_images, pick_device
 from ocrkit.reader.model_files import read_model, write_model
 from ocrkit.tasks.letters.scores import overlap
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import ocrkit as ok
-from ocrkit.training import resources
+from ocrkit.training import speed
 from ocrkit.training.loop import set_aside
 from ocrkit.training.step import Stepper
 
@@ -26,7 +26,7 @@ def clock(monkeypatch):
     times = [0.0]
     for seconds in (9, 9, 9, 2, 10, 3, 4, 6):
         times += [times[-1], times[-1] + seconds]
-    monkeypatch.setattr(resources.time, "perf_counter", iter(times[1:]).__next__)
+    monkeypatch.setattr(speed.time, "perf_counter", iter(times[1:]).__next__)
 
 
 def test_seconds_are_multiplied_up_to_the_run(packed, clock):
@@ -53,7 +53,7 @@ def test_steps_are_those_of_a_training_and_leave_nothing_behind(packed, monkeypa
     drawn = torch.rand(3)
     torch.manual_seed(5)
     assert torch.equal(drawn, torch.rand(3)), "the random numbers go on as if nothing had been"
-    assert sizes == [8] * (resources.WARM_UP + 4), "the last batches of the epochs, of 4 images, are left out"
+    assert sizes == [8] * (speed.WARM_UP + 4), "the last batches of the epochs, of 4 images, are left out"
     assert all(torch.equal(value, before[name]) for name, value in recognizer.model.state_dict().items())
     assert not recognizer.model.training and all(p.grad is None for p in recognizer.model.parameters())
     assert 0 < table["seconds"]["fastest"] <= table["seconds"]["median"] <= table["seconds"]["slowest"]
