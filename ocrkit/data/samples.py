@@ -31,11 +31,10 @@ def load_samples(where: str | os.PathLike, *, split: str | None = None) -> pd.Da
             layouts of `ocrkit.data.layouts`, or a file, `.csv` or `.cdb`. A name goes first: `"./plates"` is a folder.
         split: keep only this split, `"train"`, `"valid"` (or `"val"`) or `"test"`.
 
-    Returns:
-        A table with `image`, `text`, `split` and the columns of its layout. A set that says nothing about
-        splits gets those of `assign_splits`, by text or, for single characters, by file. `label_raw` is there where
-        some label was not in NFC or not as its layout spells, and `problem` where some file has no usable label; such
-        a row has the text `""`. Nothing is dropped: `lint` reports it.
+    Returns a table with `image`, `text`, `split` and the columns of its layout. A set that says nothing about splits
+    gets those of `assign_splits`, by text or, for single characters, by file. `label_raw` is there where some label was
+    not in NFC or not as its layout spells, and `problem` where some file has no usable label; such a row has the text
+    `""`. Nothing is dropped: `lint` reports it.
 
     Raises FileNotFoundError: there is no such folder, file or registered set; ValueError: the layout is not known, a
     CSV cannot be used, or the split does not exist.

@@ -1,8 +1,4 @@
-"""Galleries: images with their texts as HTML, and `figure`, the twin for print. Taught in notebooks 01 and 05.
-
-The templates escape and isolate every text (`<bdi dir="auto">`), so a label is never run as HTML and a right-to-left
-one does not turn its neighbors around.
-"""
+"""Galleries: images with their texts as HTML, escaped and isolated by the templates. Taught in notebooks 01, 05."""
 
 import base64
 import os

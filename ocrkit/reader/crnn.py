@@ -178,9 +178,10 @@ class CRNN(nn.Module):
             self.lstm = NarrowingLSTM(channels * height)
         else:
             self.lstm = nn.LSTM(channels * height, width, layers, bidirectional=True, dropout=dropout)
-        last = nn.Dropout(0.1 if backbone == "light" else 0.0), nn.Linear(2 * width, num_classes)
         if backbone == "resnet":
             last = nn.Linear(2 * width, 256), nn.GELU(), nn.Dropout(0.15), nn.Linear(256, num_classes)
+        else:
+            last = nn.Dropout(0.1 if backbone == "light" else 0.0), nn.Linear(2 * width, num_classes)
         self.classifier, self.feature_size = nn.Sequential(*last), last[-1].in_features
         if init := {"resnet": _init_resnet, "lenet": _init_lenet}.get(backbone):
             self.apply(init)

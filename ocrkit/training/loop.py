@@ -97,6 +97,8 @@ def run_epochs(
                 loss, n = step(batch)
                 losses.append(loss * n)
                 seen += n
+            if not losses:
+                raise ValueError("no batch came: is every shard damaged?")
             loss, seconds = torch.stack(losses).sum().item() / seen, time.perf_counter() - started
             if not math.isfinite(loss):
                 raise FloatingPointError(f"the training loss became {loss} in epoch {len(history) + 1}: {advice}")
@@ -251,10 +253,9 @@ def fit(
             of steps taken, from 1, for instance `center_tracking.Tracker`. Both in the main process only.
         extra: a loss that is added to CTC, see `step.Stepper`; changed in place, and no part of `valid_loss`.
 
-    Returns:
-        The history, a row an epoch: `epoch` (from 1), `train_loss`, `valid_loss`, `valid_cer`, `valid_accuracy`,
-        `learning_rate`, `seconds`, `images_per_second` (training only). Its `attrs` have the row of the best epoch and,
-        as `set_aside`, the samples that could not be used, with the reason.
+    Returns the history, a row an epoch: `epoch` (from 1), `train_loss`, `valid_loss`, `valid_cer`, `valid_accuracy`,
+    `learning_rate`, `seconds`, `images_per_second` (training only). Its `attrs` have the row of the best epoch and, as
+    `set_aside`, the samples that could not be used, with the reason.
 
     Raises ValueError (no usable sample is left, or the checkpoint is of another recipe or alphabet), FloatingPointError
     (the loss is no number any more) and MemoryError, which says which batch size fits. Ctrl-C ends the training early

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import chain, count
 from typing import Any
 
 import pandas as pd
@@ -25,7 +25,9 @@ def epochs_of(batches: DataLoader) -> Iterator[Batch]:
     """Batches of epoch after epoch, without end."""
     for epoch in count():
         set_epoch(batches, epoch)
-        yield from batches
+        if (first := next(found := iter(batches), None)) is None:
+            raise ValueError("no batch came: is every shard damaged?")
+        yield from chain([first], found)
 
 
 def sweep_rates(

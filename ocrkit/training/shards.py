@@ -45,6 +45,8 @@ def write_shards(packs: Iterable[Packed], folder: str | Path, per_shard: int = C
     there and whole are not written again. Raises ValueError (no image, sizes differ, other files in the folder),
     OSError (the disk is full; what was in the folder stays) and RuntimeError (webdataset is missing).
     """
+    if per_shard < 1:
+        raise ValueError(f"per_shard={per_shard}: a shard needs at least 1 record")
     source, place = digest("shards", source or time.time_ns(), per_shard), _current(folder)
     if place.is_dir() and any(place.iterdir()) and not (place / "store.json").exists():
         raise ShardError(f"{folder} holds other files, which would be lost: give the shards a folder of their own")
@@ -122,7 +124,7 @@ def open_shards(folder: str | Path, window: int = WINDOW) -> "Shards":
         raise ValueError(f"window={window}: at least 1 shard must be in memory")
     try:
         return Shards(Path(folder), json.loads((_current(folder) / "store.json").read_text(encoding="utf-8")), window)
-    except (OSError, json.JSONDecodeError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ShardError(f"{folder} holds no shards ({error!r}): write them with packed_shards") from error
 
 
@@ -151,8 +153,19 @@ class Shards(Dataset):
         self.kept, self.ends = kept, np.cumsum([len(places) for places in kept])
         self._load = lru_cache(self.window)(self._records)
 
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in vars(self).items() if name != "_load"}  # no shard that is in memory
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state)
+        self._keep(self.kept)
+
     def __len__(self) -> int:
         return int(self.ends[-1])
+
+    def __getitem__(self, index: int) -> tuple[Tensor, str]:
+        images, texts = self.__getitems__([index])
+        return images[0], texts[0]
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, list[str]]:
         """A whole batch: images `(N, C, H, W)` uint8, and N texts; raises ShardError where a shard is damaged."""
@@ -194,8 +207,7 @@ class Shards(Dataset):
             reasons = [label_problem(recognizer.tokenizer, row["text"], n) for row, n in zip(rows, steps)]
             lost += [row["row"] | {"reason": reason} for row, reason in zip(rows, reasons) if reason]
             if len(rows) < len(places):
-                reason = f"the shard is damaged, and its {len(places)} records are lost"
-                lost.append({"image": str(self.files[number]), "reason": reason})
+                lost += [{"image": str(self.files[number]), "reason": "its shard is damaged"}] * len(places)
             kept.append(places[: len(rows)][[not reason for reason in reasons]])
         usable = copy.copy(self)
         usable._keep(kept)

@@ -138,3 +138,13 @@ def test_making_a_model_draws_the_same_weights_whatever_the_dry_pass_does():
 def test_refusals(arguments, words):
     with pytest.raises(ValueError, match=words):
         CRNN(**arguments)
+
+
+WEIGHTS = {"light": 166.6346, "vgg": 169.0340, "resnet": 200.8743, "lenet": 85.7906}
+
+
+@pytest.mark.parametrize("backbone", WEIGHTS)
+def test_a_seed_gives_the_same_weights_as_ever(backbone):
+    torch.manual_seed(0)
+    first = CRNN(76, backbone, 3, (32, 128)).features[0].weight
+    assert first.abs().sum().item() == pytest.approx(WEIGHTS[backbone], rel=1e-5)

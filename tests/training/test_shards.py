@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import pickle
 import subprocess
 import sys
 import tarfile
@@ -264,9 +265,7 @@ def test_a_damaged_shard_is_named_and_the_rest_goes_on(store, fault, window):
     with pytest.warns(UserWarning):
         usable, lost = open_shards(folder).set_aside(reader())
     assert len(usable) == sum(usable.ends[-1:]) <= 93 and usable.kept[2].tolist() == []
-    assert lost[lost.image == str(store.files[2])].reason.tolist() == [
-        "the shard is damaged, and its 10 records are lost"
-    ]
+    assert lost[lost.image == str(store.files[2])].reason.tolist() == ["its shard is damaged"] * 10
     mended = write_shards(in_twenties(), folder, 10, "numbers")
     assert numbers_in(epoch(mended)) == list(range(103))
 
@@ -278,7 +277,7 @@ def test_fit_goes_on_without_a_damaged_shard_and_says_so(tmp_path):
     with pytest.warns(UserWarning, match="shard-00001.tar"):
         history = fit(reader(), open_shards(tmp_path / "s"), bars(8, seed=1), recipe, tmp_path / "run")
     assert np.isfinite(history.train_loss.iloc[0])
-    assert "the shard is damaged" in (tmp_path / "run" / "set_aside.csv").read_text()
+    assert "its shard is damaged" in (tmp_path / "run" / "set_aside.csv").read_text()
 
 
 def test_shards_are_written_again_only_where_the_source_has_changed(samples, tmp_path, monkeypatch):
@@ -379,3 +378,23 @@ def test_memory_is_flat_after_the_first_window(tmp_path, request):
     assert seen == 20_000 and size > 20e6
     # The first window, four of the twenty shards, is 4,000 records; what follows takes its place.
     assert grown < size / 10
+
+
+def test_shards_travel_to_workers_and_give_single_records(tmp_path):
+    store = write_shards([bars(32)], tmp_path / "s", 8)
+    image, text = pickle.loads(pickle.dumps(store))[9]
+    assert text == store[9][1] and torch.equal(image, store[9][0]) and image.shape == store.shape
+    with pytest.raises(ValueError, match="per_shard=0: a shard needs at least 1 record"):
+        write_shards([bars(8)], tmp_path / "t", 0)
+    for content in (b"[1]", b"\xff\xfe", b"{"):
+        (tmp_path / "s" / "store.json").write_bytes(content)
+        with pytest.raises(ShardError, match="holds no shards"):
+            open_shards(tmp_path / "s")
+
+
+def test_a_set_of_damaged_shards_ends_the_search_of_a_rate(tmp_path):
+    store = write_shards([bars(16)], tmp_path / "s", 8)
+    for file in store.files:
+        damage(file, "flipped")
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="no batch came: is every shard damaged"):
+        lr_find(reader(), store, dataclasses.replace(RECIPE, batch_size=8), steps=3)
