@@ -70,9 +70,7 @@ def loader(
             `batch_order`, such as `shards.Shards`, brings its own order of shuffled batches.
         seed: shuffle with this seed; call `set_epoch` before each epoch. None keeps the order.
         used: how many columns (or time steps) of each image count; with it, a shuffled batch has images that are about
-            equally wide, see `sizes.Buckets`.
-
-    Taught in notebook 03.
+            equally wide, see `sizes.Buckets`. Taught in notebook 03.
     """
     join = partial(collate, tokenizer=tokenizer)
     if seed is not None and hasattr(packed, "batch_order"):

@@ -1,6 +1,6 @@
 """`Recognizer`: a model, its tokenizer and its image size, which belong together. Taught in notebook 03."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +80,8 @@ class Recognizer:
 
     def steps(self, images: Tensor) -> Tensor:
         """`(N, C, H, W)` uint8 images -> `(N,)`, how many time steps of each count: all, or those over its ink."""
+        if self.resize == "squeeze":  # then no pixel is looked at, and `images` may be a large file
+            return torch.full((len(images),), self.model.time_steps)
         return self.steps_of_columns(used_columns(images))
 
     def steps_of_columns(self, used: Tensor) -> Tensor:
@@ -92,27 +94,24 @@ class Recognizer:
     def logits(self, images: Tensor, batch_size: int = 64) -> Tensor:
         """`(N, C, H, W)` uint8 images to `(T, N, K)` float32 logits on the CPU; steps that do not count are blank."""
         logits = blank_logits(self.model.num_classes).repeat(self.model.time_steps, len(images), 1)
+        used, widths = None, torch.zeros(len(images))
+        if self.resize == "pad":
+            used = used_columns(images)
+            widths = torch.tensor([batch_width(columns, self.image_size[1]) for columns in used])
         with evaluating(self.model):
-            for some in self._alike(images, batch_size):
-                part, steps = self.trim(images[some])
-                found = self.model(normalize_images(part.to(self.device)), steps)
-                logits[: len(found), some] = found.cpu()
+            for width in widths.unique():  # a batch has images that `trim` cuts to one width
+                for some in torch.nonzero(widths == width).flatten().split(batch_size):
+                    part, steps = self.trim(images[some], None if used is None else used[some])
+                    found = self.model(normalize_images(part.to(self.device)), steps)
+                    logits[: len(found), some] = found.cpu()
         return logits
 
-    def trim(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The images cut to the widest of the batch and `(N,)` steps that count; if squeezed, the images and None."""
+    def trim(self, images: Tensor, used: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Images cut to the widest and `(N,)` steps that count, None if squeezed; `used` are their `used_columns`."""
         if self.resize == "squeeze":
             return images, None
-        used = used_columns(images)
+        used = used_columns(images) if used is None else used
         return images[..., : batch_width(used, images.shape[-1])], self.steps_of_columns(used).to(self.device)
-
-    def _alike(self, images: Tensor, batch_size: int) -> Iterator[Tensor]:
-        """Indices of batches of images that `trim` cuts to one width."""
-        widths = torch.zeros(len(images))
-        if self.resize == "pad":
-            widths = torch.tensor([batch_width(columns, self.image_size[1]) for columns in used_columns(images)])
-        for width in widths.unique():
-            yield from torch.nonzero(widths == width).flatten().split(batch_size)
 
     def decode(self, images: Tensor, widths: Sequence[float] | None = None, batch_size: int = 64) -> list[Reading]:
         """`(N, C, H, W)` uint8 images to N `Reading`s; `widths` as in `greedy_decode`."""
@@ -132,11 +131,10 @@ class Recognizer:
             decoder: what finds the text, called with logits `(T, N, K)`, `steps` and `widths`, such as
                 `partial(lexicon_decode, lexicon=...)`; `greedy_decode` by default.
 
-        Returns:
-            The samples table, same rows and order, with `prediction`, `confidence` (0..1), `spans` (a list of `Span` in
-            pixels of the image as it was), where the decoder gives `Choice`s `log_prob`, `runner_up` ("" where there is
-            none) and `margin`, `error` (why an image could not be read, else ""), and, where the table has labels in
-            `text`, `distance` (edit distance) and `operations` (the edits that are errors).
+        Returns the samples table, same rows and order, with `prediction`, `confidence` (0..1), `spans` (a list of
+        `Span` in pixels of the image as it was), where the decoder gives `Choice`s `log_prob`, `runner_up` ("" where
+        there is none) and `margin`, `error` (why an image could not be read, else ""), and, where the table has labels
+        in `text`, `distance` (edit distance) and `operations` (the edits that are errors).
         """
         packed = samples if isinstance(samples, Packed) else self.pack(by_place(samples))
         if decoder is None:
@@ -185,8 +183,7 @@ class Recognizer:
 
         def build(config: dict) -> tuple[CRNN, str]:
             alphabet, channels = Tokenizer.from_dict(config), _CHANNELS.get(config["mode"], 3)
-            size = tuple(config["image_size"])
-            return CRNN(alphabet.num_classes, config["backbone"], channels, size), alphabet.alphabet
+            return CRNN(alphabet.num_classes, config["backbone"], channels, config["image_size"]), alphabet.alphabet
 
         keys = "backbone", "image_size", "mode", "alphabet"
         model, config = read_model(where, "Recognizer", keys, build, "alphabet")
