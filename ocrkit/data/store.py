@@ -42,10 +42,15 @@ def packed_store(
     It is made anew where a row of `samples`, the size or the date of an image file, `size`, `mode` or `resize` has
     changed; until the new store is whole, the old one stays. Raises ValueError: `samples` is empty.
     """
-    source = digest("samples", samples.to_dict("list"), [file_mark(p) for p in samples["image"]], size, mode, resize)
-    parts = (samples.iloc[first : first + CHUNK] for first in range(0, len(samples), CHUNK))
-    chunks = (pack(part, size, mode, resize) for part in parts)
+    source, chunks = source_and_packs(samples, size, mode, resize)
     return open_or_make(Path(folder), source, len(samples), size, mode, chunks)
+
+
+def source_and_packs(samples: pd.DataFrame, *how) -> tuple[str, Iterator[Packed]]:
+    """A digest of all that `packed.pack(samples, *how)` is made from, and its packs, `CHUNK` images at a time."""
+    source = digest("samples", samples.to_dict("list"), [file_mark(p) for p in samples["image"]], *how)
+    parts = (samples.iloc[first : first + CHUNK] for first in range(0, len(samples), CHUNK))
+    return source, (pack(part, *how) for part in parts)
 
 
 def open_store(folder: str | Path, check: bool = True) -> Packed:

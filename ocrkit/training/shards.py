@@ -10,6 +10,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
@@ -24,9 +25,9 @@ from torch.utils.data import Dataset, Sampler
 
 from ocrkit.data.batches import Batch, collate, label_problem
 from ocrkit.data.files import crc32
-from ocrkit.data.packed import Packed, pack
+from ocrkit.data.packed import Packed
 from ocrkit.data.sizes import Buckets, used_columns
-from ocrkit.data.store import CHUNK, StoreError, digest, file_mark, make_once, plain
+from ocrkit.data.store import CHUNK, StoreError, digest, make_once, plain, source_and_packs
 from ocrkit.reader.recognizer import Recognizer
 from ocrkit.text.tokenizer import Tokenizer
 
@@ -63,9 +64,8 @@ def packed_shards(
     per_shard: int = CHUNK,
 ) -> "Shards":
     """As `store.packed_store`, in shards; errors are those of `write_shards`."""
-    source = digest(samples.to_dict("list"), [file_mark(path) for path in samples["image"]], size, mode, resize)
-    parts = (samples.iloc[first : first + CHUNK] for first in range(0, len(samples), CHUNK))
-    return write_shards((pack(part, size, mode, resize) for part in parts), folder, per_shard, source)
+    source, packs = source_and_packs(samples, size, mode, resize)
+    return write_shards(packs, folder, per_shard, source)
 
 
 def _write(packs: Iterable[Packed], fresh: Path, per_shard: int, folder: str | Path) -> dict:
@@ -220,7 +220,9 @@ class Shards(Dataset):
     def _rows_and_steps(self, recognizer: Recognizer) -> Iterator[tuple[np.ndarray, list[dict], np.ndarray]]:
         """Of each shard the places, rows and time steps of the records that are kept; of a damaged one no rows."""
         for number, places in enumerate(self.kept):
-            records = self._records(number) if len(places) and self.is_whole(number) else []
+            records = []
+            with suppress(ShardError):  # which a warning has told
+                records = self._records(number) if len(places) else []
             rows = [json.loads(records[place]["json"]) for place in places[: len(records)]]
             yield places, rows, recognizer.steps_of_columns(torch.tensor([row["used"] for row in rows]).long()).numpy()
 

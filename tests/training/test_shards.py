@@ -20,7 +20,6 @@ from ocrkit.data.batches import loader, set_epoch
 from ocrkit.data.packed import Mixed, Packed, pack
 from ocrkit.data.sizes import used_columns
 from ocrkit.text.tokenizer import Tokenizer
-from ocrkit.training import shards
 from ocrkit.training.loop import fit, set_aside, used_steps
 from ocrkit.training.rates import lr_find
 from ocrkit.training.shards import (
@@ -282,7 +281,7 @@ def test_fit_goes_on_without_a_damaged_shard_and_says_so(tmp_path):
 
 def test_shards_are_written_again_only_where_the_source_has_changed(samples, tmp_path, monkeypatch):
     packings = []
-    monkeypatch.setattr(shards, "pack", lambda part, *a: packings.append(len(part)) or pack(part, *a))
+    monkeypatch.setattr("ocrkit.data.store.pack", lambda part, *a: packings.append(len(part)) or pack(part, *a))
 
     def packed(table=samples):
         return packed_shards(table, tmp_path / "s", (8, 16), per_shard=2)
